@@ -1,0 +1,43 @@
+"""Does a kernel compute what it should? The names that a kernel's developer uses, each loaded when first used."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from conformance.cases import Case, CaseError
+    from conformance.kernels.subject import Subject, SubjectError, load
+    from conformance.pipeline import Settings
+    from conformance.suite.matrix import Verdict, matrix
+    from conformance.usage import WrongUsage, check
+    from conformance.verdicts.verdict import Report
+
+__all__ = [
+    "Case", "CaseError", "Report", "Settings", "Subject", "SubjectError", "Verdict", "WrongUsage", "check", "load",
+    "matrix",
+]  # fmt: skip
+
+_HOMES = {
+    "Case": "cases",
+    "CaseError": "cases",
+    "Report": "verdicts.verdict",
+    "Settings": "pipeline",
+    "Subject": "kernels.subject",
+    "SubjectError": "kernels.subject",
+    "Verdict": "suite.matrix",
+    "WrongUsage": "usage",
+    "check": "usage",
+    "load": "kernels.subject",
+    "matrix": "suite.matrix",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,187 @@
+"""The suite measured: every mutant must be caught, no right kernel accused."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from multiprocessing import get_context
+from statistics import median
+from typing import Any
+
+from conformance.cases import FAMILIES, Case
+from conformance.cases.arrays import Array, Arrays
+from conformance.cases.capabilities import features_of
+from conformance.kernels import mutants, reference, right
+from conformance.kernels.subject import Subject
+from conformance.pipeline import InProcess, Settings, failure_of, run
+from conformance.requirements import REQUIREMENTS, Plan, Requirement
+
+DTYPES = ("float32", "float64")
+NOTICED_BY = {  # the requirements most likely to notice a family of mutants, asked first
+    "layouts": ["layouts"],
+    "stateful": ["contract", "state", "threads", "arguments"],
+    "contract": ["contract"],
+    "arguments": ["arguments", "empty"],
+    "tails": ["sizes"],
+    "precision": ["rounding"],
+    "max_pool": ["exact", "special"],
+}
+
+
+@dataclass(frozen=True)
+class Kill:
+    """How a mutant fared: caught by a requirement after so many cases, or survived."""
+
+    name: str
+    operation: str
+    sentence: str
+    requirement: str = ""
+    cases: int = 0
+    seconds: float = 0.0
+    smallest: str = ""
+    diagnosis: str = ""
+
+    @property
+    def caught(self) -> bool:
+        return bool(self.requirement)
+
+    @property
+    def named(self) -> bool:
+        """Whether the diagnosis is its own sentence, alone or among those that no case tells apart."""
+        return self.sentence in self.diagnosis.split(" or: ")
+
+    def __str__(self) -> str:
+        if not self.caught:
+            return f"SURVIVED {self.name}  {self.sentence}"
+        named = "named" if self.named else f"looks like {self.diagnosis}" if self.diagnosis else "not named"
+        return f"caught   {self.name}  by {self.requirement}, case {self.cases}; {named}; {self.smallest}"
+
+
+@dataclass
+class Audit:
+    """What was found: each mutant, and the accusing rows of each right kernel."""
+
+    kills: list[Kill] = field(default_factory=list)
+    accused: dict[str, list[str]] = field(default_factory=dict)
+    interrupted: bool = False
+
+    @property
+    def passed(self) -> bool:
+        return (
+            all(kill.caught for kill in self.kills)
+            and not any(self.accused.values())
+            and not self.interrupted
+        )
+
+    def summary(self, seconds: float) -> str:
+        caught = [kill for kill in self.kills if kill.caught]
+        pure = [kill for kill in caught if mutants.ALL[kill.name].pure]
+        lines = [f"SURVIVED {kill.name}  {kill.sentence}" for kill in self.kills if not kill.caught]
+        lines += [f"caught {len(caught)} of {len(self.kills)} mutants in {seconds:.0f} s"]
+        if caught:
+            cases, took = (median(getattr(kill, name) for kill in caught) for name in ("cases", "seconds"))
+            lines[-1] += f"; median to the kill: {cases:.0f} cases, {took:.2f} s"
+        if pure:
+            named = sum(kill.named for kill in pure)
+            lines.append(f"the diagnosis names {named} of {len(pure)} mutants that are functions of the case")
+        if self.accused:
+            wrongly = sum(map(bool, self.accused.values()))
+            lines.append(f"accused {wrongly} of {len(self.accused)} right kernels")
+        return "\n".join(lines)
+
+    def as_data(self) -> dict[str, Any]:
+        return {
+            "mutants": [asdict(kill) | {"named": kill.named} for kill in self.kills],
+            "right": self.accused,
+        }
+
+
+def chosen(operations: Sequence[str] = (), only: str = "") -> list[str]:
+    """The names of the mutants of these operations (all, if none) whose name holds the text."""
+    return [
+        m.name for m in mutants.ALL.values() if m.operation in (operations or FAMILIES) and only in m.name
+    ]
+
+
+def right_kernels(only: str = "") -> list[str]:
+    return [name for name in right.ALL if only in name]
+
+
+def pool(jobs: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+
+
+def kills(workers: ProcessPoolExecutor, names: Sequence[str], profile: str) -> Iterator[Kill]:
+    """Each mutant judged until it is caught, then its failure shrunk and diagnosed."""
+    return workers.map(_judged, names, [profile] * len(names), chunksize=4)
+
+
+def accusations(
+    workers: ProcessPoolExecutor, names: Sequence[str], profile: str
+) -> Iterator[tuple[str, list[str]]]:
+    """Each right kernel with what accuses it: nothing, where the suite is right."""
+    return zip(names, workers.map(_accused, names, [profile] * len(names)), strict=True)
+
+
+def _accused(name: str, profile: str) -> list[str]:
+    kernel = right.ALL[name]
+    subject = Subject(kernel.subject(), name=name, **kernel.declared)
+    report = run(subject, InProcess(subject, reference.answer), Settings(profile=profile))
+    wrong = [row for row in report.rows if not row.passed]
+    return [
+        f"{row.output} {row.verdict} {row.unit.requirement} {row.failure and row.failure.case}"
+        for row in wrong
+    ]
+
+
+def _judged(name: str, profile: str) -> Kill:
+    mutant = mutants.ALL[name]
+    subject = Subject(mutant.subject(), name=name)
+    start, asked = time.perf_counter(), 0
+    for requirement, plan in _order(mutant, profile):
+        for case in _cases(requirement.name, plan):
+            asked += 1
+            failed = next((told for told in requirement.check(subject, _oracle, case) if told.failed), None)
+            if failed:
+                seconds = time.perf_counter() - start
+                fresh = Subject(mutant.subject(), name=name)
+                runner = InProcess(fresh, _oracle)
+                found = failure_of(fresh, runner, plan, requirement.name, [(case, failed)], ())
+                told = (requirement.name, asked, seconds, str(found.case), found.diagnosis)
+                return Kill(name, mutant.operation, mutant.sentence, *told)
+    return Kill(name, mutant.operation, mutant.sentence)
+
+
+def _order(mutant: mutants.Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
+    first = NOTICED_BY.get(mutant.family, [])
+    names = [*first, *(name for name in REQUIREMENTS if name not in first)]
+    for dtype in DTYPES:
+        plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile)
+        for name in names:
+            requirement = REQUIREMENTS[name]
+            if not requirement.why_not(plan, isolated=False) and (
+                requirement.every_dtype or dtype == DTYPES[0]
+            ):
+                yield requirement, plan
+
+
+@cache
+def _cases(requirement: str, plan: Plan) -> list[Case]:
+    return list(REQUIREMENTS[requirement].cases(plan))
+
+
+_ANSWERS: dict[tuple[Case, bytes], dict[str, Array]] = {}  # every mutant is asked the same cases
+_SMALL = 3000  # elements
+
+
+def _oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
+    """The reference, remembered: a mutant may change the answers it is given."""
+    if case.size > _SMALL:
+        return reference.answer(case, arrays)
+    key = case, b"".join(array.tobytes() for array in arrays.values())
+    if key not in _ANSWERS:
+        _ANSWERS[key] = reference.answer(case, arrays)
+    return {name: array.copy() for name, array in _ANSWERS[key].items()}

@@ -1,0 +1,227 @@
+"""What a case is filled with: values of each family, laid out in memory as the case asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance.cases.guarded import GUARDS
+
+if TYPE_CHECKING:
+    from conformance.cases.case import Case
+
+Array = np.ndarray[Any, Any]
+Arrays = dict[str, Array]
+
+# Largest integer below which all are representable: the significand of each dtype.
+EXACT = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
+WINOGRAD_HEADROOM = (
+    64  # F(2, 3) transforms grow the data by 4 x 9/4 and divide it by 4, its answers by another 9/4
+)
+
+
+def fill(case: Case) -> Arrays:
+    """The arrays of a case in the order a kernel takes them, grad_output last: a function of the case alone."""
+    rng = np.random.default_rng(case.seed)
+    shapes = case.shapes
+    make = VALUES[case.values]
+    arrays = {name: make(rng, case, name, shape).astype(case.dtype) for name, shape in shapes.items()}
+    if case.values == "special":
+        _put_specials(rng, case, arrays)
+    for name, view in case.views.items():
+        if name in arrays:
+            arrays[name] = (VIEWS | GUARDS)[view](arrays[name])
+    return _spoil(case, arrays) if case.malformed else arrays
+
+
+def magnitude(case: Case) -> int:
+    """Largest m for which sums of products of integers from -m to m are exact in the dtype, in any order.
+
+    terms * m^2 + m < 2^24 for float32 (2^53, 2^11): numerics.md; float32 and float64 leave the headroom that
+    Winograd F(2, 3) needs.
+    """
+    if case.problem:
+        return 3  # nothing is computed
+    terms = max((case.terms(output) for output in case.outputs if output != "indices"), default=1)
+    limit = EXACT[case.dtype] // (1 if case.dtype == "float16" else WINOGRAD_HEADROOM)
+    return max(1, min(1000, math.isqrt(limit // (max(terms, 1) + 1))))
+
+
+# Value families.
+
+
+def _integers(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    if case.operation.startswith("max_pool") and name == "input":
+        size = math.prod(shape)  # all different, so that no answer depends on which of two equals is taken
+        return rng.permutation(size).reshape(shape) - size // 2 - 1
+    m = magnitude(case)
+    return rng.integers(-m, m, size=shape, endpoint=True)
+
+
+def _small_integers(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    return rng.integers(-3, 3, size=shape, endpoint=True)
+
+
+def _mean_zero(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    return rng.standard_normal(shape)
+
+
+def _non_negative(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    return rng.random(shape)
+
+
+def _ties(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    if name != "input":
+        return _integers(rng, case, name, shape)
+    return rng.choice(np.array([-2.0, -1.0, -1.0, -0.0, 0.0]), size=shape)
+
+
+def _close(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Neighbouring floats: equality by tolerance takes them for ties."""
+    if name != "input":
+        return _integers(rng, case, name, shape)
+    return 1 + rng.permutation(math.prod(shape)).reshape(shape) * float(np.finfo(case.dtype).eps)
+
+
+VALUES: dict[str, Callable[[np.random.Generator, Case, str, tuple[int, ...]], Array]] = {
+    "integers": _integers,
+    "small_integers": _small_integers,
+    "mean_zero": _mean_zero,
+    "non_negative": _non_negative,
+    "ties": _ties,
+    "close": _close,
+    "special": _integers,  # with NaN and infinities put in by _put_specials
+}
+
+
+def _put_specials(rng: np.random.Generator, case: Case, arrays: Arrays) -> None:
+    """NaN and infinities in one array, few enough that most answers stay finite.
+
+    Max pooling scans its input, so there they are dense, with windows of nothing but -inf. A convolution gets them
+    in its weight or grad_output only where nothing is padded: zero times infinity at a padded tap is the
+    implementation's choice (semantics.md).
+    """
+    if case.operation.startswith("max_pool"):
+        flat = arrays["input"].reshape(-1)
+        chosen = rng.random(flat.size) < rng.choice([0.2, 0.6, 1.0])
+        kinds = np.array([[np.nan, np.inf, -np.inf, -0.0, 0.0], [-np.inf, -np.inf, -np.inf, -np.inf, np.nan]])
+        flat[chosen] = rng.choice(kinds[rng.integers(2)], size=int(chosen.sum()))
+        return
+    name = str(rng.choice(special_arrays(case)))
+    flat = arrays[name].reshape(-1)
+    count = min(flat.size, 1 + flat.size // 16)
+    where = rng.choice(max(flat.size, 1), size=count, replace=False)
+    flat[where] = rng.choice([np.nan, np.inf, -np.inf], size=count)
+    if name == "input" and "weight" in arrays:
+        arrays["weight"].reshape(-1)[::3] = 0  # zero times a NaN or an infinity is NaN
+
+
+def special_arrays(case: Case) -> list[str]:
+    if not hasattr(case, "pads") or any(map(any, case.pads)):
+        return ["input"]
+    return ["input", "weight", "grad_output"]
+
+
+# Layouts: the same values behind other strides (a broadcast view repeats its own).
+
+
+def _transposed(array: Array) -> Array:
+    """Stored with the axes in another order: the last two swapped."""
+    order = (*range(array.ndim - 2), array.ndim - 1, array.ndim - 2) if array.ndim > 1 else (0,)
+    return np.ascontiguousarray(array.transpose(order)).transpose(order)
+
+
+def _channels_last(array: Array) -> Array:
+    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, -3, -1)), -1, -3) if array.ndim > 2 else array
+
+
+def _fortran(array: Array) -> Array:
+    return np.asfortranarray(array)
+
+
+def _sliced(array: Array) -> Array:
+    """Every second element of a larger array along each axis."""
+    return _within(
+        array, tuple(slice(1, 2 * n, 2) for n in array.shape), tuple(2 * n + 1 for n in array.shape)
+    )
+
+
+def _cropped(array: Array) -> Array:
+    """The inside of a larger array."""
+    return _within(array, tuple(slice(1, n + 1) for n in array.shape), tuple(n + 3 for n in array.shape))
+
+
+def _reversed(array: Array) -> Array:
+    back = (slice(None, None, -1),) * array.ndim
+    return array[back].copy()[back]
+
+
+def _broadcast(array: Array) -> Array:
+    """The last axis repeats one element (stride 0), as the gradient of a sum over rows does."""
+    return np.broadcast_to(array[..., :1], array.shape) if array.size else array
+
+
+def _expanded(array: Array) -> Array:
+    """Every axis repeats one element: the gradient of a sum."""
+    return (
+        np.broadcast_to(array.reshape(-1)[:1].reshape((1,) * array.ndim), array.shape)
+        if array.size
+        else array
+    )
+
+
+def _offset(array: Array) -> Array:
+    """Starts one element into its memory."""
+    memory = np.full(array.size + 1, _JUNK, array.dtype)
+    memory[1:] = array.reshape(-1)
+    return memory[1:].reshape(array.shape)
+
+
+def _read_only(array: Array) -> Array:
+    array = array.copy()
+    array.flags.writeable = False
+    return array
+
+
+_JUNK = 99  # around a view: what a kernel that ignores strides reads
+
+
+def _within(array: Array, where: tuple[slice, ...], shape: tuple[int, ...]) -> Array:
+    memory = np.full(shape, _JUNK, array.dtype)
+    memory[where] = array
+    return memory[where]
+
+
+VIEWS: dict[str, Callable[[Array], Array]] = {
+    "transposed": _transposed,
+    "channels_last": _channels_last,
+    "fortran": _fortran,
+    "sliced": _sliced,
+    "cropped": _cropped,
+    "reversed": _reversed,
+    "broadcast": _broadcast,
+    "expanded": _expanded,
+    "offset": _offset,
+    "read_only": _read_only,
+}
+
+
+# Malformed arrays: what an option cannot express.
+
+
+def _spoil(case: Case, arrays: Arrays) -> Arrays:
+    name, _, part = case.malformed.partition("_")
+    if name not in arrays:
+        return arrays
+    array = arrays[name]
+    other = np.float64 if array.dtype != np.float64 else np.float32
+    spoiled: dict[str, Callable[[], Array]] = {
+        "channels": lambda: np.concatenate([array, array[:, :1]], axis=1),
+        "length": lambda: np.concatenate([array, array[:1]]),
+        "rank": lambda: array[..., None] if name == "bias" else array[0, 0] if name == "input" else array[0],
+        "dtype": lambda: array.astype(other),
+    }
+    return arrays | {name: spoiled[part]()}

@@ -1,0 +1,239 @@
+"""A case: one problem with every parameter, and its one-line text form."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from dataclasses import dataclass, fields
+from functools import cache, cached_property
+from typing import Any, ClassVar
+
+from conformance.cases.guarded import GUARDS
+
+ANSWERS = "answers"  # in a layout, beside the arrays: what the kernel allocates with NumPy
+Option = int | tuple[int, ...]
+
+DTYPES = ("float16", "float32", "float64")
+FAMILIES: dict[str, type[Case]] = {}
+
+
+class CaseError(ValueError):
+    """A case's text or fields are wrong: the value, then the rule."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One problem: operation, sizes, options, dtype, values, layout and seed.
+
+    The fields of the array shapes are N (batch; None is an unbatched input), C (channels), the image (H, W) and
+    the kernel (R, S). An option is held as the caller of the kernel writes it: an int or one int an axis.
+    `str(case)` leaves out what is default; `Case.parse` reads it back.
+    """
+
+    operation: str
+    batch: int | None = 1
+    channels: int = 1
+    image: tuple[int, ...] = ()
+    kernel: tuple[int, ...] = ()
+    dtype: str = "float32"
+    values: str = "integers"
+    layout: str = ""
+    malformed: str = ""
+    seed: int = 0
+
+    MALFORMED: ClassVar[tuple[str, ...]] = ()  # ways of spoiling the arrays that no other field can express
+
+    def __init_subclass__(cls, operations: tuple[str, ...] = (), **rest: Any) -> None:
+        super().__init_subclass__(**rest)
+        FAMILIES.update(dict.fromkeys(operations, cls))
+
+    def __post_init__(self) -> None:
+        for name in ("image", "kernel"):
+            extents = getattr(self, name) or (1,) * self.dimensions
+            object.__setattr__(self, name, (extents,) if isinstance(extents, int) else tuple(extents))
+            if len(getattr(self, name)) != self.dimensions:
+                raise CaseError(f"{name}={_write(extents)}: {self.operation} has {self.dimensions} extents")
+        self._check("dtype", self.dtype, DTYPES)
+        self._check("malformed", self.malformed, ("", *self.MALFORMED))
+        from conformance.cases.arrays import VALUES, VIEWS  # what exists is listed where it is made
+
+        self._check("values", self.values, tuple(VALUES))
+        for array, view in self.views.items():
+            self._check("layout", array, (*self.array_names, ANSWERS))
+            self._check("layout", view, (*(VIEWS if array != ANSWERS else ()), *GUARDS))
+        for name, allowed in _types_of(self.operation):
+            _check_type(self, name, allowed)
+
+    def _check(self, field: str, value: str, known: tuple[str, ...]) -> None:
+        if value not in known:
+            raise CaseError(f"{field}={value}: no such {field} of {self.operation}{_suggest(value, known)}")
+
+    # What every family answers.
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The keyword arguments that a kernel is called with."""
+        raise NotImplementedError
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each array, in the order a kernel takes them; grad_output last."""
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """What is judged: the forward's answers, then the gradients."""
+        raise NotImplementedError
+
+    @property
+    def problem(self) -> str | None:
+        """Why PyTorch refuses this case, or None where it answers."""
+        raise NotImplementedError
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The features a kernel must have to be asked this case (see capabilities)."""
+        raise NotImplementedError
+
+    def terms(self, output: str) -> int:
+        """Largest number of terms that one element of this output sums."""
+        raise NotImplementedError
+
+    # What follows from the fields.
+
+    @cached_property
+    def dimensions(self) -> int:
+        return int(re.findall(r"(\d)d$", self.operation)[0])
+
+    @cached_property
+    def views(self) -> dict[str, str]:
+        """The layout of each array that is not plainly contiguous."""
+        pairs = (part.partition(":") for part in self.layout.split(",") if part)
+        return {array: view for array, _, view in pairs}
+
+    @cached_property
+    def array_names(self) -> tuple[str, ...]:
+        return ("input", "grad_output")
+
+    @cached_property
+    def gradients(self) -> tuple[str, ...]:
+        return tuple(output for output in self.outputs if output.startswith("grad_"))
+
+    @cached_property
+    def leading(self) -> tuple[int, ...]:
+        """The batch axis, or none of it for an unbatched input."""
+        return () if self.batch is None else (self.batch,)
+
+    def axes(self, option: Option) -> tuple[int, ...]:
+        """An option as one int an axis."""
+        if isinstance(option, int):
+            return (option,) * self.dimensions
+        return option * self.dimensions if len(option) == 1 else option
+
+    @cached_property
+    def size(self) -> int:
+        """How large the case is, for telling which of two counterexamples is simpler."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    # The text form.
+
+    def __str__(self) -> str:
+        named = ((n, getattr(self, n), default) for n, default in _defaults_of(self.operation))
+        return " ".join([self.operation, *(f"{n}={_write(v)}" for n, v, default in named if v != default)])
+
+    @staticmethod
+    def parse(text: str) -> Case:
+        """The case that `str(case)` printed; CaseError lists what exists where a word is unknown."""
+        operation, *words = text.split() or [""]
+        if operation not in FAMILIES:
+            raise CaseError(
+                f"{operation or 'empty text'}: no such operation{_suggest(operation, tuple(FAMILIES))}"
+            )
+        family = FAMILIES[operation]
+        known = tuple(name for name, _ in _defaults_of(operation))
+        values: dict[str, Any] = {}
+        for word in words:
+            name, equals, value = word.partition("=")
+            if not equals:
+                raise CaseError(f"{word}: a field is written name=value")
+            if name not in known:
+                raise CaseError(f"{word}: {operation} has no field {name}{_suggest(name, known)}")
+            if name in values:
+                raise CaseError(f"{word}: {name} is given twice")
+            values[name] = value if name in _TEXT_FIELDS else _read(word, value)
+        return family(operation=operation, **values)
+
+
+_TEXT_FIELDS = ("dtype", "values", "layout", "malformed")
+
+
+@cache
+def _types_of(operation: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The fields of such a case, and the types that each may have."""
+    short = {"Option": "int | tuple", "[int, ...]": "", " ": ""}
+    types = {field.name: str(field.type) for field in fields(FAMILIES[operation])}
+    for long, word in short.items():
+        types = {name: annotation.replace(long, word) for name, annotation in types.items()}
+    return tuple((name, tuple(annotation.replace(" ", "").split("|"))) for name, annotation in types.items())
+
+
+@cache
+def _defaults_of(operation: str) -> tuple[tuple[str, Any], ...]:
+    plain: Any = FAMILIES[operation](operation=operation)
+    return tuple((f.name, getattr(plain, f.name)) for f in fields(plain) if f.name != "operation")
+
+
+def _check_type(case: Case, name: str, allowed: tuple[str, ...]) -> None:
+    value = getattr(case, name)
+    kind = "None" if value is None else type(value).__name__
+    if kind not in allowed or (kind == "tuple" and any(type(i) is not int for i in value)):
+        raise CaseError(f"{name}={_write(value)}: {name} is {' or '.join(allowed)}")
+    if kind == "tuple" and len(value) not in (1, case.dimensions):
+        raise CaseError(f"{name}={_write(value)}: {case.operation} has {case.dimensions} axes")
+    if name in _COUNTS and value is not None and value < 0:
+        raise CaseError(f"{name}={value}: {name} is not negative")
+
+
+_COUNTS = ("batch", "channels", "filters", "seed")
+
+
+def _write(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
+    return str(value)
+
+
+_INT, _INTS = re.compile(r"-?\d+"), re.compile(r"(-?\d+,)+(-?\d+)?")
+
+
+def _read(word: str, value: str) -> Any:
+    if value in ("none", "true", "false"):
+        return {"none": None, "true": True, "false": False}[value]
+    if _INT.fullmatch(value):
+        return int(value)
+    if _INTS.fullmatch(value):
+        return tuple(int(part) for part in value.split(",") if part)
+    if re.fullmatch(r"[A-Za-z_]+", value):
+        return value
+    raise CaseError(f"{word}: a value is an int, ints with commas, a word, true, false or none")
+
+
+def _suggest(word: str, known: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(word, [name for name in known if name], n=1)
+    return (f" (did you mean {near[0]}?)" if near else "") + f"; there are {', '.join(filter(None, known))}"
+
+
+def window_outputs(extent: int, kernel: int, stride: int, pads: tuple[int, int], dilation: int) -> int:
+    """floor((n + lo + hi - d (k - 1) - 1) / s) + 1: how many whole windows fit an axis."""
+    return (extent + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def windows_all_hit(extent: int, kernel: int, stride: int, padding: int, dilation: int, outputs: int) -> bool:
+    """Whether every window of an axis has a tap inside the image (only a dilated one can miss)."""
+    return all(
+        any(0 <= window * stride - padding + tap * dilation < extent for tap in range(kernel))
+        for window in range(outputs)
+    )

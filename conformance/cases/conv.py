@@ -1,0 +1,131 @@
+"""Cases of the convolutions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from conformance.cases.case import Case, Option, window_outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conv(Case, operations=("conv2d",)):
+    """y[n,k,q] = b[k] + sum over c and taps t of w[k,c,t] x[n, group(k) C/G + c, q stride - padding + t dilation]."""
+
+    filters: int = 1
+    groups: int = 1
+    stride: Option = 1
+    padding: Option | str = 0
+    dilation: Option = 1
+    bias: bool = False
+
+    MALFORMED: ClassVar[tuple[str, ...]] = (
+        "weight_channels", "bias_length", "bias_rank", "input_rank", "weight_rank", "weight_dtype", "bias_dtype",
+    )  # fmt: skip
+
+    @property
+    def options(self) -> dict[str, Any]:
+        names = ("stride", "padding", "dilation", "groups")
+        return {name: getattr(self, name) for name in names}
+
+    @cached_property
+    def array_names(self) -> tuple[str, ...]:
+        return ("input", "weight", *(("bias",) if self.bias else ()), "grad_output")
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        per_group = self.channels // max(self.groups, 1)
+        shapes = {
+            "input": (*self.leading, self.channels, *self.image),
+            "weight": (self.filters, per_group, *self.kernel),
+            "bias": (self.filters,),
+            "grad_output": (*self.leading, self.filters, *self.output_extents),
+        }
+        return {name: shapes[name] for name in self.array_names}
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        return ("output", "grad_input", "grad_weight", *(("grad_bias",) if self.bias else ()))
+
+    @cached_property
+    def pads(self) -> tuple[tuple[int, int], ...]:
+        """Zeros before and after each axis; "same" puts the odd one after."""
+        if self.padding == "same":
+            totals = (d * (k - 1) for d, k in zip(self.axes(self.dilation), self.kernel, strict=True))
+            return tuple((total // 2, total - total // 2) for total in totals)
+        padding = 0 if isinstance(self.padding, str) else self.padding
+        return tuple((p, p) for p in self.axes(padding))
+
+    @cached_property
+    def output_extents(self) -> tuple[int, ...]:
+        if self._option_problem:
+            return (1,) * self.dimensions  # a refused case has no output; its grad_output is a formality
+        axes = zip(
+            self.image, self.kernel, self.axes(self.stride), self.pads, self.axes(self.dilation), strict=True
+        )
+        return tuple(max(window_outputs(*axis), 0) for axis in axes)
+
+    def terms(self, output: str) -> int:
+        taps, images = math.prod(self.kernel), math.prod(self.leading)
+        return {
+            "output": self.channels // self.groups * taps + self.bias,
+            "grad_input": self.filters // self.groups * taps,
+            "grad_weight": images * math.prod(self.output_extents),
+            "grad_bias": images * math.prod(self.output_extents),
+        }[output]
+
+    @cached_property
+    def _option_problem(self) -> str | None:
+        for name in ("stride", "dilation", "groups"):
+            if min(self.axes(getattr(self, name))) < 1:
+                return f"{name}={getattr(self, name)} is below 1"
+        if isinstance(self.padding, str):
+            if self.padding not in ("same", "valid"):
+                return f"padding={self.padding} is no mode"
+            if self.padding == "same" and max(self.axes(self.stride)) > 1:
+                return "padding=same has a stride"
+        elif min(self.axes(self.padding)) < 0:
+            return f"padding={self.padding} is negative"
+        return None
+
+    @cached_property
+    def problem(self) -> str | None:
+        if self.malformed or self._option_problem:
+            return self.malformed or self._option_problem
+        if self.channels % self.groups or self.filters % self.groups:
+            return (
+                f"channels={self.channels} or filters={self.filters} do not divide into {self.groups} groups"
+            )
+        if min(self.image) < 1 or min(self.kernel) < 1 or self.channels < 1 or self.filters < 1:
+            return "an extent is 0"
+        if min(self.output_extents) < 1:
+            return "the filter exceeds the padded image"
+        return None
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        strides, dilations = self.axes(self.stride), self.axes(self.dilation)
+        pads = () if isinstance(self.padding, str) else self.axes(self.padding)
+        written = (self.stride, self.padding, self.dilation)
+        return frozenset(
+            feature
+            for feature, needed in {
+                self.dtype: True,
+                "bias": self.bias,
+                "no bias": not self.bias,
+                "stride": strides != (1,) * self.dimensions,
+                "padding": self.padding != 0 and self.padding != (0,) * self.dimensions,
+                "dilation": dilations != (1,) * self.dimensions,
+                "groups": self.groups != 1,
+                "padding=same": self.padding == "same",
+                "padding=valid": self.padding == "valid",
+                "unbatched": self.batch is None,
+                "options per axis": any(len(set(option)) > 1 for option in (strides, pads, dilations)),
+                "options as tuples": any(isinstance(option, tuple) for option in written),
+                "options as tuples of one": any(isinstance(o, tuple) and len(o) == 1 for o in written),
+                "filters not square": len(set(self.kernel)) > 1,
+            }.items()
+            if needed
+        )

@@ -1,0 +1,127 @@
+"""The smallest case that still fails: simpler parameters, one step at a time, until no step fails any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, replace
+from typing import Any
+
+from conformance.cases.capabilities import Features
+from conformance.cases.case import Case, CaseError
+
+LIMIT = 2000  # cases tried at most
+
+
+def shrink(case: Case, fails: Callable[[Case], bool], features: Features, limit: int = LIMIT) -> Case:
+    """Greedy: take the first simpler case that fails as well, and start again from it.
+
+    A valid case stays valid and a refused one refused; none asks for a feature that is not claimed.
+    """
+    tried = {case}
+    while (smaller := _first(case, fails, features, tried, limit)) is not None:
+        case = smaller
+    return case
+
+
+def _first(
+    case: Case, fails: Callable[[Case], bool], features: Features, tried: set[Case], limit: int
+) -> Case | None:
+    for candidate in simpler(case):
+        if len(tried) >= limit:
+            return None
+        if candidate in tried or not _fits(candidate, case, features) or cost(candidate) >= cost(case):
+            continue
+        tried.add(candidate)
+        if fails(candidate):
+            return candidate
+    return None
+
+
+def cost(case: Case) -> tuple[int, int, int]:
+    """What makes a case simple: few fields and layouts to read, then few elements, then small numbers."""
+    text = str(case)
+    return (
+        len(text.split()) + len(case.views),
+        case.size,
+        sum(abs(n) for f in fields(case) for n in _numbers(getattr(case, f.name))),
+    )
+
+
+def _fits(candidate: Case, case: Case, features: Features) -> bool:
+    if bool(candidate.problem) != bool(case.problem) or getattr(candidate, "hazard", False) > getattr(
+        case, "hazard", False
+    ):
+        return False
+    return candidate.needs <= features | case.needs | {candidate.dtype}
+
+
+def simpler(case: Case) -> Iterator[Case]:
+    """Candidates, the boldest first."""
+    for change in _changes(case):
+        try:
+            yield replace(case, **change)
+        except CaseError:
+            continue  # for instance a layout of a bias that is gone
+
+
+def _changes(case: Any) -> Iterator[dict[str, Any]]:
+    plain = type(case)(operation=case.operation)
+    names = [field.name for field in fields(case) if field.name != "operation"]
+    for name in names:  # one field back to its default
+        if getattr(case, name) != getattr(plain, name):
+            yield {name: getattr(plain, name)}
+    if case.layout:
+        yield from (
+            {"layout": f"{array}:{view}"} for array, view in case.views.items() if len(case.views) > 1
+        )
+        yield {"layout": "", "bias": False} if "bias" in names else {"layout": ""}
+    groups = getattr(case, "groups", 1)
+    if groups > 1:
+        yield {"groups": 1, "channels": case.channels // groups, "filters": case.filters // groups}
+        yield {
+            "groups": 2,
+            "channels": 2 * (case.channels // groups),
+            "filters": 2 * (case.filters // groups),
+        }
+        yield {"groups": 2, "channels": 2, "filters": 2}
+        yield {"groups": 2, "channels": 2, "filters": 4}
+    for i in range(case.dimensions):  # an axis to its smallest
+        yield {"image": _with(case.image, i, 1), "kernel": _with(case.kernel, i, 1)}
+    for name in ("image", "kernel", "stride", "padding", "dilation"):
+        value = getattr(case, name, None)
+        if isinstance(value, tuple):
+            yield from _smaller_tuples(name, value)
+            yield from ({name: n} for n in sorted(set(value)) if name not in ("image", "kernel"))
+        elif isinstance(value, int):
+            yield from ({name: n} for n in _smaller(value))
+    for i in range(case.dimensions):  # image and kernel together keep the geometry's remainder
+        for n in range(1, case.kernel[i]):
+            yield {
+                "kernel": _with(case.kernel, i, n),
+                "image": _with(case.image, i, max(1, case.image[i] - case.kernel[i] + n)),
+            }
+    for name in ("batch", "channels", "filters", "seed"):
+        if (value := getattr(case, name, None)) is not None:
+            step = groups if name in ("channels", "filters") else 1
+            yield from ({name: n * step} for n in _smaller(value // max(step, 1)))
+
+
+def _smaller_tuples(name: str, value: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    for i, extent in enumerate(value):
+        yield from ({name: _with(value, i, n)} for n in _smaller(extent))
+
+
+def _smaller(value: int) -> Iterator[int]:
+    """0 or 1, then halves and quarters off, then one less."""
+    candidates = [0, 1, 2, value // 2, value - value // 4, value - 2, value - 1]
+    yield from dict.fromkeys(n for n in candidates if 0 <= n < value)
+
+
+def _with(extents: tuple[int, ...], axis: int, value: int) -> tuple[int, ...]:
+    return (*extents[:axis], value, *extents[axis + 1 :])
+
+
+def _numbers(value: Any) -> tuple[int, ...]:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return ()
+    return value if isinstance(value, tuple) else (value,)

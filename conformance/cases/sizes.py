@@ -1,0 +1,145 @@
+"""Sizes: tails around the blocks of fast kernels, long options, several large extents at once, layers of networks."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from conformance.cases.capabilities import Features
+from conformance.cases.case import FAMILIES, Case
+from conformance.cases.conv import Conv
+from conformance.cases.covering import build, classes_of, forms
+
+BLOCKS = (4, 8, 16, 32, 64)
+LARGE = (7, 8, 9, 12, 15, 16, 17, 23, 31, 32, 33)  # extents that a kernel may take its fast path for
+PRODUCTS = 200_000  # multiplications of a forward: a kernel of plain loops must not take seconds
+
+
+def tails(operation: str, features: Features, blocks: tuple[int, ...] = BLOCKS) -> Iterator[Case]:
+    """Every extent that a kernel may block over, just under, at and just over a block, the others small."""
+    near = {block + off for block in blocks for off in (-1, 0, 1)} | {
+        7 * block // 4 for block in blocks if block < 32
+    }
+    for seed, n in enumerate(sorted(near)):
+        for name in ("width", "height", "channels", "filters", "batch"):
+            yield from _claimed(_tail(operation, name, n, seed), features)
+
+
+def _tail(operation: str, name: str, n: int, seed: int) -> Iterator[Case]:
+    extents = {"width": 5, "height": 4, "channels": 2, "filters": 3, "batch": 1} | {name: n}
+    image = (extents["height"], extents["width"])
+    fields: dict[str, Any] = {"batch": extents["batch"], "channels": extents["channels"], "seed": seed}
+    strided = tuple(2 * extent + 1 if extent == n else extent + 2 for extent in image)
+    if issubclass(FAMILIES[operation], Conv):
+        case = Conv(operation=operation, **fields, image=image, filters=extents["filters"])
+        yield replace(case, kernel=(3, 3), padding=1, bias=True)
+        yield replace(case, kernel=(3, 3), image=(image[0] + 2, image[1] + 2))
+        yield case
+        if name == "channels":
+            yield replace(case, kernel=(3, 3), padding=1, groups=n, filters=n)
+        if name in ("width", "height"):
+            yield replace(case, kernel=(3, 3), image=strided, stride=2, padding=1)
+    elif name != "filters":
+        pool = FAMILIES[operation](operation=operation, **fields, image=image, kernel=(2, 2))
+        for change in (
+            {"stride": None},
+            {"stride": 1},
+            {"stride": 2},
+            {"kernel": (3, 3), "stride": 2, "padding": 1},
+        ):
+            grown = image if change["stride"] == 1 else strided
+            yield replace(pool, image=grown, **change)
+
+
+def reaches(operation: str, features: Features) -> Iterator[Case]:
+    """Each option by itself large: filters longer than an unrolled loop, strides, dilations, padding."""
+    for seed, n in enumerate((4, 5, 6, 7, 8, 9, 12, 17)):
+        yield from _claimed(_reach(operation, n, seed), features)
+
+
+def _reach(operation: str, n: int, seed: int) -> Iterator[Case]:
+    family: Any = FAMILIES[operation]
+    plain = family(operation=operation, channels=2, image=(n + 2, n + 4), kernel=(3, 3), seed=seed)
+    if issubclass(family, Conv):
+        plain = replace(plain, filters=3)
+    stride = 1 if issubclass(family, Conv) else 2
+    yield replace(plain, kernel=(n, 2), stride=stride)
+    yield replace(plain, kernel=(2, n), stride=stride)
+    yield replace(plain, kernel=(n, n), stride=stride)
+    yield replace(plain, stride=n, image=(2 * n + 3, 2 * n + 5))
+    if issubclass(family, Conv):
+        yield replace(plain, padding=n, image=(4, 5))
+    else:
+        yield replace(plain, kernel=(n, n), padding=n // 2, stride=2)
+    if hasattr(plain, "dilation"):
+        yield replace(plain, dilation=n, image=(2 * n + 3, 2 * n + 4), stride=1)
+
+
+def mixed(operation: str, features: Features, count: int, seed: int) -> Iterator[Case]:
+    """Two or three large extents at once, with options drawn at random: fast paths that need several conditions."""
+    rng = random.Random(f"{operation} {seed}")
+    possible = [(form, classes_of(operation, form, features)) for form in forms(operation, features)]
+    for number in range(count):
+        form, classes = rng.choice(possible)
+        row = {name: rng.choice(values) for name, values in classes.items()}
+        large: list[str] = [name for name in ("output h", "output w", "channels", "filters") if name in row]
+        for name in rng.sample(large, rng.choice([2, 2, 3]) if len(large) > 2 else 2):
+            row[name] = rng.choice(LARGE)
+        yield _within(operation, form, row, seed + number, large)
+
+
+def _within(operation: str, form: str, row: dict[str, Any], seed: int, large: list[str]) -> Case:
+    """The case of these classes, its largest extents halved until a forward has few enough products."""
+    while products(case := build(operation, form, row, seed)) > PRODUCTS:
+        widest = max(large, key=lambda name: int(row[name]))
+        row = (
+            row | {name: 1 for name in row if name.startswith(("kernel", "dilation"))}
+            if row[widest] < 12
+            else row
+        )
+        row = row | {widest: row[widest] // 2 + 1}
+    return case
+
+
+def products(case: Case) -> int:
+    """Multiplications (or comparisons) of a forward."""
+    return math.prod(case.shapes["grad_output"]) * case.terms("output")
+
+
+LAYERS = {  # layers of real networks, thinner than they are: every extent and option as in the network, fewer channels
+    "conv2d": """
+conv2d channels=3 filters=4 image=28,29 kernel=7,7 stride=2 padding=3
+conv2d channels=4 filters=7 image=28,28 kernel=3,3 padding=1
+conv2d channels=32 filters=16 image=14,14
+conv2d channels=24 filters=32 image=14,14 stride=2
+conv2d channels=32 filters=32 image=14,14 kernel=3,3 padding=1 groups=32
+conv2d channels=32 filters=32 image=15,15 kernel=3,3 stride=2 padding=1 groups=32
+conv2d channels=1 filters=6 image=28,28 kernel=5,5 padding=2 bias=true
+conv2d channels=6 filters=13 image=14,14 kernel=5,5 bias=true
+conv2d channels=8 filters=4 image=17,33 kernel=3,3 padding=2 dilation=2
+conv2d channels=64 filters=17 image=4,5 kernel=3,3 padding=1
+conv2d channels=130 filters=67 image=3,2 batch=2
+""",
+    "max_pool2d": """
+max_pool2d kernel=3,3 stride=2 padding=1 image=56,56 channels=2
+max_pool2d kernel=2,2 image=28,28 channels=6 batch=2
+max_pool2d kernel=2,2 stride=2 image=33,31 channels=33
+""",
+    "avg_pool2d": """
+avg_pool2d kernel=3,3 stride=2 padding=1 image=56,56 channels=2
+avg_pool2d kernel=2,2 image=28,28 channels=6 batch=2
+avg_pool2d kernel=7,7 image=7,7 channels=65
+""",
+}
+
+
+def _claimed(cases: Iterator[Case], features: Features) -> Iterator[Case]:
+    """Those of the cases that a subject with these features is asked; bias as far as it is claimed."""
+    for case in cases:
+        if isinstance(case, Conv) and not case.needs & {"bias", "no bias"} <= features:
+            case = replace(case, bias=not case.bias)
+        if case.needs <= features | {case.dtype} and not getattr(case, "hazard", False):
+            yield case

@@ -1,0 +1,540 @@
+"""The command line: run, replay, list, mutants. What is heavy is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from conformance.cases import Case
+    from conformance.kernels.subject import Subject
+    from conformance.pipeline import Progress, Runner
+    from conformance.verdicts.judgement import Judgement
+    from conformance.verdicts.report import Asked, Cell, Line
+    from conformance.verdicts.verdict import Report, Unit
+
+INTERRUPTED = 130
+
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(context_settings=_HELP)
+@click.version_option(package_name="npcnn-conformance", prog_name="conformance")
+def main() -> None:
+    """Does a convolution or pooling kernel compute what it should?
+
+    PyTorch in float64 defines what is right. SUBJECT is a module, module:object, file.py, file.py:object or a
+    framework (torch, jax, ...), whose functions are named and called as in torch.nn.functional.
+
+    Exit status: 0 conforms, 1 differs or untested, 2 wrong usage.
+    """
+
+
+def _asked(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say who answers and who is trusted; run and replay share them."""
+    for option in (
+        click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, metavar="SECONDS",
+                     show_default=True, help="A case that takes longer hangs."),
+        click.option("--in-process", is_flag=True, help="No worker processes: for a debugger. A crash ends the run."),
+        click.option("--oracle", default="torch", metavar="NAME", show_default=True,
+                     help="Who is trusted: torch, reference (NumPy only), jax."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@main.command()
+@click.argument("subject")
+@click.option(
+    "--op", "operations", multiple=True, metavar="NAME", help="Only this operation; may be repeated."
+)
+@click.option(
+    "--requirement", "requirements", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
+@click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only this dtype; may be repeated.")
+@click.option(
+    "--profile", default="standard", metavar="NAME", show_default=True, help="quick, standard or deep."
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Other random cases.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), metavar="N", help="Worker processes; as many as cores if not given."
+)
+@click.option(
+    "--resume",
+    metavar="FILE",
+    help="Keep what is finished in FILE; where it holds an interrupted run, go on with that.",
+)
+@click.option(
+    "--json",
+    "json_path",
+    metavar="FILE",
+    help="Write the report as JSON (docs/json.md); - is standard output.",
+)
+@click.option(
+    "--script",
+    is_flag=True,
+    help="With each failure, a script that needs only NumPy, PyTorch and the kernel.",
+)
+@_asked
+def run(
+    subject: str,
+    operations: tuple[str, ...],
+    requirements: tuple[str, ...],
+    dtypes: tuple[str, ...],
+    profile: str,
+    seed: int,
+    jobs: int | None,
+    json_path: str | None,
+    resume: str | None,
+    script: bool,
+    oracle: str,
+    in_process: bool,
+    timeout: float,
+) -> None:
+    """Judge SUBJECT: every operation it has, under every requirement."""
+    with _wrong_usage():
+        _check_writable(json_path)
+        from conformance import pipeline, usage
+        from conformance.verdicts.report import Asked
+
+        loaded = usage.subject_of(subject)
+        settings = usage.settings(
+            loaded,
+            operations=operations,
+            requirements=requirements,
+            dtypes=dtypes,
+            profile=profile,
+            seed=seed,
+        )
+        usage.check_oracle(oracle)
+        asked_for = {"oracle": oracle, "profile": profile, "seed": seed}
+        journal = usage.journal_of(resume, loaded, asked_for) if resume else None
+        start = time.perf_counter()
+        with (
+            usage.runner_of(loaded, oracle, jobs=jobs, in_process=in_process, timeout=timeout) as runner,
+            _progress() as progress,
+        ):
+            report = pipeline.run(loaded, runner, settings, progress, journal)
+    asked = Asked(oracle, profile, seed, time.perf_counter() - start, usage.ANSWERS)
+    print_report(_console(stderr=json_path == "-"), report, asked, script)
+    if json_path:
+        _write_json(json_path, report, asked)
+    sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
+
+
+@main.command()
+@click.argument("subject")
+@click.argument("case")
+@click.option(
+    "--requirement", metavar="NAME", help="What is asked: exact if not given, arguments for a bad call."
+)
+@click.option("--output", "outputs", multiple=True, metavar="NAME", help="Only this output; may be repeated.")
+@_asked
+def replay(
+    subject: str,
+    case: str,
+    requirement: str | None,
+    outputs: tuple[str, ...],
+    oracle: str,
+    in_process: bool,
+    timeout: float,
+) -> None:
+    """Ask SUBJECT one CASE, and show its arrays with what was got and expected.
+
+    A case is written as reports print it: "conv2d image=1,3 stride=1,2".
+    """
+    with _wrong_usage():
+        from conformance import usage
+        from conformance.cases import Case
+        from conformance.requirements import REQUIREMENTS
+
+        read = Case.parse(case)
+        loaded = usage.subject_of(subject)
+        usage.check_oracle(oracle)
+        usage.check_case(loaded, oracle, read, requirement)
+        name = requirement or ("arguments" if read.problem else "exact")
+        usage.require("requirement", name, REQUIREMENTS)
+        for output in outputs:
+            usage.require(f"output of {read.operation}", output, read.outputs)
+        if read.problem and name != "arguments":
+            raise usage.WrongUsage(
+                f"{read}: PyTorch refuses it ({read.problem}), so only --requirement arguments asks it"
+            )
+        with usage.runner_of(loaded, oracle, jobs=1, in_process=in_process, timeout=timeout) as runner:
+            judgements = _examined(runner, name, read)
+    judgements = [judgement for judgement in judgements if not outputs or judgement.output in outputs]
+    show_replay(_console(), loaded, read, name, oracle, judgements)
+    sys.exit(0 if judgements and all(j.status == "conforms" for j in judgements) else 1)
+
+
+def _examined(runner: Runner, requirement: str, case: Case) -> list[Judgement]:
+    return [judgement for _, judgements in runner.examine(requirement, [case]) for judgement in judgements]
+
+
+WHAT = ("ops", "requirements", "subjects", "oracles", "profiles", "features", "values", "layouts")
+
+
+@main.command()
+@click.option(
+    "--op", "operations", multiple=True, metavar="NAME", help="Only this operation; may be repeated."
+)
+@click.option("--profile", default="standard", metavar="NAME", show_default=True, help="How thoroughly.")
+@click.option(
+    "--only", default="", metavar="TEXT", help="Only mutants and right kernels whose name holds TEXT."
+)
+@click.option(
+    "--right/--no-right", default=True, show_default=True, help="Whether right kernels are judged, too."
+)
+@click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; default: one a core.")
+@click.option("--json", "json_path", metavar="FILE", help="Also write what was found as JSON.")
+def mutants(
+    operations: tuple[str, ...], profile: str, only: str, right: bool, jobs: int | None, json_path: str | None
+) -> None:
+    """Measure the suite: kernels with one known mistake must be caught, right kernels must not be accused.
+
+    Exit status: 0 all caught and none accused, 1 otherwise.
+    """
+    with _wrong_usage():
+        _check_writable(json_path)
+        from conformance import audit, usage
+        from conformance.cases import FAMILIES
+        from conformance.requirements import PROFILES
+
+        usage.require("profile", profile, PROFILES)
+        for operation in operations:
+            usage.require("operation", operation, FAMILIES)
+        names = audit.chosen(operations, only)
+        kernels = audit.right_kernels(only) if right else []
+    start, found = time.perf_counter(), audit.Audit()
+    try:
+        with audit.pool(jobs or usage.cores()) as workers:
+            for kill in audit.kills(workers, names, profile):
+                found.kills.append(kill)
+                click.echo(str(kill))
+            for name, rows in audit.accusations(workers, kernels, profile):
+                found.accused[name] = rows
+                click.echo(f"{'ACCUSED' if rows else 'ok':<9}{name}  {'; '.join(rows)}".rstrip())
+    except KeyboardInterrupt:
+        found.interrupted = True
+    click.echo(found.summary(time.perf_counter() - start))
+    if json_path:
+        Path(json_path).write_text(json.dumps(found.as_data(), indent=1) + "\n")
+    sys.exit(INTERRUPTED if found.interrupted else 0 if found.passed else 1)
+
+
+@main.command("list")
+@click.argument("what", type=click.Choice(WHAT))
+def list_(what: str) -> None:
+    """What there is, a line each, to name in the other commands."""
+    console = _console()
+    rows = list(_LISTS[what]())
+    width = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        _print(console, [[(name.ljust(width), "head"), (f"  {text}" if text else "", "")]])
+
+
+# What there is.
+
+
+def _ops() -> Iterator[tuple[str, str]]:
+    from conformance.cases import FAMILIES
+
+    for name, family in FAMILIES.items():
+        yield name, f"judged: {', '.join(_every_output(family(operation=name)))}"
+
+
+def _every_output(case: Case) -> tuple[str, ...]:
+    from dataclasses import replace
+
+    option = (
+        {"bias": True}
+        if hasattr(case, "bias")
+        else {"return_indices": True}
+        if hasattr(case, "return_indices")
+        else {}
+    )
+    return replace(case, **option).outputs  # type: ignore[arg-type]
+
+
+def _requirements() -> Iterator[tuple[str, str]]:
+    from conformance.requirements import REQUIREMENTS
+
+    return ((name, requirement.asks) for name, requirement in REQUIREMENTS.items())
+
+
+def _subjects() -> Iterator[tuple[str, str]]:
+    import importlib.util
+
+    from conformance.kernels.frameworks import FRAMEWORKS
+
+    for name in FRAMEWORKS:
+        if name != "numpy":
+            there = importlib.util.find_spec(name) is not None
+            yield (
+                name,
+                "its own kernels"
+                if there
+                else f"not installed: python -m pip install 'npcnn-conformance[{name}]'",
+            )
+    yield "package.module", "a module whose functions are named as in torch.nn.functional (npcnn is one)"
+    yield "file.py", "a file of such functions"
+    yield (
+        "module:object",
+        "an object in a module or file (file.py:object): a namespace of functions, or a Subject",
+    )
+
+
+def _oracles() -> Iterator[tuple[str, str]]:
+    yield "torch", "PyTorch in float64, contiguous, on the CPU"
+    yield "reference", "the definition of each operation, in NumPy only"
+    yield "jax", "JAX in float64, its gradients by vjp"
+
+
+def _profiles() -> Iterator[tuple[str, str]]:
+    yield "quick", "named cases and every pair of classes of parameters"
+    yield "standard", "those, every geometry of one axis in a small scope, and random cases"
+    yield "deep", "those, and many times more random cases; --seed for others"
+
+
+def _features() -> Iterator[tuple[str, str]]:
+    from conformance.cases.capabilities import FEATURES, features_of
+
+    for feature in sorted(FEATURES):
+        yield feature, ", ".join(name for name, _ in _ops() if feature in features_of(name))
+
+
+def _values() -> Iterator[tuple[str, str]]:
+    from conformance.cases.arrays import VALUES
+
+    return ((name, (make.__doc__ or "").strip()) for name, make in VALUES.items())
+
+
+def _layouts() -> Iterator[tuple[str, str]]:
+    from conformance.cases.arrays import VIEWS
+
+    return (
+        (name, (view.__doc__ or "").strip().splitlines()[0] if view.__doc__ else "")
+        for name, view in VIEWS.items()
+    )
+
+
+_LISTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "ops": _ops, "requirements": _requirements, "subjects": _subjects, "oracles": _oracles, "profiles": _profiles,
+    "features": _features, "values": _values, "layouts": _layouts,
+}  # fmt: skip
+
+
+# Wrong usage is told before anything runs, without a traceback.
+
+
+@contextmanager
+def _wrong_usage() -> Iterator[None]:
+    """Turn what a user can get wrong into one line and exit status 2."""
+    from conformance.cases import CaseError
+    from conformance.kernels.frameworks import MissingFramework
+    from conformance.kernels.subject import SubjectError
+    from conformance.usage import WrongUsage
+
+    try:
+        yield
+    except (WrongUsage, SubjectError, CaseError, MissingFramework) as error:
+        from conformance.verdicts.report import printable
+
+        raise click.UsageError("\n".join(map(printable, str(error).splitlines()))) from None
+    except RuntimeError as error:
+        from conformance.workers import ExaminationError
+
+        if not isinstance(error, ExaminationError):
+            raise
+        raise click.ClickException(f"the suite or the oracle failed, no verdict: {error}") from None
+
+
+def _check_writable(path: str | None) -> None:
+    if path is None or path == "-":
+        return
+    from conformance.usage import WrongUsage
+
+    file = Path(path)
+    existed = file.exists()
+    try:
+        with file.open("a"):
+            pass
+    except OSError as error:
+        raise WrongUsage(f"--json {path}: cannot be written: {error.strerror}") from None
+    if not existed:
+        file.unlink()
+
+
+def _write_json(path: str, report: Report, asked: Asked) -> None:
+    from conformance.verdicts.report import as_data
+
+    text = json.dumps(as_data(report, asked), indent=1, allow_nan=False) + "\n"
+    if path == "-":
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).write_text(text)
+    except OSError as error:
+        raise click.ClickException(f"--json {path}: cannot be written: {error.strerror}") from None
+
+
+# Printing.
+
+
+def print_report(console: Console, report: Report, asked: Asked, script: bool = False) -> None:
+    """The head, a table an operation, what was not claimed, each failure, the verdict."""
+    from conformance.verdicts import report as r
+
+    for line in r.head(report, asked):
+        console.print(_text(line))
+    tables = r.table(report)
+    for operation, cells in tables.items():
+        console.print()
+        console.print(_table(operation, cells))
+    unclaimed = list(r.not_claimed_lines(report, console.width))
+    _print(console, [[], *unclaimed] if unclaimed else [])
+    for each in r.found(report):
+        _print(console, [[], *r.failure_lines(each, report.subject, asked, console.width)])
+        if script:
+            _print(console, [[]])
+            _print_script(console, report.subject, each.case, each.output)
+    stale = list(r.stale_lines(report))
+    _print(console, [[], *stale] if stale else [])
+    console.print()
+    console.print(_text(r.verdict_line(report)))
+
+
+def _table(operation: str, cells: dict[str, dict[str, Cell]]) -> Any:
+    from rich.table import Table
+
+    from conformance.verdicts.report import OUTPUTS
+
+    outputs = [output for output in OUTPUTS if any(output in row for row in cells.values())]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(operation, width=max(len(operation), 12), no_wrap=True)
+    for output in outputs:
+        table.add_column(output, width=15, no_wrap=True)
+    for name, row in cells.items():
+        table.add_row(f"  {name}", *(_text(row[output].text) if output in row else "" for output in outputs))
+    return table
+
+
+def _print_script(console: Console, subject: Subject, case: Case, output: str) -> None:
+    from conformance.verdicts.script import script
+
+    text = script(subject, case, output)
+    lines = (
+        text.splitlines()
+        if text
+        else ["no script: its arrays are too large, or not plain NumPy's or PyTorch's"]
+    )
+    _print(console, [[("    " + line if line else "", "" if text else "dim")] for line in lines])
+
+
+def show_replay(
+    console: Console,
+    subject: Subject,
+    case: Case,
+    requirement: str,
+    oracle: str,
+    judgements: Sequence[Judgement],
+) -> None:
+    """The case's arrays, and each output's judgement with what was got and expected."""
+    from conformance.usage import ANSWERS
+    from conformance.verdicts.report import judgement_line, printable
+
+    name = printable(subject.name)
+    _print(console, [[(name, "head"), (f": {case}", "")]])
+    _print(console, [[(f"requirement {requirement}, oracle {oracle}", "dim")]])
+    if why := subject.why_not(case):
+        _print(console, [[], [("not claimed", "odd"), (f": {name} does not take {why}", "")]])
+        return
+    died = any(j.failed and j.status not in ("differs", "refused") for j in judgements)
+    shown = _arrays_shown(console, subject, case, oracle, asked=requirement in ANSWERS and not died)
+    for judgement in judgements:
+        _print(console, [[], judgement_line(judgement), *shown.get(judgement.output, [])])
+    failed = [judgement.output for judgement in judgements if judgement.failed]
+    if failed and (requirement in ANSWERS or case.problem):
+        _print(console, [[], [("the same without conformance", "dim")], []])
+        _print_script(console, subject, case, failed[0])
+
+
+def _arrays_shown(
+    console: Console, subject: Subject, case: Case, oracle: str, asked: bool
+) -> dict[str, list[Line]]:
+    """Print the arguments; the answers as lines, by output, where the subject may be asked for them once more here."""
+    import numpy as np
+
+    from conformance.cases.arrays import fill
+    from conformance.kernels import frameworks
+    from conformance.requirements import limits_of
+    from conformance.verdicts.replay import answer_lines, array_lines
+
+    with np.errstate(all="ignore"):
+        arrays = fill(case)
+    _print(console, [[]])
+    for name, array in arrays.items():
+        _print(console, list(array_lines(name, array)))
+    if not asked or case.problem:
+        return {}
+    trusted = frameworks.oracle(oracle)
+    expected = trusted(case, arrays)
+    limits = limits_of(subject, trusted, case, arrays, expected)
+    got = subject.answer(case, arrays)
+    return {
+        output: list(answer_lines(answer, expected[output], limits.get(output), console.width))
+        for output, answer in got.items()
+        if answer is not None
+    }
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A line on the terminal that says what is being judged; nothing where standard error is none."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield lambda unit, done: None
+        return
+    with console.status("loading", spinner="dots") as status:
+        counts: dict[Unit, int] = {}
+        last = 0.0
+
+        def progress(unit: Unit, done: int) -> None:
+            nonlocal last
+            counts[unit] = done
+            if time.monotonic() - last > 0.1:
+                last = time.monotonic()
+                status.update(
+                    f"{unit.operation} {unit.requirement} {unit.dtype}, {sum(counts.values()):,} cases"
+                )
+
+        yield progress
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+
+
+def _text(line: Line) -> Any:
+    from rich.text import Text
+
+    from conformance.verdicts.report import STYLES
+
+    return Text.assemble(*((text, STYLES[style]) for text, style in line))
+
+
+def _print(console: Console, lines: Sequence[Line]) -> None:
+    """Lines as they are: what is to be copied is never broken by the width of the terminal."""
+    for line in lines:
+        console.print(_text(line), soft_wrap=True)

@@ -1,0 +1,442 @@
+"""A subject: the kernel being checked, as its developer hands it over, and how it is called."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import signal
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from conformance.cases import FAMILIES, Case, Conv
+from conformance.cases.arrays import Array, Arrays
+from conformance.kernels.frameworks import FRAMEWORKS, Framework, framework
+
+ACCURACIES = ("direct", "winograd", "fft", "tf32")
+LAYOUTS = ("NCHW", "NHWC")
+DTYPES = ("float32", "float64")  # asked where none are declared
+
+
+class SubjectError(ValueError):
+    """A subject cannot be loaded or declares what does not exist."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The subject raised instead of answering."""
+
+    error: str
+    status: str = "refused"  # or: out of memory
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """The subject answered with something that is no array, or not as many of them as asked."""
+
+    fault: str
+
+
+Answer = Array | Refused | Malformed | None  # None: not claimed
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A kernel and what its signature cannot say.
+
+    kernels     a namespace (module, class instance, SimpleNamespace) or mapping of functions named and called as in
+                torch.nn.functional; `<operation>_backward(grad_output, *arguments of the forward)` gives its gradients
+    framework   what its arrays are: numpy, torch or jax
+    device      where its arrays live, as the framework names it ("cuda")
+    dtypes      which it takes; undeclared, float32 and float64, each unless a plain call refuses it
+    layout      NCHW, or NHWC with weights (R, S, C/G, K)
+    without     features it does not claim, in the words of the report ("unbatched", "options per axis", ...)
+    accuracy    how it multiplies: direct, winograd, fft or tf32; its bound follows
+    ties        which of equal maxima it takes: "first", or "any" (then gradient and indices of ties are not judged)
+    blocks      extents that it blocks over and that are worth probing around
+    known_failures  case text -> reason: counterexamples that are expected to fail, and must
+    watch       told the name of each function before it is called, and "" after (a worker notes it: see workers)
+    asked       "forward", "backward" or both: where one of them ends the process, the other is asked alone
+    """
+
+    kernels: Any
+    framework: str = ""
+    device: str | None = None
+    dtypes: tuple[str, ...] = ()
+    layout: str = "NCHW"
+    without: tuple[str, ...] = ()
+    accuracy: str = "direct"
+    ties: str = "first"
+    blocks: tuple[int, ...] = ()
+    known_failures: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    watch: Callable[[str], None] = field(default=lambda function: None, repr=False, compare=False)
+    asked: tuple[str, ...] = ("forward", "backward")
+
+    def __post_init__(self) -> None:
+        for option, known in {"accuracy": ACCURACIES, "layout": LAYOUTS, "ties": ("first", "any")}.items():
+            if getattr(self, option) not in known:
+                raise SubjectError(
+                    f"{option}={getattr(self, option)!r}: a Subject's {option} is {' or '.join(known)}"
+                )
+        if self.framework not in ("", *FRAMEWORKS):
+            raise SubjectError(f"framework={self.framework!r}: there are {', '.join(FRAMEWORKS)}")
+        object.__setattr__(
+            self, "dtypes", (self.dtypes,) if isinstance(self.dtypes, str) else tuple(self.dtypes)
+        )
+        object.__setattr__(self, "without", tuple(self.without))
+        object.__setattr__(
+            self, "known_failures", {str(Case.parse(c)): r for c, r in self.known_failures.items()}
+        )
+
+    # What it claims.
+
+    @cached_property
+    def operations(self) -> tuple[str, ...]:
+        return tuple(operation for operation in FAMILIES if self.function(operation))
+
+    def function(self, name: str) -> Callable[..., Any] | None:
+        found = (
+            self.kernels.get(name) if isinstance(self.kernels, Mapping) else getattr(self.kernels, name, None)
+        )
+        return found if callable(found) else None
+
+    def why_not(self, case: Case) -> str | None:
+        """The first feature of a case that the forward does not claim, or None."""
+        return self._call(case.operation).lacks(case.needs, self.without)
+
+    def lacks(self, operation: str, feature: str) -> str | None:
+        """Why a feature is not claimed, as far as declaration and signature tell."""
+        if feature in self.without:
+            return "declared"
+        return "not in the signature" if self._call(operation).lacks(frozenset({feature}), ()) else None
+
+    def why_no_gradients(self, case: Case) -> str | None:
+        """Why the gradients of a case are not claimed, or None."""
+        backward = f"{case.operation}_backward"
+        if "backward" not in self.asked:
+            return "not asked"
+        if self.function(backward):
+            return self._call(backward).lacks(case.needs, self.without)
+        return None if self._framework.differentiates else f"no {backward}"
+
+    def arguments(self, name: str, case: Case, arrays: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """What the function of this name, a forward or a backward, is called with, by position and by keyword."""
+        before = [arrays["grad_output"]] if name.endswith("_backward") else []
+        return self._call(name).arguments(case, before, arrays)
+
+    def _call(self, name: str) -> _Call:
+        if name not in self._calls:
+            self._calls[name] = _Call.read(name, self.function(name))
+        return self._calls[name]
+
+    @cached_property
+    def _calls(self) -> dict[str, _Call]:
+        return {}
+
+    @cached_property
+    def _framework(self) -> Framework:
+        return framework(self.framework or _guess_framework(self))
+
+    @property
+    def asked_dtypes(self) -> tuple[str, ...]:
+        """The dtypes declared, or else those of the framework that a kernel is asked for."""
+        return self.dtypes or getattr(self._framework, "dtypes", lambda: DTYPES)()
+
+    @property
+    def array_framework(self) -> str:
+        return self._framework.name
+
+    # How it is asked.
+
+    def answer(self, case: Case, arrays: Arrays, outputs: Iterable[str] | None = None) -> dict[str, Answer]:
+        """Every output asked for: an array, how the subject failed to give one, or None where it is not claimed."""
+        return self.to_numpy(case, self.call(case, self.to_framework(arrays), outputs))
+
+    def to_framework(self, arrays: Arrays) -> dict[str, Any]:
+        """The arrays as the subject takes them, in its layout, framework and device."""
+        if self.layout == "NHWC":
+            arrays = {name: _to_nhwc(name, array) for name, array in arrays.items()}
+        return {name: self._framework.from_numpy(array, self.device) for name, array in arrays.items()}
+
+    def call(
+        self, case: Case, arrays: Mapping[str, Any], outputs: Iterable[str] | None = None
+    ) -> dict[str, Any]:
+        """The subject's own answers, unconverted; Refused where it raised."""
+        wanted = tuple(case.outputs if outputs is None else outputs)
+        gradients = any(output in case.gradients for output in wanted) and not self.why_no_gradients(case)
+        names = [name for name in arrays if name != "grad_output"]
+        if gradients and not self.function(f"{case.operation}_backward"):
+            answers = self._differentiated(case, arrays, names)
+        else:
+            answers = self._forward(case, arrays) if "forward" in self.asked else {}
+            answers |= self._backward(case, arrays, names) if gradients else {}
+        return {output: answers.get(output) for output in wanted}
+
+    def to_numpy(self, case: Case, answers: Mapping[str, Any]) -> dict[str, Answer]:
+        return {output: self._converted(case, output, answer) for output, answer in answers.items()}
+
+    def _converted(self, case: Case, output: str, answer: Any) -> Answer:
+        """As a NumPy array; some frameworks compute only now."""
+        self.watch(f"{case.operation}_backward" if output in case.gradients else case.operation)
+        try:
+            return self._as_array(output, answer)
+        finally:
+            self.watch("")
+
+    def _as_array(self, output: str, answer: Any) -> Answer:
+        if answer is None or isinstance(answer, (Refused, Malformed)):
+            return answer
+        if not self._framework.is_array(answer):
+            return Malformed(f"is a {type(answer).__name__}, not a {self._framework.array_type}")
+        array = self._framework.to_numpy(answer)
+        return _from_nhwc(output, array) if self.layout == "NHWC" else array
+
+    def _forward(self, case: Case, arrays: Mapping[str, Any]) -> dict[str, Any]:
+        answer = self._guarded(case.operation, lambda: self._call(case.operation)(case, [], arrays))
+        return _split_forward(case, answer)
+
+    def _backward(self, case: Case, arrays: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+        call = self._call(f"{case.operation}_backward")
+        answer = self._guarded(call.name, lambda: call(case, [arrays["grad_output"]], arrays))
+        gradients = [f"grad_{name}" for name in names]
+        if isinstance(answer, (Refused, Malformed)):
+            return dict.fromkeys(gradients, answer)
+        given = tuple(answer) if isinstance(answer, (tuple, list)) else (answer,)
+        if len(given) < len(gradients) and not call.takes_bias:
+            given = (
+                *given,
+                *(None,) * (len(gradients) - len(given)),
+            )  # a backward without bias claims no grad_bias
+        elif len(given) < len(gradients) or any(g is None for g in given[: len(gradients)]):
+            fault = f"missing: {call.name} returned {_count(given)}, not {', '.join(gradients)}"
+            return dict.fromkeys(gradients, Malformed(fault))
+        return dict(zip(gradients, given, strict=False))
+
+    def _differentiated(self, case: Case, arrays: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+        def function(*leaves: Any) -> Any:
+            answer = self._call(case.operation)(case, [], dict(zip(names, leaves, strict=True)))
+            self.watch(f"{case.operation}_backward")
+            return answer
+
+        leaves = [arrays[name] for name in names]
+        differentiate = self._framework.differentiate
+        answer = self._guarded(case.operation, lambda: differentiate(function, leaves, arrays["grad_output"]))
+        if isinstance(answer, Refused):
+            forward = self._forward(case, arrays)  # is it the forward that refuses, or its gradient?
+            return forward | dict.fromkeys(case.gradients, answer)
+        if isinstance(answer, Malformed):
+            return dict.fromkeys(case.outputs, answer)
+        output, gradients = answer
+        return _split_forward(case, output) | {f"grad_{n}": g for n, g in zip(names, gradients, strict=True)}
+
+    def _guarded(self, name: str, call: Callable[[], Any]) -> Any:
+        """What a call answers; whatever it raises is its refusal, also SystemExit."""
+        self.watch(name)
+        try:
+            with np.errstate(all="ignore"):
+                answer = call()
+                changed = set(np.geterr().values()) != {"ignore"}
+            return Malformed("comes with a change of NumPy's error state (np.seterr)") if changed else answer
+        except KeyboardInterrupt as error:
+            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # in a worker nobody presses Ctrl-C
+                raise
+            return _refusal(error)
+        except BaseException as error:
+            return _refusal(error)
+        finally:
+            self.watch("")
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A function and what its signature takes."""
+
+    name: str
+    function: Callable[..., Any] | None
+    options: frozenset[str] | None = None  # None: all
+    takes_bias: bool = True
+    needs_bias: bool = False
+    by_position: bool = False  # kernel_size goes after the arrays: its parameter has another name
+
+    @classmethod
+    def read(cls, name: str, function: Callable[..., Any] | None) -> _Call:
+        try:
+            parameters = dict(inspect.signature(function).parameters) if function else {}
+        except (TypeError, ValueError):
+            return cls(name, function)
+        operation = name.removesuffix("_backward")
+        known = set(FAMILIES[operation](operation=operation).options)
+        kinds = {p.kind for p in parameters.values()}
+        positional = [
+            p for n, p in parameters.items()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and n not in known - {"kernel_size"}
+        ]  # fmt: skip
+        every = inspect.Parameter.VAR_KEYWORD in kinds
+        extra = positional[(3 if name != operation else 2) if issubclass(FAMILIES[operation], Conv) else 9 :]
+        return cls(
+            name=name,
+            function=function,
+            options=None if every else frozenset(known & set(parameters)),
+            takes_bias=bool(extra) or inspect.Parameter.VAR_POSITIONAL in kinds,
+            needs_bias=bool(extra) and extra[0].default is inspect.Parameter.empty,
+            by_position=not every and "kernel_size" in known - set(parameters),
+        )
+
+    def __call__(self, case: Case, before: list[Any], arrays: Mapping[str, Any]) -> Any:
+        assert self.function is not None
+        positional, options = self.arguments(case, before, arrays)
+        return self.function(*positional, **options)
+
+    def arguments(
+        self, case: Case, before: list[Any], arrays: Mapping[str, Any]
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """What the function is called with: by position and by keyword."""
+        positional = [*before, *(a for name, a in arrays.items() if name not in ("grad_output", "bias"))]
+        if isinstance(case, Conv) and self.takes_bias:
+            positional.append(arrays.get("bias"))
+        options = dict(case.options)
+        if self.name.endswith("_backward"):
+            options.pop("return_indices", None)
+        if self.by_position:
+            positional.append(options.pop("kernel_size"))
+        if self.options is not None:
+            options = {name: value for name, value in options.items() if name in self.options}
+        return positional, options
+
+    def lacks(self, needs: frozenset[str], without: tuple[str, ...]) -> str | None:
+        options = {need: need.partition("=")[0] for need in needs}
+        for need, option in sorted(options.items()):
+            backward_only = self.name.endswith("_backward") and option == "return_indices"
+            lacking = option in _OPTIONS and self.options is not None and option not in self.options
+            if need in without or (lacking and not backward_only and need != "stride=None"):
+                return need
+            if need == "bias" and not self.takes_bias and not self.name.endswith("_backward"):
+                return need
+            if need == "no bias" and self.needs_bias:
+                return need
+        return None
+
+
+_OPTIONS = {
+    option
+    for name, family in FAMILIES.items()
+    for option in family(operation=name).options
+    if option != "kernel_size"
+}
+
+
+def _refusal(error: BaseException) -> Refused:
+    lines = str(error).strip().splitlines()
+    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return Refused(text, "out of memory" if isinstance(error, MemoryError) else "refused")
+
+
+def _split_forward(case: Case, answer: Any) -> dict[str, Any]:
+    names = [output for output in case.outputs if output not in case.gradients]
+    if isinstance(answer, (Refused, Malformed)):
+        return dict.fromkeys(names, answer)
+    if answer is None:
+        return dict.fromkeys(names, Malformed("is None, not an array"))
+    if len(names) == 1:
+        return {names[0]: answer}
+    if not isinstance(answer, (tuple, list)) or len(answer) != len(names):
+        return dict.fromkeys(
+            names, Malformed(f"missing: {case.operation} returned no pair of output and indices")
+        )
+    return dict(zip(names, answer, strict=True))
+
+
+def _count(given: tuple[Any, ...]) -> str:
+    return f"{len(given)} with None" if any(g is None for g in given) else f"{len(given)} of them"
+
+
+def _to_nhwc(name: str, array: Array) -> Array:
+    if name == "bias":
+        return array
+    if name == "weight":  # (K, C/G, R, S) -> (R, S, C/G, K)
+        return np.moveaxis(array, (0, 1), (-1, -2))
+    return np.moveaxis(array, 1 if array.ndim > 3 else 0, -1)
+
+
+def _from_nhwc(output: str, array: Array) -> Array:
+    if output == "grad_bias" or array.ndim < 3:
+        return array
+    if output == "grad_weight":
+        return np.moveaxis(array, (-1, -2), (0, 1))
+    return np.moveaxis(array, -1, 1 if array.ndim > 3 else 0)
+
+
+def _guess_framework(subject: Subject) -> str:
+    """What the arrays are, where a Subject does not say: the framework that the file of the kernel imports."""
+    function = next((f for f in map(subject.function, subject.operations) if f), None)
+    names = getattr(inspect.unwrap(function), "__globals__", {}) if function else {}
+    imported = {value.__name__.partition(".")[0] for value in names.values() if isinstance(value, ModuleType)}
+    others = [name for name in FRAMEWORKS if name in imported and name != "numpy"]
+    return others[0] if len(others) == 1 and "numpy" not in imported else "numpy"
+
+
+# Loading by name.
+
+
+def load(name: str) -> Subject:
+    """The subject named `package.module`, `package.module:object`, `file.py`, `file.py:object` or by a framework."""
+    where, _, attribute = name.partition(":")
+    if where in FRAMEWORKS and where != "numpy":
+        return _named(framework(where).subject(attribute), name)
+    module = _load_file(where) if where.endswith(".py") else _load_module(where)
+    if attribute:
+        try:
+            found = getattr(module, attribute)
+        except AttributeError:
+            raise SubjectError(f"{name}: {where} has no {attribute}") from None
+    else:
+        declared = [value for value in vars(module).values() if isinstance(value, Subject)]
+        if len({id(value) for value in declared}) > 1:
+            raise SubjectError(
+                f"{name}: {where} declares {len(declared)} subjects; name one, as {where}:object"
+            )
+        found = declared[0] if declared else module
+    return _named(found, name)
+
+
+def _named(found: Any, name: str) -> Subject:
+    subject = replace(found if isinstance(found, Subject) else Subject(found), name=name)
+    if not subject.operations:
+        raise SubjectError(f"{name}: has none of the functions {', '.join(FAMILIES)}")
+    return subject
+
+
+def _load_file(where: str) -> ModuleType:
+    path = Path(where).resolve()
+    if not path.is_file():
+        raise SubjectError(f"{where}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(path.stem, module)  # dataclasses and pickles in the file look their module up
+    sys.path.insert(0, str(path.parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove(str(path.parent))
+    return module
+
+
+def _load_module(where: str) -> ModuleType:
+    sys.path.insert(0, "")
+    try:
+        return importlib.import_module(where)
+    except Exception as error:
+        raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
+    finally:
+        sys.path.remove("")

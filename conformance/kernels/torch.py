@@ -1,0 +1,155 @@
+"""PyTorch: the default oracle (float64, contiguous, on the CPU), and apart from that a subject like any other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from conformance.cases import AvgPool, Case, Conv, MaxPool
+from conformance.cases.arrays import Array, Arrays
+
+name, array_type, differentiates = "torch", "torch.Tensor", True
+_aten = torch.ops.aten
+
+
+def from_numpy(array: Array, device: str | None) -> torch.Tensor:
+    """Shares the memory and the strides, where PyTorch can express them (it has no negative ones)."""
+    if any(stride < 0 for stride in array.strides) or not array.dtype.isnative:
+        array = array.copy()
+    if not array.flags.writeable:
+        array = np.lib.stride_tricks.as_strided(_writeable(array), array.shape, array.strides)
+    tensor = torch.from_numpy(array)
+    return tensor.to(device) if device else tensor
+
+
+def _writeable(array: Array) -> Array:
+    """The same elements in memory that may be written: PyTorch knows no read-only tensors."""
+    bytes_reached = (
+        sum((n - 1) * s for n, s in zip(array.shape, array.strides, strict=True)) if array.size else 0
+    )
+    memory = np.zeros(bytes_reached // array.itemsize + 1, array.dtype)
+    view = np.lib.stride_tricks.as_strided(memory, array.shape, array.strides)
+    view[...] = array
+    return memory
+
+
+def to_numpy(array: torch.Tensor) -> Array:
+    return np.asarray(array.detach().cpu())
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, torch.Tensor)
+
+
+def differentiate(
+    function: Callable[..., Any], arrays: Sequence[torch.Tensor], grad_output: torch.Tensor
+) -> tuple[Any, tuple[torch.Tensor, ...]]:
+    """The function's answer, and the gradient of each array."""
+    leaves = [array.detach().requires_grad_(True) for array in arrays]
+    answer = function(*leaves)
+    output = answer[0] if isinstance(answer, tuple) else answer
+    return answer, torch.autograd.grad(output, leaves, grad_output)
+
+
+def subject(variant: str) -> Any:
+    """torch.nn.functional; `torch:channels_last` first puts images and filters into channels_last memory."""
+    from conformance.kernels.subject import Subject, SubjectError
+
+    if variant not in ("", "contiguous", "channels_last"):
+        raise SubjectError(f"torch:{variant}: there are torch, torch:contiguous and torch:channels_last")
+    memory = torch.channels_last if variant == "channels_last" else torch.contiguous_format
+    functions = {
+        name: _in_memory(getattr(F, name), memory) for name in ("conv2d", "max_pool2d", "avg_pool2d")
+    }
+    return Subject(SimpleNamespace(**functions), framework="torch")
+
+
+def _in_memory(function: Callable[..., Any], memory: torch.memory_format) -> Callable[..., Any]:
+    def call(*arrays: Any, **options: Any) -> Any:
+        return function(
+            *(a.contiguous(memory_format=memory) if _is_image(a) else a for a in arrays), **options
+        )
+
+    return call if memory is torch.channels_last else function
+
+
+def _is_image(array: Any) -> bool:
+    return isinstance(array, torch.Tensor) and array.ndim == 4
+
+
+def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
+    """Every output of a case in float64; an exception where PyTorch refuses.
+
+    Through the operators under torch.nn.functional, which give all gradients at once without recording a graph.
+    """
+    tensors = {
+        name: torch.from_numpy(np.array(array, np.float64, order="C")) for name, array in arrays.items()
+    }
+    images = ("input", "grad_output")
+    if case.problem or (isinstance(case, Conv) and case.padding == "same"):
+        return _by_autograd(case, tensors)
+    if case.batch is None:
+        tensors = {name: tensor[None] if name in images else tensor for name, tensor in tensors.items()}
+    answers = dict(zip(_OUTPUTS[type(case)], _OPERATORS[type(case)](case, tensors), strict=True))
+    if case.batch is None:
+        answers = {name: a if name in ("grad_weight", "grad_bias") else a[0] for name, a in answers.items()}
+    return {output: answers[output].numpy() for output in case.outputs}
+
+
+def _conv(case: Conv, t: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    pads = [lo for lo, _ in case.pads]
+    zeros = [0] * case.dimensions
+    geometry = (list(case.axes(case.stride)), pads, list(case.axes(case.dilation)), False, zeros, case.groups)
+    output = _aten.convolution(t["input"], t["weight"], t.get("bias"), *geometry)
+    every = [True, True, case.bias]
+    gradients = _aten.convolution_backward(
+        t["grad_output"], t["input"], t["weight"], [case.filters], *geometry, every
+    )
+    return [output, *gradients]
+
+
+def _max_pool(case: MaxPool, t: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    pads = list(case.axes(case.padding))
+    geometry = (list(case.kernel), list(case.strides), pads, list(case.dilations), case.ceil_mode)
+    output, indices = _aten.max_pool2d_with_indices(t["input"], *geometry)
+    gradient = _aten.max_pool2d_with_indices_backward(t["grad_output"], t["input"], *geometry, indices)
+    return [output, indices, gradient]
+
+
+def _avg_pool(case: AvgPool, t: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    geometry = (
+        list(case.kernel), list(case.strides), list(case.axes(case.padding)), case.ceil_mode, case.count_include_pad,
+        case.divisor_override,
+    )  # fmt: skip
+    output = _aten.avg_pool2d(t["input"], *geometry)
+    return [output, _aten.avg_pool2d_backward(t["grad_output"], t["input"], *geometry)]
+
+
+_OPERATORS: dict[type[Case], Callable[..., list[torch.Tensor]]] = {
+    Conv: _conv,
+    MaxPool: _max_pool,
+    AvgPool: _avg_pool,
+}
+_OUTPUTS: dict[type[Case], tuple[str, ...]] = {
+    Conv: ("output", "grad_input", "grad_weight", "grad_bias"),
+    MaxPool: ("output", "indices", "grad_input"),
+    AvgPool: ("output", "grad_input"),
+}
+
+
+def _by_autograd(case: Case, tensors: dict[str, torch.Tensor]) -> dict[str, Array]:
+    names = [name for name in tensors if name != "grad_output"]
+    function = getattr(F, case.operation)
+    answer, gradients = differentiate(
+        lambda *leaves: function(*leaves, **case.options), [tensors[n] for n in names], tensors["grad_output"]
+    )
+    named = dict(zip(("output", "indices"), answer if isinstance(answer, tuple) else (answer,), strict=False))
+    return {
+        n: to_numpy(a)
+        for n, a in (named | {f"grad_{n}": g for n, g in zip(names, gradients, strict=True)}).items()
+    }

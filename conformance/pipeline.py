@@ -1,0 +1,380 @@
+"""One case from arrays to verdict; many cases, to the smallest failure. The command line and pytest both call this."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from conformance.cases import Case
+from conformance.cases.capabilities import FEATURES, PROBES, Features, features_of
+from conformance.cases.shrink import cost, shrink
+from conformance.kernels.frameworks import Oracle
+from conformance.kernels.subject import Subject
+from conformance.requirements import REQUIREMENTS, Plan
+from conformance.verdicts.journal import Journal
+from conformance.verdicts.judgement import DEATHS, Judgement
+from conformance.verdicts.verdict import Failure, Report, Row, Unit
+
+Told = tuple[Case, Judgement]
+Progress = Callable[[Unit, int], None]  # a unit, and how many of its cases are judged
+
+
+def examine(subject: Subject, oracle: Oracle, requirement: str, case: Case) -> list[Judgement]:
+    """What one case says of a subject: a judgement for each output."""
+    return REQUIREMENTS[requirement].check(subject, oracle, case)
+
+
+class Runner(Protocol):
+    """Who examines cases: this process or workers; the answers come in the order of the cases."""
+
+    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[tuple[Case, list[Judgement]]]: ...
+
+    @property
+    def isolated(self) -> bool:
+        """Whether a subject that ends its process does not end this one."""
+
+    @property
+    def shrinking(self) -> Runner:
+        """The same in a hurry, for the many candidates of a smaller case."""
+
+    @property
+    def deadly(self) -> Sequence[Case]:
+        """The cases on which the subject ended its process: where it does again, the smallest is known."""
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """Examines cases right here, for a debugger and for kernels that cannot be named."""
+
+    subject: Subject
+    oracle: Oracle
+
+    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[tuple[Case, list[Judgement]]]:
+        return ((case, examine(self.subject, self.oracle, requirement, case)) for case in cases)
+
+    deadly: Sequence[Case] = ()
+    isolated = False
+
+    @property
+    def shrinking(self) -> Runner:
+        return self
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What of a subject is judged, and how thoroughly; empty means all."""
+
+    operations: Sequence[str] = ()
+    requirements: Sequence[str] = ()
+    dtypes: Sequence[str] = ()
+    profile: str = "standard"
+    seed: int = 0
+
+
+def run(
+    subject: Subject,
+    runner: Runner,
+    settings: Settings,
+    progress: Progress = lambda unit, done: None,
+    journal: Journal | None = None,
+) -> Report:
+    """Judge a subject: every unit of every operation it has. KeyboardInterrupt ends it with the verdict so far.
+
+    A journal keeps what is finished; units that it holds already are not judged again.
+    """
+    report = Report(subject)
+    try:
+        for plan in plans(subject, runner, settings, report):
+            # First what finds a write out of bounds where it happens: later, anything may die of it.
+            for requirement in sorted(
+                settings.requirements or REQUIREMENTS, key=lambda name: name != "memory"
+            ):
+                unit = Unit(plan.operation, requirement, plan.dtype)
+                if reason := REQUIREMENTS[requirement].why_not(plan, runner.isolated):
+                    skipped = (plan.operation, requirement, reason)
+                    report.not_claimed += [skipped] if skipped not in report.not_claimed else []
+                elif REQUIREMENTS[requirement].every_dtype or plan.first:
+                    of_operation = (row for row in report.rows if row.unit.operation == plan.operation)
+                    earlier = [row.failure for row in of_operation if row.failure]
+                    rows = journal.rows(unit) if journal else None
+                    if rows is None:
+                        rows = judge_unit(subject, runner, plan, requirement, progress, earlier)
+                        if journal:
+                            journal.keep(unit, rows)
+                    report.rows += rows
+        report.stale += stale_failures(subject, runner, report, settings)
+    except Interrupted as interruption:
+        report.rows += interruption.rows
+        report.interrupted = True
+    except KeyboardInterrupt:
+        report.interrupted = True
+    return report
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C in the middle of a unit, with its rows so far."""
+
+    def __init__(self, rows: list[Row]) -> None:
+        super().__init__()
+        self.rows = rows
+
+
+# What is claimed.
+
+
+def plans(subject: Subject, runner: Runner, settings: Settings, report: Report) -> Iterator[Plan]:
+    """One plan for each operation and dtype that the subject claims; what it does not goes into the report."""
+    for operation in settings.operations or subject.operations:
+        dtypes, features = claims(subject, runner, operation, report)
+        asked = [dtype for dtype in dtypes if dtype in (settings.dtypes or dtypes)]
+        for dtype in asked:
+            first = dtype == ("float32" if "float32" in asked else asked[0])
+            kind = (subject.accuracy, subject.ties, subject.blocks, first)
+            yield Plan(operation, dtype, features, settings.profile, settings.seed, *kind)
+
+
+def claims(
+    subject: Subject, runner: Runner, operation: str, report: Report
+) -> tuple[tuple[str, ...], Features]:
+    """The dtypes and features that a subject claims: by declaration, by signature, and where neither tells, by asking.
+
+    A plain call that is refused with an exception is no wrong answer: its feature is not claimed, and the report says
+    so. A kernel that refuses the plainest call claims all, and every case will say how it refuses.
+    """
+    features = set()
+    for feature in sorted(features_of(operation)):
+        if lacking := subject.lacks(operation, feature):
+            report.not_claimed.append((operation, feature, lacking))
+        else:
+            features.add(feature)
+    probes = _probes(operation, frozenset(features))
+    base = next((case for case in probes["plain"] if not _refusal(runner, case)), None)
+    dtypes = subject.asked_dtypes
+    if base is None:
+        return dtypes, frozenset(features)
+    for dtype in dtypes if not subject.dtypes else ():
+        if reason := _refusal(runner, replace(base, dtype=dtype)):
+            report.not_claimed.append((operation, dtype, reason))
+            dtypes = tuple(d for d in dtypes if d != dtype)
+    asked = dtypes[0] if dtypes else "float32"
+    for feature in sorted(features & set(probes)):
+        reasons = [_refusal(runner, replace(case, dtype=asked)) for case in probes[feature]]
+        if reasons and all(reasons):
+            report.not_claimed.append((operation, feature, reasons[0]))
+            features.discard(feature)
+    return dtypes, frozenset(features)
+
+
+def _probes(operation: str, features: Features) -> dict[str, list[Case]]:
+    """Plain cases that show a feature, each with and without what else the signature may demand."""
+    probes = {"plain": [f"{operation} image=4,6 kernel=2,2", f"{operation} image=4,6 kernel=2,2 stride=2"]}
+    probes |= {feature: [text] for feature, text in PROBES[operation].items()}
+    biased = "bias" in features
+    cases = {}
+    for feature, texts in probes.items():
+        each = [Case.parse(text) for text in texts]
+        if biased and feature != "no bias":
+            each += [replace(case, bias=True) for case in each]  # type: ignore[call-arg]
+        if not operation.startswith("conv") and feature != "stride=None":
+            each += [replace(case, stride=1) for case in each if case.options["stride"] is None]  # type: ignore[call-arg]
+        cases[feature] = [
+            case for case in each if case.needs & FEATURES <= features | {feature} or feature == "plain"
+        ]
+    return cases
+
+
+def _refusal(runner: Runner, case: Case) -> str:
+    """How the subject's forward refuses a case, or nothing where it answers, rightly or not."""
+    for judgement in _judgements(runner, "exact", case):
+        if judgement.output == "output" and judgement.status in ("refused", "not claimed"):
+            return judgement.message.partition("refused: ")[2] or "not claimed"
+    return ""
+
+
+# One unit.
+
+EVIDENCE = 12  # failing cases, and first cases of the unit, that a diagnosis must not contradict
+MOST_DEATHS = 3  # a unit of which so many cases end the process is not asked further
+
+
+def judge_unit(
+    subject: Subject,
+    runner: Runner,
+    plan: Plan,
+    requirement: str,
+    progress: Progress = lambda unit, done: None,
+    earlier: Sequence[Failure] = (),
+) -> list[Row]:
+    """Judge every case of a unit; each output that fails gets its smallest failing case.
+
+    earlier    failures of other units of the operation, whose cases are tried first
+    """
+    unit = Unit(plan.operation, requirement, plan.dtype)
+    if REQUIREMENTS[requirement].why_not(plan, runner.isolated):
+        return [Row(unit, "output", not_claimed=1)]
+    rows: dict[str, Row] = {}
+    failing: dict[str, list[Told]] = {}
+    cases = REQUIREMENTS[requirement].cases(plan)
+    try:
+        for done, (case, judgements) in enumerate(runner.examine(requirement, cases), 1):
+            for judgement in judgements:
+                _count(rows.setdefault(judgement.output, Row(unit, judgement.output)), judgement)
+                if judgement.failed:
+                    _keep(failing.setdefault(judgement.output, []), (case, judgement))
+                    rows[judgement.output].failure = Failure(*failing[judgement.output][0], case)
+            progress(unit, done)
+            if _enough(rows, failing):
+                break
+        for output, failures in failing.items():
+            rows[output].failure = failure_of(subject, runner, plan, requirement, failures, earlier)
+    except KeyboardInterrupt:
+        raise Interrupted(_in_order(rows)) from None
+    return _in_order(rows) or [Row(unit, "output")]
+
+
+def _in_order(rows: dict[str, Row]) -> list[Row]:
+    return [rows[output] for output in sorted(rows, key=_OUTPUTS.index)]
+
+
+_OUTPUTS = ("output", "indices", "grad_input", "grad_weight", "grad_bias")
+
+
+def _count(row: Row, judgement: Judgement) -> None:
+    if judgement.status == "not claimed":
+        row.not_claimed += 1
+        return
+    row.cases += 1
+    row.varied = row.varied or judgement.varied
+    if not judgement.failed:
+        row.share = max(row.share, judgement.share)
+
+
+def _enough(rows: dict[str, Row], failing: dict[str, list[Told]]) -> bool:
+    """Whether more cases would tell nothing new: every output has failed, or the process died again and again."""
+    claimed = [row.output for row in rows.values() if row.cases]
+    dead = [found for found in itertools.chain(*failing.values()) if found[1].status in DEATHS]
+    costly = len({case for case, _ in dead}) >= MOST_DEATHS or any(
+        told.status in ("hung", "out of memory") for _, told in dead
+    )
+    return bool(claimed) and (set(claimed) <= set(failing) or costly)
+
+
+def _keep(failures: list[Told], told: Told) -> None:
+    """The first and the latest failing cases, few enough to hold their answers."""
+    failures.append(told)
+    if len(failures) > EVIDENCE:
+        del failures[EVIDENCE // 2]
+
+
+def failure_of(
+    subject: Subject,
+    runner: Runner,
+    plan: Plan,
+    requirement: str,
+    failures: list[Told],
+    earlier: Sequence[Failure],
+) -> Failure:
+    """The first failure as the known one that its subject declares, or else shrunk and explained."""
+    first, judgement = failures[0]
+    for text, reason in subject.known_failures.items():
+        known = Case.parse(text)
+        if known.operation == plan.operation:
+            for told in _judgements(runner, requirement, known):
+                if told.output == judgement.output and told.status == judgement.status:
+                    return Failure(known, told, first, reason)
+    alike = (
+        f for f in earlier if f.judgement[:2] == judgement[:2] and bool(f.case.problem) == bool(first.problem)
+    )
+    small = [replace(f.case, dtype=plan.dtype) for f in alike]
+    smallest, told = smallest_failure(runner, plan.features, requirement, first, judgement, small)
+    return _explained(runner, plan, requirement, Failure(smallest, told, first), failures)
+
+
+def _explained(
+    runner: Runner, plan: Plan, requirement: str, failure: Failure, failures: list[Told]
+) -> Failure:
+    """The failure with what its wrong numbers look like; only a plain answer has numbers to look at."""
+    output = failure.judgement.output
+    if failure.judgement.answer is None or not REQUIREMENTS[requirement].plain:
+        return failure
+    from conformance.verdicts import diagnosis  # all mutants: loaded once one is needed
+
+    def asked(cases: Iterable[Case]) -> list[diagnosis.Evidence]:
+        return told_by(
+            [(case, told) for case, judged in runner.examine(requirement, cases) for told in judged]
+        )
+
+    def told_by(judged: Iterable[Told]) -> list[diagnosis.Evidence]:
+        return [
+            diagnosis.Evidence(case, output, np.array(told.answer) if told.failed else None)
+            for case, told in judged
+            if told.output == output and (told.status == "conforms" or told.answer is not None)
+        ]
+
+    every = list(REQUIREMENTS[requirement].cases(plan))
+    evidence = told_by([(failure.case, failure.judgement), *failures])
+    evidence += asked(every[:: max(1, len(every) // EVIDENCE)])
+    named = diagnosis.diagnose(evidence, lambda case: next(iter(asked([case])), None), every)
+    return replace(failure, diagnosis=named, where=diagnosis.where(evidence[1:]))
+
+
+def _judgements(runner: Runner, requirement: str, case: Case) -> list[Judgement]:
+    return next(iter(runner.examine(requirement, [case])))[1]
+
+
+def smallest_failure(
+    runner: Runner,
+    features: Features,
+    requirement: str,
+    case: Case,
+    judgement: Judgement,
+    small: Iterable[Case] = (),
+) -> tuple[Case, Judgement]:
+    """Shrink a failure of one output: simpler cases count only where the same output fails the same way.
+
+    Small cases that failed before are tried first, so that one mistake is told by one case.
+    """
+    told = {case: judgement}
+
+    def fails(candidate: Case, by: Runner) -> bool:
+        failed = {other.output: other for other in _judgements(by, requirement, candidate) if other.failed}
+        again = failed.get(judgement.output)
+        if again and again.status == judgement.status:
+            told[candidate] = again
+            return True
+        return False
+
+    known = [*_deadly(runner, case, judgement), *(k for k in small if k.needs <= case.needs | {k.dtype})]
+    known = [k for k in known if k.views.items() <= case.views.items()]
+    start = next((k for k in known if fails(k, runner.shrinking)), case)
+    shrink(start, lambda candidate: fails(candidate, runner.shrinking), features)
+    smaller = [candidate for candidate in reversed(list(told)) if candidate != case]
+    smallest = next((candidate for candidate in smaller if fails(candidate, runner)), case)
+    return smallest, told[smallest]
+
+
+def _deadly(runner: Runner, case: Case, judgement: Judgement) -> list[Case]:
+    """Smaller cases to try first: a shrink costs a process for each death, a hang its time."""
+    if judgement.status not in DEATHS:
+        return []
+    same = {replace(known, dtype=case.dtype) for known in runner.deadly if known.operation == case.operation}
+    fitting = (k for k in same if k.needs <= case.needs and cost(k) < cost(case))
+    return sorted(fitting, key=cost)[:8]
+
+
+def stale_failures(subject: Subject, runner: Runner, report: Report, settings: Settings) -> list[str]:
+    """Known failures that no longer fail: they would hide the next mistake."""
+    stale = []
+    hit = {str(row.failure.case) for row in report.rows if row.failure}
+    for text in subject.known_failures:
+        case = Case.parse(text)
+        if text in hit or case.operation not in (settings.operations or subject.operations):
+            continue
+        asked = ["arguments"] if case.problem else [name for name in REQUIREMENTS if name != "arguments"]
+        if not any(j.failed for name in asked for j in _judgements(runner, name, case)):
+            stale.append(text)
+    return stale

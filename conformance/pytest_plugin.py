@@ -1,0 +1,138 @@
+"""The pytest plugin: options, and the verdict in the summary.
+
+It loads in every pytest run of every user, so it imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from conformance.suite.matrix import Matrix
+
+MATRIX = pytest.StashKey["Matrix"]()  # of the subject that --subject names
+SUITE = "conformance.suite"
+PROPERTY = "conformance"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance", "conformance: judge a convolution or pooling kernel")
+    subject = {"dest": "conformance_subject", "metavar": "NAME"}
+    subject["help"] = (
+        "with --pyargs conformance.suite: a module, file.py, either with :object, or a framework"
+    )
+    try:
+        group.addoption("--subject", "--conformance-subject", **subject)
+    except (ValueError, argparse.ArgumentError):  # another plugin has a --subject
+        group.addoption("--conformance-subject", **subject)
+    for name, text in {
+        "op": "only this operation; may be repeated",
+        "requirement": "only this requirement; may be repeated",
+        "dtype": "only this dtype; may be repeated",
+    }.items():
+        group.addoption(f"--conformance-{name}", action="append", default=[], metavar="NAME", help=text)
+    group.addoption(
+        "--conformance-profile", default="standard", metavar="NAME", help="quick, standard or deep"
+    )
+    group.addoption("--conformance-oracle", default="torch", metavar="NAME", help="torch, reference or jax")
+    group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="other random cases")
+    group.addoption(
+        "--conformance-timeout", type=float, default=10.0, metavar="SECONDS", help="a longer case hangs"
+    )
+    group.addoption(
+        "--conformance-in-process", action="store_true", help="no worker processes: for a debugger"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("conformance_subject"):
+        config.stash[MATRIX] = _matrix(config)
+    elif any(SUITE in str(argument) for argument in config.args):
+        raise pytest.UsageError(f"whom to judge: pytest --pyargs {SUITE} --subject mykernels")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With --subject, and where tests are handed out in groups: what is judged together goes to one process."""
+    dist = config.getoption("dist")
+    if dist == "loadgroup" or (dist == "load" and MATRIX in config.stash):
+        from conformance.suite.scheduling import UnitScheduling
+
+        return UnitScheduling(config, log)
+    return None
+
+
+def _matrix(config: pytest.Config) -> Matrix:
+    """The matrix that the options ask for; what does not exist is told before any test is collected."""
+    from conformance import usage
+    from conformance.kernels.frameworks import MissingFramework
+    from conformance.kernels.subject import SubjectError
+    from conformance.suite.matrix import Matrix
+
+    option = config.getoption
+    try:
+        subject = usage.subject_of(option("conformance_subject"))
+        usage.check_oracle(option("conformance_oracle"))
+        settings = usage.settings(
+            subject,
+            operations=option("conformance_op"),
+            requirements=option("conformance_requirement"),
+            dtypes=option("conformance_dtype"),
+            profile=option("conformance_profile"),
+            seed=option("conformance_seed"),
+        )
+    except (usage.WrongUsage, SubjectError, MissingFramework) as error:
+        raise pytest.UsageError(str(error)) from None
+    return Matrix(
+        subject,
+        settings,
+        option("conformance_oracle"),
+        option("conformance_timeout"),
+        option("conformance_in_process"),
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    """Give the report of a verdict what the summary needs, also from another process."""
+    suite = sys.modules.get("conformance.suite.matrix")
+    if suite is None or call.when != "call":
+        return
+    for value in getattr(getattr(item, "callspec", None), "params", {}).values():
+        if isinstance(value, (suite.Verdict, suite.KnownFailure)):
+            item.user_properties.append((PROPERTY, value.told()))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The verdict on each subject, in a line."""
+    subjects: dict[str, list[tuple[dict[str, Any], bool]]] = {}
+    for category in ("passed", "failed", "skipped", "xfailed"):
+        for report in terminalreporter.getreports(category):
+            for name, told in getattr(report, "user_properties", ()):
+                if name == PROPERTY and report.when == "call":
+                    subjects.setdefault(told["subject"], []).append((told, report.failed))
+    if subjects:
+        terminalreporter.section("conformance")
+    for subject, verdicts in subjects.items():
+        failed = any(wrong for _, wrong in verdicts)
+        terminalreporter.line(f"{subject} {_verdict(verdicts)}", red=failed, green=not failed)
+
+
+def _verdict(verdicts: list[tuple[dict[str, Any], bool]]) -> str:
+    units: dict[str, int] = {}
+    for told, _ in verdicts:
+        units[told["unit"]] = max(units.get(told["unit"], 0), told["cases"])
+    cases = f"{sum(units.values()):,} cases"
+    judged = [told for told, _ in verdicts if told["verdict"] not in ("not claimed", "no longer fails")]
+    wrong = [told for told, failed in verdicts if failed]
+    if not wrong and any(told["verdict"] == "conforms" for told in judged):
+        share = max(told["share"] for told in judged)
+        return f"conforms: {cases}, {len(judged)} verdicts; worst error {share:.2f} of what rounding explains"
+    if not wrong:
+        return "untested: no case was judged"
+    kinds = dict.fromkeys(f"{told['what']} {told['verdict']}" for told in wrong)
+    return f"differs: {'; '.join(kinds)} ({cases})"

@@ -1,0 +1,519 @@
+"""The requirements: one rule a kernel must keep, each with the cases that ask it and the check that judges it.
+
+A new requirement is one function for its cases, one for its check, and a line in REQUIREMENTS.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from conformance.cases import AvgPool, Case, Conv, MaxPool, corpus, covering, scope
+from conformance.cases import sizes as sizing
+from conformance.cases.arrays import VIEWS, Array, Arrays, fill
+from conformance.cases.capabilities import Features
+from conformance.cases.case import ANSWERS
+from conformance.cases.guarded import GUARDS, UNGUARDED, allocations, never_written
+from conformance.kernels import reference
+from conformance.kernels.frameworks import Oracle
+from conformance.kernels.subject import Answer, Refused, Subject
+from conformance.kernels.surroundings import changed as moved_since
+from conformance.kernels.surroundings import kept as surroundings_kept
+from conformance.kernels.surroundings import surroundings
+from conformance.verdicts.bounds import bound
+from conformance.verdicts.judgement import Judgement, differs, judge
+
+TRANSFORMS = ("winograd", "fft")  # accuracies of kernels that multiply transforms of whole tiles
+PROFILES = ("quick", "standard", "deep")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of one operation in one dtype: the features claimed decide which cases are built."""
+
+    operation: str
+    dtype: str
+    features: Features
+    profile: str = "standard"
+    seed: int = 0
+    accuracy: str = "direct"
+    ties: str = "first"
+    blocks: tuple[int, ...] = ()
+    first: bool = True  # whether it asks what has nothing to do with the dtype
+
+    @property
+    def integers(self) -> str:
+        """Transforms of large integers are not exact: a kernel that declares them is asked small ones."""
+        return "small_integers" if self.accuracy in TRANSFORMS else "integers"
+
+    def with_values(self, cases: Iterator[Case], values: str) -> Iterator[Case]:
+        return (replace(case, values=values, dtype=self.dtype) for case in cases)
+
+    def covering(self) -> Iterator[Case]:
+        return covering.covering(self.operation, self.features)
+
+    def explore(self, quick: int, standard: int, deep: int) -> Iterator[Case]:
+        count = {"quick": quick, "standard": standard, "deep": deep}[self.profile]
+        return covering.explore(self.operation, self.features, count, self.seed)
+
+    def named(self, texts: dict[str, str]) -> Iterator[Case]:
+        return corpus.named(texts, self.operation, self.features)
+
+
+@dataclass(frozen=True)
+class Requirement:
+    name: str
+    asks: str
+    cases: Callable[[Plan], Iterator[Case]]
+    check: Callable[[Subject, Oracle, Case], list[Judgement]]
+    every_dtype: bool = True  # else float32 alone, where the rule has nothing to do with the dtype
+    isolated: bool = False  # asked of workers only: a kernel that fails it ends its process
+
+    def why_not(self, plan: Plan, isolated: bool) -> str:
+        """Why the requirement is not asked of such a kernel, or in this process; "" where it is."""
+        if self.isolated and not isolated:
+            return "asked in worker processes only"
+        transforms = plan.accuracy in TRANSFORMS and plan.operation.startswith("conv")
+        return f"accuracy={plan.accuracy} spreads a NaN" if transforms and self.name == "special" else ""
+
+    @property
+    def plain(self) -> bool:
+        """Whether a case is one call on the arrays that it is filled with, so that an answer can be looked into."""
+        return self.check is check_answers
+
+
+# The answer is right.
+
+
+def check_answers(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+    """Every output against the oracle's: equal on integers, within the derived bound on reals."""
+    arrays = fill(case)
+    expected = oracle(case, arrays)
+    answers = subject.answer(case, arrays, judged_outputs(subject, case, arrays))
+    return judge_all(subject, oracle, case, arrays, expected, answers)
+
+
+def judge_all(
+    subject: Subject,
+    oracle: Oracle,
+    case: Case,
+    arrays: Arrays,
+    expected: dict[str, Array],
+    answers: dict[str, Answer],
+) -> list[Judgement]:
+    limits = limits_of(subject, oracle, case, arrays, expected)
+    if "grad_input" in answers and special_weight(case, arrays):
+        got = answers["grad_input"]
+        if isinstance(got, np.ndarray) and got.shape == expected["grad_input"].shape:
+            expected = expected | {"grad_input": np.where(np.isnan(got), np.nan, expected["grad_input"])}
+    return [judge(name, case.dtype, got, expected[name], limits.get(name)) for name, got in answers.items()]
+
+
+def limits_of(
+    subject: Subject, oracle: Oracle, case: Case, arrays: Arrays, expected: dict[str, Array]
+) -> dict[str, Array]:
+    """The bound of each output that need not be equal bit for bit.
+
+    A quotient rounds, so average pooling has one even on integers: that of any data. A kernel that multiplies
+    transforms must be right once its answers are rounded to integers: off by less than a half.
+    """
+    if case.values in ("mean_zero", "non_negative") or isinstance(case, AvgPool):
+        return bound(case, arrays, expected, oracle, subject.accuracy)
+    if isinstance(case, Conv) and subject.accuracy in TRANSFORMS:
+        return {name: np.full(y.shape, 0.49) for name, y in expected.items()}
+    return {}
+
+
+def judged_outputs(subject: Subject, case: Case, arrays: Arrays) -> tuple[str, ...]:
+    """The outputs that this case can judge; see special_arrays for what no kernel is held to."""
+    outputs = case.outputs
+    tied = case.values in ("ties", "special") or case.views.get("input") in ("broadcast", "expanded")
+    if isinstance(case, MaxPool) and subject.ties == "any" and tied:
+        return ("output",)
+    return outputs
+
+
+def special_weight(case: Case, arrays: Arrays) -> bool:
+    """Whether a gradient of the input may hold more NaN than PyTorch's: a full correlation multiplies weights by the
+    zeros around grad_output, which is its choice (semantics.md)."""
+    return case.values == "special" and "weight" in arrays and not bool(np.isfinite(arrays["weight"]).all())
+
+
+def exact(plan: Plan) -> Iterator[Case]:
+    parts = [plan.named(corpus.CORPUS), plan.covering(), plan.explore(0, 600, 20_000)]
+    if plan.profile != "quick" and plan.dtype == "float32":
+        parts.append(scope.every_geometry(plan.operation, plan.features))
+    yield from plan.with_values(itertools.chain(*parts), plan.integers)
+    if plan.operation.startswith("max_pool"):
+        yield from plan.with_values(plan.covering(), "close")
+
+
+def rounding(plan: Plan) -> Iterator[Case]:
+    for values in ("mean_zero", "non_negative"):
+        yield from plan.with_values(
+            itertools.chain(plan.named(corpus.CORPUS), plan.covering(), plan.explore(0, 150, 5_000)), values
+        )
+
+
+def special(plan: Plan) -> Iterator[Case]:
+    for values in ("special", "ties") if plan.operation.startswith("max_pool") else ("special",):
+        for seed in range(2 if plan.profile == "quick" else 3):
+            cases = itertools.chain(plan.named(corpus.CORPUS), plan.covering())
+            yield from plan.with_values(
+                (replace(case, seed=case.seed + 1000 * seed) for case in cases), values
+            )
+
+
+def layouts(plan: Plan) -> Iterator[Case]:
+    """Each array in each layout by itself, then all of them, over cases with and without the usual fast paths."""
+    cases = [case for case in plan.named(corpus.CORPUS) if case.size < 2000]
+    for number, view in enumerate(VIEWS):
+        for offset in range(3 if plan.profile == "quick" else len(cases)):
+            case = cases[(number * 3 + offset) % len(cases)]
+            for array in case.array_names:
+                yield replace(case, layout=f"{array}:{view}", dtype=plan.dtype, values=plan.integers)
+            every = ",".join(f"{array}:{view}" for array in case.array_names)
+            yield replace(case, layout=every, dtype=plan.dtype, values=plan.integers)
+
+
+def empty(plan: Plan) -> Iterator[Case]:
+    yield from plan.with_values(corpus.smallest(plan.operation, plan.features), plan.integers)
+
+
+def sizes(plan: Plan) -> Iterator[Case]:
+    asked = (plan.operation, plan.features)
+    several = sizing.mixed(*asked, {"quick": 40, "standard": 200, "deep": 5_000}[plan.profile], plan.seed)
+    blocks = (8, 16) if plan.profile == "quick" else sizing.BLOCKS
+    parts = (
+        sizing.tails(*asked, (*blocks, *plan.blocks)),
+        sizing.reaches(*asked),
+        several,
+        plan.named(sizing.LAYERS),
+    )
+    yield from plan.with_values(itertools.chain(*parts), plan.integers)
+
+
+# The contract around the answer.
+
+
+def check_contract(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+    """Arguments untouched; the answer no view of an argument nor of an earlier answer."""
+    arrays = fill(case)
+    before = {name: array.copy() for name, array in arrays.items()}
+    given = subject.to_framework(arrays)
+    with surroundings_kept():
+        first = subject.call(case, given, judged_outputs(subject, case, before))
+    answers = subject.to_numpy(case, first)
+    results = {j.output: j for j in judge_all(subject, oracle, case, before, oracle(case, before), answers)}
+    changed = [name for name in arrays if not np.array_equal(arrays[name], before[name], equal_nan=True)]
+    kept = {name: np.array(a) for name, a in answers.items() if isinstance(a, np.ndarray)}
+    np.random.random()  # noqa: NPY002 - a kernel that seeds the global state would leave it as the first call did
+    around = surroundings()  # the first call may have imported something, which changes a lot
+    again = subject.to_numpy(case, subject.call(case, given))
+    moved = moved_since(around)
+    for name, answer in answers.items():
+        if results[name].failed or not isinstance(answer, np.ndarray):
+            continue
+        fault = _contract_fault(name, answer, kept[name], arrays, answers, again)
+        if not fault and changed and _is_forward(name) == (changed[0] != "grad_output"):
+            fault = f"the kernel changed its argument {changed[0]}"
+        if not fault and moved:
+            fault = f"the kernel changed {moved[0]}"
+        if fault:
+            results[name] = differs(name, fault)
+    return list(results.values())
+
+
+def _is_forward(output: str) -> bool:
+    return output in ("output", "indices")
+
+
+def _contract_fault(
+    name: str,
+    answer: Array,
+    kept: Array,
+    arrays: Arrays,
+    answers: dict[str, Answer],
+    again: dict[str, Answer],
+) -> str | None:
+    for argument, array in arrays.items():
+        if np.shares_memory(answer, array):
+            return f"{name} is a view of the argument {argument}"
+    for other, value in answers.items():
+        if other != name and isinstance(value, np.ndarray) and np.shares_memory(answer, value):
+            return f"{name} shares its memory with {other}"
+    for other, value in again.items():
+        if isinstance(value, np.ndarray) and np.shares_memory(answer, value):
+            return f"{name} shares its memory with {other} of the next call"
+    return (
+        None if np.array_equal(answer, kept, equal_nan=True) else f"the next call changed the earlier {name}"
+    )
+
+
+def contract(plan: Plan) -> Iterator[Case]:
+    yield from plan.with_values(itertools.chain(plan.named(corpus.CORPUS), plan.covering()), plan.integers)
+    if plan.accuracy not in TRANSFORMS:  # a kernel may take NaN out of its arguments
+        yield from plan.with_values(plan.named(corpus.CORPUS), "special")
+
+
+def check_arguments(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+    """What PyTorch refuses is refused: any exception will do, an answer will not."""
+    with np.errstate(all="ignore"):
+        arrays = fill(case)
+    answer = subject.answer(case, arrays, ("output",))["output"]
+    if isinstance(answer, Refused) or answer is None:
+        return [Judgement("output", "conforms" if answer else "not claimed", 0.0, True)]
+    shape = f" of shape {answer.shape}" if isinstance(answer, np.ndarray) else ""
+    return [differs("output", f"bad arguments answered: {case.problem}; the kernel gave an output{shape}")]
+
+
+def arguments(plan: Plan) -> Iterator[Case]:
+    yield from (replace(case, dtype=plan.dtype) for case in corpus.refused(plan.operation, plan.features))
+
+
+# Calls that follow each other, or run at once.
+
+
+def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+    """The answer does not depend on what was asked before: the same, other options, new contents, a refusal."""
+    results: dict[str, Judgement] = {}
+    for story, asked, arrays in _stories(case):
+        given = arrays()
+        answers = subject.answer(asked, given)
+        if asked.problem or story == _UNJUDGED:
+            continue
+        for found in judge_all(subject, oracle, asked, given, oracle(asked, given), answers):
+            if found.failed and not results.get(found.output, found).failed:
+                found = found._replace(message=f"{story}: {found.message}")
+            if not results.get(found.output, found).failed or found.output not in results:
+                results[found.output] = (
+                    found if found.output in case.outputs else results.get(found.output, found)
+                )
+    return [results[output] for output in case.outputs if output in results]
+
+
+def _stories(case: Case) -> Iterator[tuple[str, Case, Callable[[], Arrays]]]:
+    """Calls in turn: (what this one shows, its case, its arrays)."""
+    first = fill(case)
+    other_dtype = replace(case, dtype="float64" if case.dtype == "float32" else "float32")
+    yield "the first call", case, lambda: first
+    yield "the same call again", case, lambda: first
+    for number, other in enumerate(neighbours(case)):
+        theirs = {
+            name: first[name] if name in first and first[name].shape == a.shape else a
+            for name, a in fill(other).items()
+        }
+        yield f"after other calls, {other}", other, lambda theirs=theirs: theirs  # type: ignore[misc]
+        if not number:
+            yield "after a call with other options", case, lambda: first
+    yield "after a refused call", case, lambda: first
+    yield _UNJUDGED, other_dtype, lambda: {n: a.astype(other_dtype.dtype) for n, a in first.items()}
+    yield "after a call in another dtype", case, lambda: first
+    yield "new arrays with the same contents", case, lambda: {n: a.copy() for n, a in first.items()}
+    yield "other contents", replace(case, seed=case.seed + 1), lambda: fill(replace(case, seed=case.seed + 1))
+    yield "the same storage with other contents", case, lambda: _rewritten(first, case)
+    yield "one value changed in the same storage", case, lambda: _nudged(first)
+    yield "the same values in another order", case, lambda: {n: _turned(a) for n, a in first.items()}
+
+
+def neighbours(case: Case) -> list[Case]:
+    """Other options on arrays of the same shape (a plan or cache keyed by shapes takes them for the same call)."""
+    changes: list[dict[str, Any]] = []
+    if isinstance(case, Conv):
+        changes = [{"stride": tuple(s + 1 for s in case.axes(case.stride))}, {"stride": 1}, {"dilation": 1}]
+        changes += [{"padding": 0}, {"padding": 1}, {"padding": (1, 0)}, {"dilation": 2}]
+    else:
+        changes = [{"stride": 1}, {"stride": (2, 1)}, {"padding": 0}, {"ceil_mode": not case.ceil_mode}]  # type: ignore[attr-defined]
+        if isinstance(case, AvgPool):  # the shape stays the same: a mix-up of two calls is seen, not refused
+            changes = [{"divisor_override": 2}, {"count_include_pad": not case.count_include_pad}, *changes]
+    refused = replace(case, groups=0) if isinstance(case, Conv) else replace(case, stride=0)  # type: ignore[call-arg]
+    allowed = case.needs | {"no bias"}
+    others = [replace(case, **change) for change in changes]
+    fitting = [
+        o
+        for o in others
+        if o != case and not o.problem and not getattr(o, "hazard", False) and o.needs <= allowed
+    ]
+    return [*fitting, refused]
+
+
+_UNJUDGED = "a call in a dtype that may not be claimed"
+
+
+def _turned(array: Array) -> Array:
+    """The values in reverse order: a checksum takes them for the same."""
+    return array.reshape(-1)[::-1].reshape(array.shape).copy()
+
+
+def _rewritten(arrays: Arrays, case: Case) -> Arrays:
+    for name, fresh in fill(replace(case, seed=case.seed + 2)).items():
+        arrays[name][...] = fresh
+    return arrays
+
+
+def _nudged(arrays: Arrays) -> Arrays:
+    for array in arrays.values():
+        if array.size:
+            array.reshape(-1)[array.size // 2] = array.max() + 1  # no tie with another
+    return arrays
+
+
+def state(plan: Plan) -> Iterator[Case]:
+    cases = itertools.chain(plan.named(corpus.CORPUS), itertools.islice(plan.covering(), 12))
+    yield from (case for case in plan.with_values(cases, plan.integers) if case.size < 2000)
+
+
+def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+    """Several threads at once, each with its own arrays and some with other options, get what one gets."""
+    others = [other for other in neighbours(case) if not other.problem][:2]
+    cases = [case, replace(case, seed=case.seed + 1), *others, replace(case, seed=case.seed + 2)][:4]
+    filled = [fill(each) for each in cases]
+    expected = [oracle(each, arrays) for each, arrays in zip(cases, filled, strict=True)]
+
+    def ask(i: int) -> dict[str, Answer]:
+        answer: dict[str, Answer] = {}
+        for _ in range(3):
+            answer = subject.answer(cases[i], filled[i])
+        return answer
+
+    with ThreadPoolExecutor(len(cases)) as threads:
+        answers = list(threads.map(ask, range(len(cases))))
+    results: dict[str, Judgement] = {}
+    for each, arrays, want, got in zip(cases, filled, expected, answers, strict=True):
+        for found in judge_all(subject, oracle, each, arrays, want, got):
+            if found.output not in results or found.failed:
+                results[found.output] = found
+    return [
+        j._replace(message=f"from {len(cases)} threads: {j.message}") if j.failed else j
+        for j in results.values()
+    ]
+
+
+def threads(plan: Plan) -> Iterator[Case]:
+    yield from plan.with_values(plan.named(corpus.CORPUS), plan.integers)
+
+
+# What ends the process of a kernel that fails it.
+
+
+def check_memory(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+    """Arrays, and what the kernel allocates with NumPy, lie at guarded pages; memory starts out poisoned."""
+    arrays = fill(case)
+    before = {name: array.copy() for name, array in arrays.items()}
+    expected = oracle(case, before)
+    judged = judged_outputs(subject, case, before)
+    guard = GUARDS.get(case.views.get(ANSWERS, ""), UNGUARDED)
+    results: list[Judgement] = []
+    for half in subject.asked:
+        outputs = [name for name in judged if _is_forward(name) == (half == "forward")]
+        with allocations(guard) as allocated:
+            answers = replace(subject, asked=(half,)).answer(case, arrays, outputs)
+        found = judge_all(subject, oracle, case, before, expected, answers)
+        found = [_unwritten(told, answers[told.output], expected[told.output]) for told in found]
+        if allocated.overran:
+            found[0] = differs(found[0].output, f"writes beyond an array that {half} allocates")
+        results += found
+    return results
+
+
+def _unwritten(told: Judgement, answer: Answer, expected: Array) -> Judgement:
+    if not told.failed or not isinstance(answer, np.ndarray) or answer.shape != expected.shape:
+        return told
+    unwritten = never_written(answer) & ~np.isnan(expected)
+    if not unwritten.any():
+        return told
+    place = ", ".join(map(str, np.argwhere(unwritten)[0].tolist()))
+    many = f"; {int(unwritten.sum())} of {unwritten.size} elements are not"
+    return differs(told.output, f"{told.output}[{place}] is never written{many}")
+
+
+def memory(plan: Plan) -> Iterator[Case]:
+    named = list(plan.named(corpus.CORPUS))
+    blocks = (4, 8) if plan.profile == "quick" else sizing.BLOCKS
+    around = list(sizing.tails(plan.operation, plan.features, (*blocks, *plan.blocks)))
+    for view, more in (("ends_at_guard", around), ("starts_after_guard", around[:: _SPARSE[plan.profile]])):
+        for case in plan.with_values(iter(named + more), plan.integers):
+            layout = ",".join(f"{name}:{view}" for name in (*case.array_names, ANSWERS))
+            yield replace(case, layout=layout)
+
+
+_SPARSE = {"quick": 16, "standard": 4, "deep": 1}
+
+
+def check_hazards(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+    """Arguments on which some kernels corrupt memory: right forward answers, and the process survives.
+
+    Where a window misses the image, PyTorch is not asked, a kernel may refuse, and no gradient or index is defined.
+    """
+    arrays = fill(case)
+    for _ in range(_OFTEN):
+        answers = subject.answer(case, arrays)
+    if not getattr(case, "hazard", False):
+        return check_answers(subject, oracle, case)
+    expected = reference.answer(case, arrays)["output"]
+    survived = {
+        name: Judgement(name, "conforms", 0.0, True)
+        for name, answer in answers.items()
+        if isinstance(answer, Refused) or (name != "output" and answer is not None)
+    }
+    return [
+        survived.get(name) or judge(name, case.dtype, answer, expected) for name, answer in answers.items()
+    ]
+
+
+_OFTEN = 20  # a write out of bounds ends the process only when the memory there is used next
+
+
+def hazards(plan: Plan) -> Iterator[Case]:
+    yield from plan.with_values(plan.named(corpus.HAZARDS), plan.integers)
+
+
+REQUIREMENTS = {
+    requirement.name: requirement
+    for requirement in (
+        Requirement("exact", "small integers: equal, bit for bit", exact, check_answers),
+        Requirement("rounding", "real numbers: within the derived bound of float64", rounding, check_answers),
+        Requirement("special", "NaN, infinities, signed zeros, ties", special, check_answers),
+        Requirement(
+            "layouts", "transposed, sliced, reversed, broadcast, read-only views", layouts, check_answers
+        ),
+        Requirement("empty", "N = 0, extents of 1, a filter as large as the image", empty, check_answers),
+        Requirement(
+            "sizes",
+            "extents around 4 to 64, long options, layers of networks",
+            sizes,
+            check_answers,
+        ),
+        Requirement(
+            "contract", "shape, dtype, type; arguments untouched; no views", contract, check_contract
+        ),
+        Requirement(
+            "arguments", "what PyTorch refuses is refused", arguments, check_arguments, every_dtype=False
+        ),
+        Requirement("state", "calls do not depend on earlier calls", state, check_state),
+        Requirement(
+            "threads", "several threads at once get what one gets", threads, check_threads, every_dtype=False
+        ),
+        Requirement(
+            "memory",
+            "no access outside of its arrays, every element written",
+            memory,
+            check_memory,
+            every_dtype=False,
+            isolated=True,
+        ),
+        Requirement(
+            "hazards",
+            "legal arguments that other kernels do not survive",
+            hazards,
+            check_hazards,
+            every_dtype=False,
+            isolated=True,
+        ),
+    )
+}

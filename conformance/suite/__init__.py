@@ -1,0 +1,1 @@
+"""The pytest matrix: pytest --pyargs conformance.suite --subject mykernels -n auto"""

@@ -1,0 +1,157 @@
+"""What a user asked for, checked before anything runs: the command line and pytest turn words into settings here."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import os
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from conformance import pipeline
+from conformance.cases import FAMILIES, Case
+from conformance.cases.case import DTYPES
+from conformance.kernels import frameworks
+from conformance.kernels.subject import Subject, load
+from conformance.pipeline import InProcess, Runner, Settings
+from conformance.requirements import PROFILES, REQUIREMENTS, check_answers
+from conformance.verdicts.journal import Journal, JournalError
+from conformance.verdicts.verdict import Report
+
+# What `replay` asks of a case where it is not told: the answer alone.
+ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.check is check_answers)
+
+
+class WrongUsage(ValueError):
+    """What was asked for does not exist: the value, the rule, and what there is."""
+
+
+def check(
+    kernels: Any,
+    *,
+    oracle: str = "torch",
+    operations: Sequence[str] = (),
+    requirements: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
+    profile: str = "standard",
+    seed: int = 0,
+) -> Report:
+    """Judge kernels in this process: a module, an object with functions, a Subject, or the name of any of them.
+
+    >>> import conformance, mykernels
+    >>> assert conformance.check(mykernels, profile="quick").passed
+    """
+    subject = subject_of(kernels)
+    asked = settings(
+        subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
+    )
+    return pipeline.run(subject, InProcess(subject, checked_oracle(oracle)), asked)
+
+
+def subject_of(kernels: Any) -> Subject:
+    """A Subject from a name, a module, a Subject or any object that has the functions."""
+    if isinstance(kernels, ModuleType) and kernels.__name__ != "__main__":
+        return load(kernels.__name__)
+    if isinstance(kernels, str):
+        return load(kernels)
+    subject = kernels if isinstance(kernels, Subject) else Subject(kernels)
+    if not subject.operations:
+        raise WrongUsage(f"{kernels!r}: has none of the functions {', '.join(FAMILIES)}")
+    return subject
+
+
+def settings(
+    subject: Subject,
+    *,
+    operations: Sequence[str] = (),
+    requirements: Sequence[str] = (),
+    dtypes: Sequence[str] = (),
+    profile: str = "standard",
+    seed: int = 0,
+) -> Settings:
+    """Settings in which every word exists and every operation is one of the subject's."""
+    for kind, words, known in (
+        ("operation", operations, FAMILIES),
+        ("requirement", requirements, REQUIREMENTS),
+        ("dtype", dtypes, DTYPES),
+        ("profile", [profile], PROFILES),
+    ):
+        for word in words:
+            require(kind, word, known)
+    for operation in operations:
+        if operation not in subject.operations:
+            raise WrongUsage(
+                f"{operation}: {name_of(subject)} has no {operation}; it has {_listed(subject.operations)}"
+            )
+    return Settings(tuple(operations), tuple(requirements), tuple(dtypes), profile, seed)
+
+
+def require(kind: str, word: str, known: Collection[str]) -> None:
+    if word not in known:
+        near = difflib.get_close_matches(word, known, n=1)
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise WrongUsage(f"{word}: no such {kind}{hint}; there are {_listed(known)}")
+
+
+def checked_oracle(name: str) -> frameworks.Oracle:
+    require("oracle", name, frameworks.ORACLES)
+    return frameworks.oracle(name)
+
+
+def journal_of(path: str, subject: Subject, asked: dict[str, Any]) -> Journal:
+    """The journal of a run, new or to go on with."""
+    try:
+        return Journal(Path(path), subject, asked)
+    except JournalError as error:
+        raise WrongUsage(f"--resume {error}") from None
+    except OSError as error:
+        raise WrongUsage(f"--resume {path}: cannot be written: {error.strerror}") from None
+
+
+def check_oracle(name: str) -> None:
+    """Whether an oracle can be had, without importing its framework where it can."""
+    require("oracle", name, frameworks.ORACLES)
+    if name != "reference" and importlib.util.find_spec(name) is None:
+        frameworks.oracle(name)
+
+
+def check_case(subject: Subject, oracle: str, case: Case, requirement: str | None = None) -> None:
+    """Whether a case can be asked of a subject at all."""
+    if case.operation not in subject.operations:
+        raise WrongUsage(
+            f"{case}: {name_of(subject)} has no {case.operation}; it has {_listed(subject.operations)}"
+        )
+    if oracle == "torch" and requirement != "hazards" and getattr(case, "hazard", False):
+        raise WrongUsage(
+            f"{case}: a window misses the image, where PyTorch's gradient writes out of bounds; use --oracle reference"
+        )
+
+
+def name_of(subject: Subject) -> str:
+    return subject.name or "the subject"
+
+
+@contextmanager
+def runner_of(
+    subject: Subject, oracle: str, *, jobs: int | None = None, in_process: bool = False, timeout: float = 10.0
+) -> Iterator[Runner]:
+    """Who examines the cases: worker processes, or this one if asked and where a subject has no name to load it by."""
+    if in_process or not subject.name:
+        yield InProcess(subject, checked_oracle(oracle))
+        return
+    from conformance.workers import Workers
+
+    with Workers(subject.name, oracle, jobs or cores(), timeout) as workers:
+        yield workers
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _listed(words: Collection[str]) -> str:
+    return ", ".join(words)

@@ -1,0 +1,106 @@
+"""Is an answer right? Element by element, against the expected answer and how far rounding may move it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from conformance.cases.arrays import Array
+from conformance.kernels.subject import Answer, Malformed, Refused
+
+DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
+FAILURES = ("differs", "refused", *DEATHS)
+
+
+LOOKED_INTO = 4096  # elements
+
+
+class Judgement(NamedTuple):
+    """What one case says of one output: plain data, so that it travels between processes."""
+
+    output: str
+    status: str  # conforms, not claimed, or one of FAILURES
+    share: float = 0.0  # worst error as a share of the bound; inf where the bound is zero
+    varied: bool = False  # whether the expected answer holds two different numbers
+    message: str = ""
+    answer: Any = None  # the wrong answer as nested lists, where it is small enough to be looked into
+
+    @property
+    def failed(self) -> bool:
+        return self.status not in ("conforms", "not claimed")
+
+    @property
+    def asked(self) -> bool:
+        return self.status != "not claimed"
+
+
+def judge(output: str, dtype: str, got: Answer, expected: Array, bound: Array | None = None) -> Judgement:
+    """Judge one output; without a bound every element must be equal (NaN equals NaN, +0 equals -0)."""
+    if got is None:
+        return Judgement(output, "not claimed")
+    if isinstance(got, Refused):
+        return Judgement(output, got.status, message=f"{output} {got.status}: {got.error}")
+    if isinstance(got, Malformed):
+        return differs(output, f"{output} {got.fault}")
+    if got.shape != expected.shape:
+        fault = differs(output, f"{output} has shape {_shape(got)}, expected {_shape(expected)}")
+        return fault._replace(answer=_plain(got))
+    wanted = "int64" if output == "indices" else dtype
+    if got.dtype != np.dtype(wanted):
+        order = "" if got.dtype.isnative else " in the other byte order"
+        return differs(output, f"{output} has dtype {got.dtype.name}{order}, expected {wanted}")
+    varied = expected.size > 1 and bool((expected != expected.flat[0]).any())
+    equal = got == expected
+    if equal.all():
+        return Judgement(output, "conforms", 0.0, varied)
+    share = _shares(got, expected, bound, equal)
+    worst = float(share.max())
+    if worst <= 1:
+        return Judgement(output, "conforms", worst, varied)
+    at = np.unravel_index(int(share.argmax()), share.shape)
+    message = _describe(output, got, expected, bound, share, at)
+    return Judgement(output, "differs", worst, varied, message, _plain(got))
+
+
+def _plain(got: Array) -> Any:
+    return got.tolist() if got.size <= LOOKED_INTO else None
+
+
+def differs(output: str, message: str) -> Judgement:
+    return Judgement(output, "differs", float("inf"), True, message)
+
+
+def _shares(got: Array, expected: Array, bound: Array | None, equal: Array) -> Array:
+    """The error of each element as a share of its bound: 0 where equal, inf where no rounding explains it."""
+    with np.errstate(all="ignore"):
+        error = np.abs(got.astype(np.float64) - expected)
+        limit = np.zeros(error.shape) if bound is None else np.broadcast_to(bound, error.shape)
+        share = np.where(limit > 0, error / limit, np.inf)
+    same = equal | (np.isnan(got) & np.isnan(expected))
+    return np.where(same, 0.0, np.where(np.isnan(share), np.inf, share))
+
+
+def _describe(
+    output: str, got: Array, expected: Array, bound: Array | None, share: Array, at: tuple[np.intp, ...]
+) -> str:
+    place = f"{output}[{', '.join(map(str, map(int, at)))}]" if at else output
+    error = abs(float(got[at]) - float(expected[at]))
+    limit = 0.0 if bound is None else float(np.broadcast_to(bound, share.shape)[at])
+    wrong = int((share > 1).sum())
+    off = f": off by {number(error)}, rounding explains {number(limit)}" if np.isfinite(error) else ""
+    many = f"; {wrong} of {share.size} elements differ" if share.size > 1 else ""
+    return f"{place} = {number(got[at])}, expected {number(expected[at])}{off}{many}"
+
+
+def number(value: float) -> str:
+    value = float(value)
+    return str(int(value)) if value == int_or_none(value) and abs(value) < 1e15 else f"{value:.6g}"
+
+
+def int_or_none(value: float) -> float | None:
+    return float(int(value)) if np.isfinite(value) else None
+
+
+def _shape(array: Array) -> str:
+    return f"({', '.join(map(str, array.shape))}{',' if array.ndim == 1 else ''})"

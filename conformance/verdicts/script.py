@@ -1,0 +1,128 @@
+"""A failure as a script of ten lines or so that needs only NumPy, PyTorch and the kernel: for a bug report."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+
+from conformance.cases import Case
+from conformance.cases.arrays import Array, fill
+from conformance.kernels.subject import Subject
+
+LARGEST = 150  # elements that are written out
+
+
+def script(subject: Subject, case: Case, output: str) -> str | None:
+    """The script, or None where arrays are too large to write out, not NumPy's or PyTorch's, or laid out in views."""
+    arrays = fill(case)
+    kernels = _import(subject)
+    plain = subject.layout == "NCHW" and subject.device is None and not case.views
+    if kernels is None or not plain or sum(array.size for array in arrays.values()) > LARGEST:
+        return None
+    framework = subject.array_framework
+    gradient = output in case.gradients
+    if framework not in ("numpy", "torch") or (
+        gradient and not subject.function(f"{case.operation}_backward")
+    ):
+        return None
+    if not gradient:
+        arrays.pop("grad_output")
+    wanted = _expected(case, output, list(arrays))
+    lines = [
+        *["import numpy as np", "import torch", *kernels, ""],
+        *(f"{name} = {_literal(name, array)}" for name, array in arrays.items()),
+        f"got = {_got(subject, case, output, framework)}",
+        *([] if case.problem else wanted),
+        "print(got)" if case.problem else 'print("got", got, "expected", expected, sep="\\n")',
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _literal(name: str, array: Array) -> str:
+    values = np.array2string(
+        array, separator=", ", threshold=LARGEST + 1, floatmode="unique", max_line_width=100
+    )
+    for word in ("nan", "inf"):
+        values = values.replace(word, f"np.{word}")
+    shape = f".reshape{array.shape}" if 0 in array.shape else ""
+    return textwrap.indent(f"np.array({values}, np.{array.dtype.name}){shape}", " " * 4).lstrip()
+
+
+class _Name(str):
+    """A name in the script, which prints as itself."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _got(subject: Subject, case: Case, output: str, framework: str) -> str:
+    function = f"{case.operation}_backward" if output in case.gradients else case.operation
+    tensor = "torch.tensor({})" if framework == "torch" else "{}"
+    names = {name: _Name(tensor.format(name)) for name in case.array_names}
+    positional, options = subject.arguments(function, case, names)
+    written = [*map(repr, positional), *(f"{name}={value!r}" for name, value in options.items())]
+    taken = f"kernels.{function}({', '.join(written)})"
+    arguments = [name for name in case.array_names if name != "grad_output"]
+    if output in case.gradients and len(arguments) > 1:
+        return f"{taken}[{arguments.index(output.removeprefix('grad_'))}]"
+    paired = getattr(case, "return_indices", False) and output in ("output", "indices")
+    return f"{taken}[{int(output == 'indices')}]" if paired else taken
+
+
+def _expected(case: Case, output: str, names: list[str]) -> list[str]:
+    """PyTorch's answer in float64."""
+    options = ", ".join(f"{name}={value!r}" for name, value in case.options.items())
+    inputs = [name for name in names if name != "grad_output"]
+    gradient = output in case.gradients
+    leaf = ".requires_grad_()" if gradient else ""
+    lines = [f"leaves = [torch.tensor(a).double(){leaf} for a in ({', '.join(inputs)},)]"]
+    answer = f"torch.nn.functional.{case.operation}(*leaves, {options})"
+    if getattr(case, "return_indices", False):
+        answer += f"[{int(output == 'indices')}]"
+    if not gradient:
+        return [*lines, f"expected = {answer}"]
+    lines.append(f"{answer}.backward(torch.tensor(grad_output).double())")
+    return [*lines, f"expected = leaves[{inputs.index(output.removeprefix('grad_'))}].grad"]
+
+
+def _import(subject: Subject) -> list[str] | None:
+    """The lines that make `kernels` the namespace of the subject's functions."""
+    where, _, attribute = subject.name.partition(":")
+    if subject.array_framework == "torch" and where == "torch":
+        return ["import torch.nn.functional as kernels"] if attribute in ("", "contiguous") else None
+    module = Path(where).stem if where.endswith(".py") else where
+    path = (
+        ["import sys", f"sys.path.insert(0, {str(Path(where).resolve().parent)!r})"]
+        if where.endswith(".py")
+        else []
+    )
+    if isinstance(subject.kernels, ModuleType) and not attribute:
+        return [*path, f"import {module} as kernels"]
+    loaded = sys.modules.get(module)
+    name = attribute or _declared(loaded)
+    if loaded is None or name is None:
+        return None
+    found = getattr(loaded, name, None)
+    inside = f"{name}.kernels" if isinstance(found, Subject) else name
+    mapping = isinstance(subject.kernels, dict)
+    lines = [*path, f"import {module}", f"kernels = {module}.{inside}"]
+    return (
+        [*lines, "kernels = type('kernels', (), {n: staticmethod(f) for n, f in kernels.items()})"]
+        if mapping
+        else lines
+    )
+
+
+def _declared(module: ModuleType | None) -> str | None:
+    """The name of the Subject that a module declares."""
+    return (
+        next((name for name, value in vars(module).items() if isinstance(value, Subject)), None)
+        if module
+        else None
+    )

@@ -1,0 +1,76 @@
+"""What a run finds: the verdict on each output of each unit, and its failing cases."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from conformance.cases import Case
+from conformance.kernels.subject import Subject
+from conformance.verdicts.judgement import Judgement
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What is judged together: all outputs of one operation under one requirement in one dtype."""
+
+    operation: str
+    requirement: str
+    dtype: str
+
+
+@dataclass
+class Failure:
+    """A failing case of one output, shrunk.
+
+    known      the reason, where the subject declares it
+    diagnosis  the known mistake whose wrong numbers these are
+    where      what the wrong elements of the first failing cases have in common
+    """
+
+    case: Case
+    judgement: Judgement
+    first: Case
+    known: str = ""
+    diagnosis: str = ""
+    where: str = ""
+
+
+@dataclass
+class Row:
+    """The verdict on one output of a unit."""
+
+    unit: Unit
+    output: str
+    cases: int = 0
+    share: float = 0.0
+    varied: bool = False
+    not_claimed: int = 0
+    failure: Failure | None = None
+
+    @property
+    def verdict(self) -> str:
+        if self.failure:
+            return "known failure" if self.failure.known else self.failure.judgement.status
+        if self.not_claimed and not self.cases:
+            return "not claimed"
+        return "conforms" if self.cases and self.varied else "untested"
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict in ("conforms", "not claimed", "known failure")
+
+
+@dataclass
+class Report:
+    """All rows of a run, what was not claimed and why, and known failures that no longer fail."""
+
+    subject: Subject
+    rows: list[Row] = field(default_factory=list)
+    not_claimed: list[tuple[str, str, str]] = field(default_factory=list)  # operation, feature, reason
+    stale: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def passed(self) -> bool:
+        judged = any(row.verdict == "conforms" for row in self.rows)
+        return judged and not self.stale and not self.interrupted and all(row.passed for row in self.rows)

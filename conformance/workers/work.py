@@ -1,0 +1,172 @@
+"""What a worker does: it gets cases as text, examines them, and answers with plain data."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import importlib
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import traceback
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NoReturn
+
+from conformance.cases import Case
+from conformance.cases.arrays import Array, Arrays
+from conformance.kernels import frameworks, subject
+from conformance.kernels.frameworks import MissingFramework, Oracle
+from conformance.kernels.subject import Subject, SubjectError
+from conformance.kernels.surroundings import kept
+from conformance.pipeline import examine
+from conformance.workers.slot import ORACLE, Slot
+
+WHERE = (
+    signal.SIGUSR1
+)  # sent to a worker that hangs: it prints where, even while native code holds the lock of Python
+
+
+def preload(options: dict[str, Any]) -> None:
+    """Import what every worker needs; what fails here fails again in the worker, which says so."""
+    for name in {options["oracle"], options["subject"].partition(":")[0]} & {"torch", "reference"}:
+        with contextlib.suppress(ImportError):
+            frameworks.oracle(name)
+    if "torch" in sys.modules:
+        with contextlib.suppress(ImportError):  # what the first gradient imports, a second or more
+            importlib.import_module("torch.fx.experimental.symbolic_shapes")
+
+
+def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> NoReturn:
+    """Load the subject, then answer tasks until the parent hangs up. Never returns: no exit handler runs."""
+    try:
+        _die_with_parent()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+        faulthandler.enable(output, all_threads=False)
+        faulthandler.register(WHERE, output, all_threads=True)
+        _serve(Connection(connection), Slot(slot), options)
+    except (EOFError, BrokenPipeError, ConnectionResetError):
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(70)
+    os._exit(0)
+
+
+def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
+    try:
+        asked, oracle = _load(slot, options)
+    except (SubjectError, MissingFramework) as error:
+        parent.send_bytes(json.dumps({"error": type(error).__name__, "text": str(error)}).encode())
+        return
+    _exit_at_once()
+    resource.setrlimit(
+        resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1])
+    )  # deaths are expected
+    parent.send_bytes(json.dumps({"ready": True, "resident": _resident()}).encode())
+    taken, limit = _data(), 0
+    while True:
+        task = json.loads(parent.recv_bytes())
+        if taken and task["memory"] != limit:
+            limit = task["memory"]
+            _limit_memory(taken + limit)
+        parent.send_bytes(json.dumps(_answer(task, slot, asked, oracle)).encode())
+
+
+def _load(slot: Slot, options: dict[str, Any]) -> tuple[Subject, Oracle]:
+    watch = _Watch(slot)
+    loaded = subject.load(options["subject"])
+    return replace(loaded, watch=watch), _watched(frameworks.oracle(options["oracle"]), watch)
+
+
+def _answer(task: dict[str, Any], slot: Slot, asked: Subject, oracle: Oracle) -> dict[str, Any]:
+    asked = replace(asked, asked=tuple(task["asked"])) if task["asked"] else asked
+    if "torch" in sys.modules:  # several workers share the cores, but some of PyTorch's crashes take threads
+        sys.modules["torch"].set_num_threads(4 if task["requirement"] == "hazards" else 1)
+    answers = []
+    for number, text in enumerate(task["cases"]):
+        if slot.dropped >= task["task"]:
+            break
+        slot.begin(task["task"], number)
+        try:
+            with kept():
+                answers.append(_examine(task["requirement"], Case.parse(text), asked, oracle))
+        except Exception as error:  # the suite's own, or the oracle's: the parent raises it
+            return {
+                "failed": text,
+                "text": traceback.format_exc(),
+                "error": f"{type(error).__name__}: {error}",
+            }
+    slot.end()
+    return {"task": task["task"], "answers": answers}
+
+
+def _examine(requirement: str, case: Case, asked: Subject, oracle: Oracle) -> list[Any]:
+    if requirement == ORACLE:  # the oracle alone, to learn who is to blame
+        from conformance.cases.arrays import fill
+
+        oracle(case, fill(case))
+        return []
+    return [list(judgement) for judgement in examine(asked, oracle, requirement, case)]
+
+
+class _Watch:
+    """Told the function in hand; several threads may be in several."""
+
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.inside: dict[int, str] = {}
+
+    def __call__(self, function: str) -> None:
+        thread = threading.get_ident()
+        if function:
+            self.inside[thread] = function
+            self.slot.enter(function)
+        elif self.inside.pop(thread, None) and not self.inside:
+            self.slot.leave()
+
+
+def _watched(oracle: Oracle, watch: _Watch) -> Oracle:
+    def answer(case: Case, arrays: Arrays) -> dict[str, Array]:
+        watch(ORACLE)
+        try:
+            return oracle(case, arrays)
+        finally:
+            watch("")
+
+    return answer
+
+
+def _resident() -> int:
+    """The most memory that this process ever held, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _data() -> int:
+    """The memory that this process may write to, in bytes; 0 where the system does not tell."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.exists() else []
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("VmData"))
+
+
+def _limit_memory(limit: int) -> None:
+    """Beyond it memory is refused, before the machine runs out of it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: when the server is killed
+
+
+def _exit_at_once() -> None:
+    """Where a subject calls exit(), skip what loaded libraries would do then: half a second for PyTorch's."""
+    c = ctypes.CDLL(None)
+    if hasattr(c, "on_exit"):  # the last function registered is called first, with the status
+        c.on_exit(ctypes.cast(c._exit, ctypes.c_void_p), None)

@@ -1,0 +1,313 @@
+"""Two-dimensional convolution and its gradients.
+
+A block of output rows is copied as a matrix, one column per window, small enough to stay in a cache,
+and multiplied by the filters: the multiplication is BLAS's, the copy is the price.
+"""
+
+from itertools import groupby, product
+from typing import Any
+
+import numpy as np
+
+from npcnn.windows import (
+    Array,
+    Axes,
+    Axis,
+    Option,
+    Pair,
+    batched,
+    canvas,
+    check_array,
+    check_gradient,
+    each,
+    is_int,
+    lines_of,
+    pair,
+    threads,
+    wide,
+    windows,
+)
+
+Block = tuple[slice, slice, slice]
+
+CACHE = 1 << 22  # bytes of a block of windows: larger leave the cache, smaller are all calls and no work
+FEW = 32  # filters up to which copying windows costs more than multiplying them
+COLUMNS = 256  # windows in a block at least: BLAS is slow on narrow matrices
+
+
+def conv2d(
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    stride: Option = 1,
+    padding: Option | str = 0,
+    dilation: Option = 1,
+    groups: int = 1,
+) -> Array:
+    """Cross-correlate images with filters.
+
+        output[n, k, p, q] = bias[k] + sum over c < C/G, r < R, s < S of
+            weight[k, c, r, s] * padded[n, g * C/G + c, p * stride + r * dilation, q * stride + s * dilation]
+
+    where g = k // (K/G) is the group of filter k, and padded is input with `padding` zeros on every side.
+    P = (H + 2 * padding - dilation * (R - 1) - 1) // stride + 1, and so is Q of W and S.
+
+    input: (N, C, H, W) or (C, H, W), float16, float32 or float64; N may be 0
+    weight: (K, C/G, R, S), bias: (K,), of input's dtype
+    stride, padding, dilation: an int or a pair (height, width); padding may be "valid" (0), or "same",
+        which needs stride 1 and pads the right and bottom by one more where the total is odd
+    groups: G, dividing C and K
+
+    Returns (N, K, P, Q), or (K, P, Q), in a new array of input's dtype; float16 is added in float32 and
+    rounded once.
+    Raises TypeError for an argument of a wrong type, ValueError for a wrong value or shapes that do not fit.
+    """
+    x, axes = _check(input, weight, bias, stride, padding, dilation, groups)
+    output = np.empty((len(x), len(weight), axes[0].output, axes[1].output), x.dtype.newbyteorder("="))
+    _correlate(x, _grouped(weight, groups), axes, output, bias)
+    return output if input.ndim == 4 else output[0]
+
+
+def conv2d_backward(
+    grad_output: Array,
+    input: Array,
+    weight: Array,
+    bias: Array | None = None,
+    *,
+    stride: Option = 1,
+    padding: Option | str = 0,
+    dilation: Option = 1,
+    groups: int = 1,
+) -> tuple[Array, Array, Array | None]:
+    """Gradients of sum(grad_output * conv2d(input, weight, bias, ...)).
+
+        grad_input[n, c, h, w] = sum over k of c's group and windows (p, q) whose tap (r, s) is (h, w) of
+            grad_output[n, k, p, q] * weight[k, c, r, s]
+        grad_weight[k, c, r, s] = sum over n, p, q of
+            grad_output[n, k, p, q]
+            * padded[n, g * C/G + c, p * stride + r * dilation, q * stride + s * dilation]
+        grad_bias[k] = sum over n, p, q of grad_output[n, k, p, q]
+
+    grad_output: (N, K, P, Q) or (K, P, Q), of input's dtype; the other arguments as in conv2d
+    Returns (grad_input, grad_weight, grad_bias), new arrays of the shapes of input, weight and bias and of
+    input's dtype; grad_bias is None where bias is. float16 is added in float32 and rounded once.
+    Raises what conv2d raises, and ValueError where grad_output has not the shape of the output.
+    """
+    x, axes = _check(input, weight, bias, stride, padding, dilation, groups)
+    shape = (*input.shape[:-3], len(weight), axes[0].output, axes[1].output)
+    check_gradient(grad_output, input, shape, f"input {input.shape}, weight {weight.shape}")
+    g = batched("grad_output", grad_output)
+    dtype = x.dtype.newbyteorder("=")
+    with np.errstate(all="ignore"):
+        grad_input = _input_gradient(g, _grouped(weight, groups), axes, x.shape).astype(dtype, copy=False)
+        grad_weight = _weight_gradient(g, x, axes, groups).astype(dtype, copy=False)
+        grad_bias = None if bias is None else g.sum((0, 2, 3), wide(dtype)).astype(dtype, copy=False)
+    return grad_input.reshape(input.shape), grad_weight.reshape(weight.shape), grad_bias
+
+
+def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array | None = None) -> None:
+    """Write the correlation of x (N, C, H, W) with (G, K/G, C/G, R, S) into output (N, K, P, Q)."""
+    groups, filters = weight.shape[:2]
+    rows, cols = axes
+    matrix = weight.reshape(groups, filters, -1)
+    start = None if bias is None else bias.astype(weight.dtype).reshape(groups, filters, 1)
+    x, output = _split(x, groups), _split(output, groups)
+    plain = output.flags.c_contiguous and output.dtype == weight.dtype
+
+    def work(block: Block) -> None:
+        images, parts, lines = block
+        columns, pitch = _columns(x[images, parts], (rows.part(lines), cols), filters <= FEW)
+        into = output[images, parts, :, lines]
+        direct = plain and len(into) == 1 and pitch == cols.output
+        products = into[0].reshape(-1, filters, columns.shape[2]) if direct else None
+        products = np.matmul(matrix[parts], columns, out=products)
+        if start is not None:
+            products += start[parts]
+        if not direct:
+            into[...] = lines_of(products, len(into), into.shape[3:], pitch).transpose(2, 0, 1, 3, 4)
+
+    each(work, _blocks(len(x), groups, axes, matrix[0, 0].nbytes))
+
+
+def _input_gradient(g: Array, weight: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
+    """grad_input: each phase of the stride is g correlated with the taps that read it, last first."""
+    grad = np.zeros(shape, weight.dtype)
+    filters, channels = weight.shape[1:3]
+    few = (
+        filters > 2 * channels or g[:, 0].size < 2 * filters
+    )  # few channels, or windows too few to turn filters for
+    if few or not np.isfinite(weight).all():
+        _scatter(g, weight, axes, grad)
+        return grad
+    for ys, rs, row in axes[0].phases():
+        for xs, ss, col in axes[1].phases():
+            taps = weight[:, :, :, rs][..., ss].swapaxes(1, 2)
+            _correlate(g, taps, (row, col), grad[:, :, ys, xs])
+    return grad
+
+
+def _scatter(g: Array, weight: Array, axes: Axes, grad: Array) -> None:
+    """Add grad_input into grad, one tap at a time: the fewer the channels, the cheaper.
+
+    Only products that belong to a pixel are formed, so that infinite weights meet no zeros of padding.
+    """
+    rows, cols = axes
+    groups, filters, channels, r, s = weight.shape
+    matrix = weight.reshape(groups, filters, -1).swapaxes(1, 2)
+    g, grad = _split(g, groups), _split(grad, groups)
+
+    def work(blocks: list[Block]) -> None:
+        for images, parts, lines in blocks:
+            part = rows.part(lines)
+            products = matrix[parts] @ _runs(g[images, parts, :, lines], weight.dtype, cols.output)
+            products = products.reshape(len(products), channels, r, s, -1, part.output, cols.output)
+            for i, ps, ys in part.taps():
+                for j, qs, xs in cols.taps():
+                    grad[images, parts, :, ys, xs] += np.moveaxis(products[:, :, i, j, :, ps, qs], 2, 0)
+
+    blocks = _blocks(len(g), groups, axes, matrix[0, :, 0].nbytes)
+    each(work, [list(of) for _, of in groupby(blocks, lambda block: block[:2])])  # lines of an image overlap
+
+
+def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW) -> Array:
+    """grad_weight as (G, K/G, C/G * R * S), added up block by block."""
+    rows, cols = axes
+    seen, gradients = _split(x, groups), _split(g, groups)
+    dtype = wide(x.dtype)
+    shape = (groups, gradients.shape[2], seen.shape[2] * rows.kernel * cols.kernel)
+
+    def work(blocks: list[Block]) -> Array:
+        grad = np.zeros(shape, dtype)
+        for images, parts, lines in blocks:
+            columns, pitch = _columns(seen[images, parts], (rows.part(lines), cols), shape[1] <= few)
+            grad[parts] += _runs(gradients[images, parts, :, lines], dtype, pitch) @ columns.swapaxes(1, 2)
+        return grad
+
+    blocks = _blocks(len(x), groups, axes, shape[2] * dtype.itemsize)
+    count = min(threads(), max(1, len(blocks)))
+    grads = each(work, [blocks[i::count] for i in range(count)])
+    grad = sum(grads[1:], grads[0])
+    if few and not np.isfinite(grad).all():  # a NaN between two lines has met a zero there
+        return _weight_gradient(g, x, axes, groups, few=0)
+    return grad
+
+
+def _columns(x: Array, axes: Axes, long: bool) -> tuple[Array, int]:
+    """Windows of (n, G, C/G, H, W) as (G, C/G * R * S, n * run), and how far lines lie apart in a run."""
+    seen, pitch = windows(canvas(x, axes), axes, long)
+    n, g, c, r, s, p, q = seen.shape
+    return seen.transpose(1, 2, 3, 4, 0, 5, 6).reshape(g, c * r * s, n * p * q), pitch
+
+
+def _runs(g: Array, dtype: Any, pitch: int) -> Array:
+    """(n, G, K/G, p, Q) as (G, K/G, n * run), the order of columns, zeros between the lines of a run."""
+    n, groups, filters, p, q = g.shape
+    g = g.transpose(1, 2, 0, 3, 4)
+    if pitch == q:
+        return g.reshape(groups, filters, n * p * q).astype(dtype, copy=False)
+    runs = np.zeros((groups, filters, n * ((p - 1) * pitch + q)), dtype)
+    lines_of(runs, n, (p, q), pitch)[...] = g
+    return runs
+
+
+def _blocks(count: int, groups: int, axes: Axes, column: int) -> list[Block]:
+    """(images, groups, lines): about CACHE bytes of windows at `column` bytes a window of one group."""
+    rows, cols = axes
+    size = rows.output * cols.output
+    wanted = max(CACHE // column, min(COLUMNS, 4 * CACHE // column))
+    if column * size * count * groups > CACHE // 8:  # enough for a thread to be worth starting
+        wanted = min(wanted, -(-size * count // threads()))
+    lines = min(rows.output, max(1, wanted // cols.output))
+    images = (
+        max(1, min(count, wanted // size)) if size < COLUMNS else 1
+    )  # one image is multiplied in its place
+    parts = max(1, CACHE // (column * images * lines * cols.output))
+    return list(product(_slices(count, images), _slices(groups, parts), _slices(rows.output, lines)))
+
+
+def _slices(length: int, step: int) -> list[slice]:
+    """Slices of `step` or a little less, as even as may be."""
+    parts = -(-length // step) if length else 0
+    return [slice(i * length // parts, (i + 1) * length // parts) for i in range(parts)]
+
+
+def _split(images: Array, groups: int) -> Array:
+    """View of (N, C, H, W) as (N, G, C/G, H, W)."""
+    return images.reshape(len(images), groups, images.shape[1] // groups, *images.shape[2:])
+
+
+def _grouped(weight: Array, groups: int) -> Array:
+    k, c, r, s = weight.shape
+    return np.asarray(weight, wide(weight.dtype)).reshape(groups, k // groups, c, r, s)
+
+
+def _check(
+    input: Array,
+    weight: Array,
+    bias: Array | None,
+    stride: Option,
+    padding: Option | str,
+    dilation: Option,
+    groups: int,
+) -> tuple[Array, Axes]:
+    """Input as (N, C, H, W) and its axes, or the error that the arguments earn."""
+    check_array("input", input, "efd")
+    _check_filters(input, weight, bias, groups)
+    x = batched("input", input)
+    strides, dilations = pair("stride", stride, 1), pair("dilation", dilation, 1)
+    pads = _padding(padding, stride, strides, weight.shape[2:], dilations)
+    shapes = f"input {input.shape}, weight {weight.shape}, dilation={dilation!r}, padding={padding!r}"
+    height, width = (
+        _axis(*of, shapes) for of in zip(x.shape[2:], weight.shape[2:], strides, dilations, pads, strict=True)
+    )
+    return x, (height, width)
+
+
+def _check_filters(input: Array, weight: Array, bias: Array | None, groups: int) -> None:
+    check_array("weight", weight, "efd", like=input)
+    if bias is not None:
+        check_array("bias", bias, "efd", like=input)
+    if weight.ndim != 4 or 0 in weight.shape:
+        raise ValueError(f"weight must be (K, C/G, R, S), none of them 0 (got {weight.shape})")
+    if not is_int(groups):
+        raise TypeError(f"groups={groups!r} must be an int")
+    if groups < 1 or len(weight) % groups:
+        raise ValueError(
+            f"groups={groups!r} must be at least 1 and divide the filters (weight {weight.shape})"
+        )
+    batched("input", input)
+    if input.shape[-3] != weight.shape[1] * groups:
+        raise ValueError(
+            f"input has {input.shape[-3]} channels but weight expects {weight.shape[1]} per group "
+            f"x {groups} groups (input {input.shape}, weight {weight.shape})"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias must be one number per filter (bias {bias.shape}, weight {weight.shape})")
+
+
+def _padding(
+    padding: Option | str, stride: Option, strides: Pair, kernel: tuple[int, ...], dilations: Pair
+) -> tuple[Pair, Pair]:
+    """(before, after) of height and width."""
+    if not isinstance(padding, str):
+        height, width = pair("padding", padding, 0)
+        return (height, height), (width, width)
+    if padding == "valid":
+        return (0, 0), (0, 0)
+    if padding != "same":
+        raise ValueError(f"padding={padding!r} must be an int, a pair of ints, 'same' or 'valid'")
+    if strides != (1, 1):
+        raise ValueError(f"padding='same' needs stride 1 (got stride={stride!r})")
+    totals = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
+    rows, cols = ((total // 2, total - total // 2) for total in totals)
+    return rows, cols
+
+
+def _axis(image: int, kernel: int, stride: int, dilation: int, pads: Pair, shapes: str) -> Axis:
+    padded, reach = image + sum(pads), dilation * (kernel - 1) + 1
+    if reach > padded:
+        raise ValueError(
+            f"the filter reaches over {reach} pixels but the padded image has {padded} ({shapes})"
+        )
+    return Axis(image, kernel, stride, dilation, pads[0], (padded - reach) // stride + 1)

@@ -1,0 +1,49 @@
+"""The audit: a mutant is caught and named, one that is right survives, right kernels are not accused."""
+
+from dataclasses import replace
+
+import pytest
+
+from conformance import audit
+from conformance.cases.covering import covering
+from conformance.kernels import mutants, right
+
+
+@pytest.mark.parametrize(
+    ("name", "requirement"),
+    [
+        ("conv2d_output_stride_swapped", "exact"),
+        ("conv2d_output_Q_tail_of_32_unwritten", "sizes"),
+        ("conv2d_answers_stride_0", "arguments"),
+        ("max_pool2d_forward_answers_big_endian", "contract"),
+    ],
+)
+def test_a_mutant_is_caught_by_the_requirement_made_for_it(name, requirement):
+    kill = audit._judged(name, "quick")
+    assert kill.requirement == requirement
+    assert kill.named or not mutants.ALL[name].pure
+
+
+def test_a_mutant_that_is_right_survives(monkeypatch):
+    harmless = replace(mutants.ALL["conv2d_output_stride_swapped"], name="harmless", when="False")
+    monkeypatch.setitem(mutants.ALL, "harmless", harmless)
+    monkeypatch.setattr(audit, "_order", lambda mutant, profile: list(order(mutant, profile))[:1])
+    kill = audit._judged("harmless", "quick")
+    assert not kill.caught
+    assert not audit.Audit([kill]).passed
+    assert "SURVIVED harmless" in audit.Audit([kill]).summary(1.0)
+
+
+order = audit._order
+
+
+@pytest.mark.parametrize("name", ["last_of_equals", "winograd"])
+def test_a_declared_right_kernel_is_not_accused(name, monkeypatch):
+    assert name in right.ALL
+    monkeypatch.setattr("conformance.requirements.Plan.covering", lambda plan: _some(plan))
+    assert audit._accused(name, "quick") == []
+
+
+def _some(plan):
+    cases = list(covering(plan.operation, plan.features))
+    return iter(cases[:: max(1, len(cases) // 8)])

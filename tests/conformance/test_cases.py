@@ -1,0 +1,181 @@
+"""Cases: their text, what is refused, and what they are built from."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conformance.cases import FAMILIES, Case, CaseError, Conv, MaxPool
+from conformance.cases.arrays import EXACT, VIEWS, fill, magnitude
+from conformance.cases.capabilities import PROBES, features_of
+from conformance.cases.corpus import CORPUS, named, refused, smallest
+from conformance.cases.covering import classes_of, covering, explore, forms
+from conformance.cases.scope import every_geometry, geometries
+from conformance.cases.sizes import LAYERS, PRODUCTS, mixed, products, reaches, tails
+from conformance.cases.strategies import cases
+
+OPERATIONS = tuple(FAMILIES)
+ANY_CASE = st.sampled_from(OPERATIONS).flatmap(cases)
+SOURCES = {
+    "covering": covering,
+    "every geometry": every_geometry,
+    "tails": tails,
+    "reaches": reaches,
+    "mixed": lambda operation, features: mixed(operation, features, 100, 0),
+    "smallest": smallest,
+    "explore": lambda operation, features: explore(operation, features, 300, 0),
+    "corpus": lambda operation, features: named(CORPUS, operation, features),
+    "layers": lambda operation, features: named(LAYERS, operation, features),
+}
+
+
+@given(ANY_CASE)
+def test_text_of_a_case_reads_back_as_the_case(case):
+    assert Case.parse(str(case)) == case
+
+
+@given(ANY_CASE)
+def test_drawn_cases_are_valid_and_observable(case):
+    assert case.problem is None
+    assert case.image[0] != case.image[1]
+
+
+def test_text_leaves_out_defaults():
+    assert str(Conv(operation="conv2d", image=(1, 3), stride=(1, 2))) == "conv2d image=1,3 stride=1,2"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "conv3d",
+            "conv3d: no such operation (did you mean conv2d?); there are conv2d, max_pool2d, avg_pool2d",
+        ),
+        ("conv2d strid=2", "strid=2: conv2d has no field strid (did you mean stride?); there are"),
+        ("conv2d stride", "stride: a field is written name=value"),
+        ("conv2d stride=1 stride=2", "stride=2: stride is given twice"),
+        ("conv2d stride=1.5", "stride=1.5: a value is an int"),
+        ("conv2d stride=1,2,3", "stride=1,2,3: conv2d has 2 axes"),
+        ("conv2d image=3", "image=3: conv2d has 2 extents"),
+        ("conv2d groups=true", "groups=true: groups is int"),
+        ("conv2d batch=-1", "batch=-1: batch is not negative"),
+        ("conv2d dtype=float23", "dtype=float23: no such dtype of conv2d (did you mean float32?)"),
+        ("conv2d values=integer", "values=integer: no such values of conv2d (did you mean integers?)"),
+        ("conv2d layout=weigth:sliced", "layout=weigth: no such layout of conv2d (did you mean weight?)"),
+        ("max_pool2d malformed=bias_rank", "malformed=bias_rank: no such malformed of max_pool2d"),
+        ("", "empty text: no such operation"),
+    ],
+)
+def test_wrong_text_is_refused_with_what_exists(text, message):
+    with pytest.raises(CaseError) as error:
+        Case.parse(text)
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_every_built_case_is_one_that_pytorch_answers(source, operation):
+    built = list(SOURCES[source](operation, features_of(operation)))
+    assert built
+    assert [str(case) for case in built if case.problem or getattr(case, "hazard", False)] == []
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize(
+    "missing", ["padding", "stride", "options per axis", "unbatched", "options as tuples"]
+)
+@pytest.mark.parametrize("source", SOURCES)
+def test_no_built_case_needs_a_feature_that_is_not_claimed(source, missing, operation):
+    features = features_of(operation) - {missing}
+    assert [str(case) for case in SOURCES[source](operation, features) if missing in case.needs] == []
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_kernel_of_plain_loops_answers_every_case_in_seconds(source, operation):
+    assert max(products(case) for case in SOURCES[source](operation, features_of(operation))) <= PRODUCTS
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_refused_cases_have_a_problem(operation):
+    assert all(case.problem for case in refused(operation, features_of(operation)))
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_pair_of_classes_of_a_form_meets_in_a_case(operation):
+    from conformance.cases.covering import _covering_rows
+
+    for form in forms(operation, features_of(operation)):
+        rows = [dict(row) for row in _covering_rows(operation, form, features_of(operation))]
+        classes = classes_of(operation, form, features_of(operation))
+        for (a, of_a), (b, of_b) in itertools.combinations(classes.items(), 2):
+            assert {(row[a], row[b]) for row in rows} == set(itertools.product(of_a, of_b))
+
+
+def test_every_geometry_of_an_axis_is_asked_on_height_and_width():
+    built = list(every_geometry("conv2d", features_of("conv2d")))
+    wanted = {(n, k, s, p, d) for n, k, s, p, d in geometries("conv2d", features_of("conv2d"))}
+    for axis in (0, 1):
+        asked = {
+            (
+                c.image[axis],
+                c.kernel[axis],
+                c.axes(c.stride)[axis],
+                c.axes(c.padding)[axis],
+                c.axes(c.dilation)[axis],
+            )
+            for c in built
+        }
+        assert asked == wanted
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_probes_need_the_feature_that_they_show(operation):
+    assert all(feature in Case.parse(text).needs for feature, text in PROBES[operation].items())
+
+
+@given(ANY_CASE)
+def test_arrays_are_a_function_of_the_case(case):
+    first, second = fill(case), fill(Case.parse(str(case)))
+    assert all(np.array_equal(first[name], second[name], equal_nan=True) for name in first)
+
+
+@given(ANY_CASE)
+def test_arrays_have_the_shapes_and_dtype_of_the_case(case):
+    assert {name: array.shape for name, array in fill(case).items()} == case.shapes
+    assert {array.dtype.name for array in fill(case).values()} == {case.dtype}
+
+
+@given(cases("conv2d", values="integers", dtype="float16"))
+def test_integer_sums_are_exact_in_the_dtype(case):
+    m = magnitude(case)
+    assert max(case.terms(output) for output in case.outputs) * m * m + m <= EXACT["float16"] or m == 1
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_keeps_shape_and_dtype(view):
+    array = np.arange(24.0, dtype=np.float32).reshape(2, 1, 3, 4)
+    assert VIEWS[view](array).shape == array.shape
+    assert VIEWS[view](array).dtype == array.dtype
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in ("broadcast", "expanded")])
+def test_a_view_keeps_the_values(view):
+    array = np.arange(24.0, dtype=np.float32).reshape(2, 1, 3, 4)
+    assert np.array_equal(VIEWS[view](array), array)
+
+
+@settings(max_examples=200)
+@given(cases("max_pool2d", values="integers"))
+def test_integers_of_a_max_pooling_are_all_different(case):
+    values = fill(case)["input"]
+    assert len(np.unique(values)) == values.size
+
+
+def test_a_hazardous_window_is_recognized():
+    case = MaxPool(
+        operation="max_pool2d", image=(2, 4), kernel=(2, 1), stride=1, padding=(1, 0), dilation=(3, 1)
+    )
+    assert case.hazard

@@ -1,0 +1,441 @@
+"""The command line: the mistakes it finds, what it says and writes, and what it returns."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import conformance
+from conformance.cases import Case
+from conformance.cli import WHAT, main
+
+REPOSITORY = Path(conformance.__file__).parents[1]
+QUICK = ["--in-process", "--oracle", "reference", "--profile", "quick", "--dtype", "float32"]
+
+
+def command(*arguments):
+    """Run the command in this process."""
+    return CliRunner(env={"COLUMNS": "80"}).invoke(main, list(arguments), prog_name="conformance")
+
+
+def judged(subject, requirement, *arguments):
+    return command("run", subject, "--requirement", requirement, *QUICK, *arguments)
+
+
+def smallest_case(text):
+    return Case.parse(re.findall(r"smallest case +(.*)", text)[0])
+
+
+# Mistakes that kernels are known to have.
+
+STRIDES_SWAPPED = """
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    stride = stride[::-1] if isinstance(stride, tuple) else stride
+    return npcnn.conv2d(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+"""
+
+# The right gradient spreads grad_output over the pixels that the strides reach; this one keeps it together.
+STRIDE_DROPPED = """
+def conv2d_backward(grad_output, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    options = dict(padding=padding, dilation=dilation, groups=groups)
+    every = np.zeros(npcnn.conv2d(input, weight, bias, **options).shape, grad_output.dtype)
+    every[..., :grad_output.shape[-2], :grad_output.shape[-1]] = grad_output
+    return npcnn.conv2d_backward(every, input, weight, bias, **options)
+"""
+
+BIAS_IGNORED = """
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    return npcnn.conv2d(input, weight, None, stride=stride, padding=padding, dilation=dilation, groups=groups)
+"""
+
+WIDTH_TAIL = """
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    output = npcnn.conv2d(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    if output.shape[-1] > 8:
+        output[..., output.shape[-1] // 8 * 8:] = 0
+    return output
+"""
+
+POOL = """
+del conv2d
+
+def windows(shape, kernel, stride):
+    stride = kernel if stride is None else stride
+    k, s = np.broadcast_to(kernel, 2), np.broadcast_to(stride, 2)
+    counts = (np.array(shape[-2:]) - k) // s + 1
+    for p, q in np.ndindex(*counts):
+        yield (p, q), (..., slice(p * s[0], p * s[0] + k[0]), slice(q * s[1], q * s[1] + k[1]))
+
+def reduced(input, kernel, stride, reduce):
+    taken = windows(input.shape, kernel, stride)
+    parts = {place: reduce(input[window].reshape(*input.shape[:-2], -1)) for place, window in taken}
+    counts = np.max(list(parts), axis=0) + 1
+    return np.stack([parts[p, q] for p, q in np.ndindex(*counts)], -1).reshape(*input.shape[:-2], *counts)
+"""
+
+TIES_TO_THE_LAST = (
+    POOL
+    + """
+def max_pool2d(input, kernel_size, stride=None):
+    return npcnn.max_pool2d(input, kernel_size, stride=stride)
+
+def max_pool2d_backward(grad_output, input, kernel_size, stride=None):
+    grad_input = np.zeros_like(input)
+    for place, window in windows(input.shape, kernel_size, stride):
+        part = input[window]
+        flat = part.reshape(*part.shape[:-2], -1)
+        last = flat.shape[-1] - 1 - np.argmax(flat[..., ::-1], -1)
+        hit = (np.arange(flat.shape[-1]) == last[..., None]).reshape(part.shape)
+        grad_input[window] += hit * grad_output[..., place[0], place[1]][..., None, None]
+    return grad_input
+"""
+)
+
+NAN_IGNORED = (
+    POOL
+    + """
+def max_pool2d(input, kernel_size, stride=None):
+    return reduced(input, kernel_size, stride, lambda taps: np.fmax.reduce(taps, -1))
+"""
+)
+
+CEIL_RULE = (
+    POOL
+    + """
+def max_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False):
+    k = np.broadcast_to(kernel_size, 2)
+    s = k if stride is None else np.broadcast_to(stride, 2)
+    p = np.broadcast_to(padding, 2)
+    n = np.array(input.shape[-2:])
+    round_ = np.ceil if ceil_mode else np.floor  # the last window may start past the image
+    counts = (round_((n + 2 * p - k) / s) + 1).astype(int)
+    more = np.maximum((counts - 1) * s + k - n - p, 0)
+    pads = [(0, 0)] * (input.ndim - 2) + [(p[0], more[0]), (p[1], more[1])]
+    padded = np.pad(input, pads, constant_values=-np.inf)
+    return reduced(padded, kernel_size, stride, lambda taps: taps.max(-1))
+"""
+)
+
+DIVISOR = """
+del conv2d
+
+def avg_pool2d(input, kernel_size, stride=None, padding=0, count_include_pad=True):
+    return npcnn.avg_pool2d(input, kernel_size, stride=stride, padding=padding)
+"""
+
+MISTAKES = {  # what goes wrong: the kernels, the requirement that sees it, the output, the largest smallest case
+    "strides_swapped": (STRIDES_SWAPPED, "exact", "output", 12),
+    "stride_dropped": (STRIDE_DROPPED, "exact", "grad_input", 12),
+    "bias_ignored": (BIAS_IGNORED, "exact", "output", 4),
+    "width_tail": (WIDTH_TAIL, "sizes", "output", 19),
+    "ties_to_the_last": (TIES_TO_THE_LAST, "special", "grad_input", 6),
+    "nan_ignored": (NAN_IGNORED, "special", "output", 4),
+    "ceil_rule": (CEIL_RULE, "exact", "output", 8),
+    "divisor": (DIVISOR, "exact", "output", 20),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_run_finds_a_mistake_with_a_small_case(name, write_kernel):
+    source, requirement, output, largest = MISTAKES[name]
+    result = judged(write_kernel(name, source), requirement)
+    assert result.exit_code == 1
+    assert re.search(rf"^{output} +DIFFERS", result.output, re.M)
+    assert smallest_case(result.output).size <= largest
+    assert result.output.splitlines()[-1].startswith("differs: ")
+
+
+# Exit codes and the report.
+
+
+def test_run_of_a_right_kernel_conforms():
+    result = judged("npcnn", "empty", "--op", "avg_pool2d")
+    assert result.exit_code == 0
+    assert result.output.splitlines()[-1].startswith("conforms: 20 cases, 2 verdicts; worst error ")
+
+
+def test_run_without_a_claimed_case_is_untested():
+    result = judged("npcnn", "empty", "--op", "avg_pool2d", "--dtype", "float16")
+    judged_nothing = command("run", "npcnn", "--dtype", "float16", "--in-process", "--oracle", "reference")
+    assert judged_nothing.exit_code == 1
+    assert judged_nothing.output.splitlines()[-1] == "untested: no case was judged"
+    assert result.exit_code == 0
+
+
+def test_run_names_what_is_not_claimed(write_kernel):
+    result = judged(
+        write_kernel(
+            "plain", "def conv2d(input, weight, stride=1): return npcnn.conv2d(input, weight, stride=stride)"
+        ),
+        "empty",
+    )
+    assert (
+        "conv2d: bias, dilation, groups, padding, padding=same, padding=valid (not in\n  the signature)"
+        in result.output
+    )
+    assert "conv2d: grad_input, grad_weight (no conv2d_backward)" in result.output
+
+
+def test_run_keeps_to_80_columns_but_for_commands(write_kernel):
+    source = (
+        BIAS_IGNORED + "def conv2d_backward(*arguments, stride=1, padding=0): raise ValueError('not yet')\n"
+    )
+    result = judged(write_kernel("a_kernel_with_quite_a_long_name", source), "empty")
+    long = [line for line in result.output.splitlines() if len(line.rstrip()) > 80]
+    assert [line for line in long if "run it again" not in line] == []
+
+
+def test_run_shows_a_failure_once_with_every_requirement_that_found_it(write_kernel):
+    result = judged(write_kernel("twice", BIAS_IGNORED), "exact", "--requirement", "empty")
+    assert result.output.count("DIFFERS") == 1
+    assert re.search(r"found by +exact, empty \(float32\)", result.output)
+
+
+def test_run_writes_out_what_would_drive_the_terminal(write_kernel):
+    source = "def conv2d(input, weight): raise ValueError('[bold]red[/bold] \\x1b[31m \\x07 ' + 'r\\u00e9sum\\u00e9')"
+    result = judged(write_kernel("rude", source), "empty")
+    assert "[bold]red[/bold] \\x1b[31m \\x07 r\u00e9sum\u00e9" in " ".join(result.output.split())
+
+
+def test_run_with_script_prints_one_that_shows_the_failure(write_kernel):
+    result = judged(write_kernel("scripted", STRIDE_DROPPED), "exact", "--script")
+    code = re.findall(r"(?:^    .*\n|^\n)+", result.output, re.M)
+    scripts = [part for part in code if "import numpy" in part]
+    assert len(scripts) == 2
+    assert "got = kernels.conv2d_backward(grad_output, input, weight, None, stride=2" in scripts[0]
+
+
+SCRIPTED = {
+    "stride_dropped": (STRIDE_DROPPED, "conv2d image=3,1 stride=2 bias=true", "grad_input"),
+    "nan_ignored": (NAN_IGNORED, "max_pool2d image=1,2 kernel=1,2 values=special", "output"),
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTED)
+def test_the_script_of_a_failure_runs_and_shows_it(name, write_kernel):
+    pytest.importorskip("torch")
+    source, case, output = SCRIPTED[name]
+    replayed = replay(write_kernel(name, source), case, "--output", output)
+    lines = replayed.output.partition("the same without conformance\n")[2].splitlines()
+    Path("script.py").write_text("\n".join(line.removeprefix("    ") for line in lines))
+    shown = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, env=environment())
+    got, _, expected = shown.stdout.partition("expected")
+    assert shown.stderr == ""
+    assert re.findall(r"-?\d+\.?\d*|nan", got) != re.findall(r"-?\d+\.?\d*|nan", expected)
+
+
+def test_run_again_with_the_command_that_the_report_prints(write_kernel):
+    result = judged(write_kernel("again", STRIDES_SWAPPED), "exact")
+    (words,) = re.findall(r'conformance (replay) (\S+) "(.*)" (--oracle) (\S+)', result.output)
+    assert command(*words, "--in-process").exit_code == 1
+
+
+def test_run_names_the_requirement_to_replay_where_it_is_not_the_answer(write_kernel):
+    source = "def conv2d(input, weight, bias=None):\n    input += 1\n    return npcnn.conv2d(input - 1, weight, bias)\n"
+    result = judged(write_kernel("careless", source), "contract")
+    assert "the kernel changed its argument input" in result.output
+    assert re.search(r'replay careless.py "conv2d" --requirement contract --oracle reference', result.output)
+
+
+# JSON.
+
+
+def test_json_says_what_the_report_says(write_kernel):
+    result = judged(write_kernel("told", STRIDE_DROPPED), "exact", "--json", "report.json")
+    data = json.loads(Path("report.json").read_text())
+    assert result.exit_code == 1
+    assert (data["schema"], data["verdict"], data["passed"], data["cases"]) == (1, "differs", False, 120)
+    assert data["subject"] == {
+        "name": "told.py", "framework": "numpy", "operations": ["conv2d"], "accuracy": "direct"
+    }  # fmt: skip
+    rows = {row["output"]: row for row in data["rows"]}
+    assert rows["output"] == {
+        "operation": "conv2d", "output": "output", "requirement": "exact", "dtype": "float32", "verdict": "conforms",
+        "cases": 120, "cases_not_claimed": 0, "worst_share": 0.0,
+    }  # fmt: skip
+    failure = data["failures"][0]
+    assert failure["output"] == "grad_input"
+    assert failure["found_by"] == [{"requirement": "exact", "dtype": "float32"}]
+    assert failure["replay"] in result.output
+    assert Case.parse(failure["case"]).size < Case.parse(failure["first_case"]).size
+
+
+def test_json_to_standard_output_leaves_the_report_to_standard_error():
+    result = judged("npcnn", "empty", "--op", "avg_pool2d", "--json", "-")
+    assert json.loads(result.stdout)["verdict"] == "conforms"
+    assert "conforms: " in result.stderr
+
+
+def test_json_that_cannot_be_written_is_told_before_the_run():
+    result = judged("npcnn", "exact", "--json", "no/such/folder/report.json")
+    assert result.exit_code == 2
+    assert "--json no/such/folder/report.json: cannot be written: No such file or directory" in result.output
+
+
+def test_json_is_left_as_it_is_until_the_run_ends(write_kernel):
+    Path(write_kernel("report", "")).with_suffix(".json").write_text("the last report")
+    judged("npcm", "exact", "--json", "report.json")
+    assert Path("report.json").read_text() == "the last report"
+
+
+# Wrong usage: exit 2, the value and what there is, no traceback.
+
+WRONG = {
+    "unknown subject": (["run", "no_such_module"], "no_such_module: importing it raises ModuleNotFoundError"),
+    "unknown file": (["run", "no_such.py"], "no_such.py: no such file"),
+    "unknown operation": (["run", "npcnn", "--op", "conv"], "conv: no such operation"),
+    "operation not the subject's": (["run", "bare.py", "--op", "avg_pool2d"], "has no avg_pool2d; it has conv2d"),
+    "unknown requirement": (["run", "npcnn", "--requirement", "exakt"], "(did you mean exact?); there are exact,"),
+    "unknown dtype": (["run", "npcnn", "--dtype", "float8"], "float8: no such dtype (did you mean float"),
+    "unknown profile": (["run", "npcnn", "--profile", "fast"], "there are quick, standard, deep"),
+    "unknown oracle": (["run", "npcnn", "--oracle", "caffe"], "caffe: no such oracle; there are torch, reference, jax"),
+    "case of an unknown operation": (["replay", "npcnn", "conv3 image=1"], "conv3: no such operation"),
+    "typo in a case": (["replay", "npcnn", "conv2d strde=2"], "conv2d has no field strde (did you mean stride?)"),
+    "unknown output": (["replay", "npcnn", "conv2d", "--output", "grad_bias"], "there are output, grad_input,"),
+    "case not the subject's": (["replay", "bare.py", "avg_pool2d"], "bare.py has no avg_pool2d; it has conv2d"),
+    "bad case asked for its answer": (
+        ["replay", "npcnn", "conv2d stride=0", "--requirement", "exact"], "so only --requirement arguments asks it",
+    ),
+    "file without functions": (["run", "empty.py"], "has none of the functions conv2d, max_pool2d, avg_pool2d"),
+    "file that raises": (["run", "raises.py"], "raises.py: importing it raises ZeroDivisionError"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_usage_is_told(what, write_kernel):
+    write_kernel("bare", "")
+    Path("empty.py").write_text("")
+    Path("raises.py").write_text("1 / 0")
+    arguments, message = WRONG[what]
+    result = command(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert "Traceback" not in result.output
+
+
+def test_an_oracle_that_is_not_installed_is_told_with_what_works_without(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "conformance.kernels.torch", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    result = command("run", "npcnn")
+    assert result.exit_code == 2
+    assert "python -m pip install 'npcnn-conformance[torch]'" in result.output
+    assert "--oracle reference" in result.output
+
+
+# Replay.
+
+
+def replay(subject, case, *arguments):
+    return command("replay", subject, case, "--in-process", "--oracle", "reference", *arguments)
+
+
+def test_replay_shows_got_beside_expected(write_kernel):
+    result = replay(write_kernel("shown", BIAS_IGNORED), "conv2d image=1,2 bias=true", "--output", "output")
+    assert result.exit_code == 1
+    assert "bias (1,) float32\n" in result.output
+    assert re.search(r"\[0, 0\]\n +got +expected\n +\*-?\d+ \*-?\d+ +-?\d+ +-?\d+\n", result.output)
+
+
+def test_replay_of_a_right_answer_conforms():
+    result = replay("npcnn", "conv2d image=3,4 values=mean_zero")
+    assert result.exit_code == 0
+    assert re.search(r"got +expected +bound", result.output)
+
+
+def test_replay_lists_the_differences_of_a_large_case(write_kernel):
+    file = write_kernel("large", WIDTH_TAIL)
+    result = replay(file, "conv2d image=30,31")
+    assert re.search(r"2\d\d of 930 elements differ, the first of them:", result.output)
+    assert re.search(r"\[0, 0, 0, 24\]  got 0  expected -?\d+  bound 0", result.output)
+
+
+def test_replay_of_a_bad_call_asks_whether_it_is_refused():
+    result = replay("npcnn", "conv2d stride=0")
+    assert result.exit_code == 0
+    assert "requirement arguments" in result.output
+
+
+def test_replay_of_what_is_not_claimed_says_so(write_kernel):
+    file = write_kernel("unclaimed", "def conv2d(input, weight): return npcnn.conv2d(input, weight)")
+    result = replay(file, "conv2d image=3,4 stride=2")
+    assert result.exit_code == 1
+    assert "not claimed: unclaimed.py does not take stride" in result.output
+
+
+# The command as a process.
+
+
+def environment(**more):
+    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    return os.environ | {"PYTHONPATH": path, "COLUMNS": "80"} | more
+
+
+def process(*arguments, **more):
+    return subprocess.Popen(
+        [sys.executable, "-m", "conformance", *arguments],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**more),
+    )  # fmt: skip
+
+
+def test_run_in_workers_reports_a_crash_with_its_case(write_kernel):
+    source = """
+import os
+def conv2d(input, weight, bias=None, stride=1):
+    if stride != 1 and input.shape[-1] > 1:
+        os.abort()
+    return npcnn.conv2d(input, weight, bias, stride=stride)
+"""
+    arguments = [
+        "--requirement",
+        "empty",
+        "--requirement",
+        "exact",
+        "--oracle",
+        "reference",
+        "--profile",
+        "quick",
+    ]
+    with process(
+        "run", write_kernel("crashes", source), "--dtype", "float32", "--jobs", "2", *arguments
+    ) as run:
+        output, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (1, "")
+    assert re.search(r"^output +CRASHED", output, re.M)
+    assert smallest_case(output).size <= 8
+
+
+def test_an_interrupted_run_prints_the_verdict_so_far(write_kernel):
+    source = """
+import time
+def conv2d(input, weight, bias=None):
+    time.sleep(0.02)
+    return npcnn.conv2d(input, weight, bias)
+"""
+    with process("run", write_kernel("slow", source), "--oracle", "reference", "--in-process") as run:
+        time.sleep(4)
+        run.send_signal(signal.SIGINT)
+        output, errors = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert "Traceback" not in errors
+    assert output.splitlines()[-1].startswith("interrupted: nothing wrong in ")
+
+
+def test_the_help_says_what_the_exit_status_means():
+    result = command("--help")
+    assert result.exit_code == 0
+    assert "Exit status: 0 conforms, 1 differs or untested, 2 wrong usage." in result.output
+
+
+@pytest.mark.parametrize("what", WHAT)
+def test_list_names_what_there_is(what):
+    result = command("list", what)
+    assert result.exit_code == 0
+    assert len(result.output.splitlines()) >= 3

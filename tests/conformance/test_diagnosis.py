@@ -1,0 +1,101 @@
+"""Diagnosis: named by a mutant that contradicts nothing, told apart by a case, placed where no mutant fits."""
+
+import numpy as np
+import pytest
+
+from conformance.cases import Case
+from conformance.cases.arrays import fill
+from conformance.cases.capabilities import features_of
+from conformance.cases.corpus import CORPUS, named
+from conformance.kernels import mutants, reference
+from conformance.verdicts.diagnosis import Evidence, diagnose, where
+
+CASES = list(named(CORPUS, "conv2d", features_of("conv2d")))
+
+
+def told_by(mutant: str, case: Case, output: str) -> Evidence:
+    """What a subject with a mutant's mistake says of a case."""
+    arrays = fill(case)
+    right, wrong = reference.answer(case, arrays), mutants.ALL[mutant].answer(case, arrays)
+    same = np.array_equal(right[output], wrong[output])
+    return Evidence(case, output, None if same else wrong[output].astype(case.dtype))
+
+
+def nothing(case: Case) -> None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("mutant", "text", "output"),
+    [
+        ("conv2d_output_stride_swapped", "conv2d image=4,4 kernel=2,2 stride=1,2", "output"),
+        ("conv2d_grad_weight_padding_ignored", "conv2d image=3,4 kernel=2,2 padding=1", "grad_weight"),
+    ],
+)
+def test_a_mutant_is_named_by_its_own_sentence(mutant, text, output):
+    evidence = [told_by(mutant, case, output) for case in (Case.parse(text), *CASES)]
+    assert diagnose(evidence, nothing, CASES) == mutants.ALL[mutant].sentence
+
+
+def test_mutants_that_one_case_does_not_tell_apart_are_told_apart_by_asking():
+    mutant = "conv2d_output_Q_tail_of_8_unwritten"
+    evidence = [told_by(mutant, Case.parse("conv2d image=1,17"), "output")]
+    assert " or: " in diagnose(evidence, nothing, [])
+    others = [Case.parse(f"conv2d image=1,{n}") for n in (5, 8, 9, 12)]
+    assert (
+        diagnose(evidence, lambda case: told_by(mutant, case, "output"), others)
+        == mutants.ALL[mutant].sentence
+    )
+
+
+def test_a_mutant_that_contradicts_a_right_answer_is_not_named():
+    mutant = "conv2d_output_stride_swapped"
+    case = Case.parse("conv2d image=4,4 kernel=2,2 stride=1,2")
+    evidence = [told_by(mutant, case, "output"), Evidence(Case.parse(f"{case} seed=1"), "output", None)]
+    assert diagnose(evidence, nothing, []) == ""
+
+
+def test_an_output_that_a_candidate_lacks_is_not_asked_of_it():
+    evidence = [Evidence(Case.parse("conv2d bias=true image=2,3"), "grad_bias", np.zeros(1, np.float32))]
+    diagnose(evidence, nothing, [Case.parse("conv2d")])
+
+
+def placed(text: str, change) -> str:
+    case = Case.parse(text)
+    got = reference.answer(case, fill(case))["output"].copy()
+    change(got)
+    return where([Evidence(case, "output", got)])
+
+
+def last_column(got):
+    got[..., -1] += 1
+
+
+def second_image(got):
+    got[1] += 1
+
+
+def every_third_channel(got):
+    got[:, ::3] += 1
+
+
+def from_column_8(got):
+    got[..., 8:] += 1
+
+
+def halved(got):
+    got *= 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (last_column, "the last column"),
+        (second_image, "image 1 only"),
+        (every_third_channel, "every third channel"),
+        (from_column_8, "every column from 8 on"),
+        (halved, "every element is 0.5 times what it should be"),
+    ],
+)
+def test_an_error_is_placed(change, place):
+    assert placed("conv2d batch=3 channels=2 filters=7 image=5,12 kernel=2,2", change) == place

@@ -1,0 +1,128 @@
+"""Bounds and judgements: what is equal, what rounding explains, and how an error is told."""
+
+import numpy as np
+import pytest
+
+from conformance.cases import Case
+from conformance.cases.arrays import fill
+from conformance.kernels import reference
+from conformance.kernels.subject import Malformed, Refused
+from conformance.verdicts.bounds import bound, growth
+from conformance.verdicts.judgement import judge, number
+
+
+def floats(*values):
+    return np.array(values, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (floats(1, 2), np.array([1.0, 2.0])),
+        (floats(np.nan, np.inf), np.array([np.nan, np.inf])),
+        (floats(0.0), np.array([-0.0])),
+        (floats(), np.array([])),
+    ],
+)
+def test_equal_answers_conform(got, expected):
+    assert judge("output", "float32", got, expected).status == "conforms"
+
+
+@pytest.mark.parametrize(
+    ("got", "expected"),
+    [
+        (floats(np.nan), np.array([1.0])),
+        (floats(1.0), np.array([np.nan])),
+        (floats(np.inf), np.array([-np.inf])),
+        (floats(np.inf), np.array([3e38])),
+        (floats(1.0000001), np.array([1.0])),
+    ],
+)
+def test_unequal_answers_differ(got, expected):
+    assert judge("output", "float32", got, expected).status == "differs"
+
+
+@pytest.mark.parametrize("got", [floats(np.nan), floats(np.inf), floats(-np.inf)])
+def test_no_bound_explains_a_value_that_is_not_finite(got):
+    assert judge("output", "float32", got, np.array([1.0]), np.array([1e30])).failed
+
+
+@pytest.mark.parametrize(("off", "status"), [(0.9, "conforms"), (1.1, "differs")])
+def test_an_error_is_judged_by_its_share_of_the_bound(off, status):
+    judgement = judge("output", "float64", np.array([1 + off]), np.array([1.0]), np.array([1.0]))
+    assert judgement.status == status
+    assert judgement.share == pytest.approx(off)
+
+
+@pytest.mark.parametrize(
+    ("got", "message"),
+    [
+        (floats(8), "output[0] = 8, expected 0: off by 8, rounding explains 0"),
+        (np.zeros(1), "output has dtype float64, expected float32"),
+        (floats(0, 0), "output has shape (2,), expected (1,)"),
+        (np.zeros((1, 1), np.float32), "output has shape (1, 1), expected (1,)"),
+        (Refused("ValueError: no"), "output refused: ValueError: no"),
+        (Malformed("is a list, not a numpy.ndarray"), "output is a list, not a numpy.ndarray"),
+    ],
+)
+def test_a_message_says_what_was_got_and_expected(got, message):
+    assert judge("output", "float32", got, np.array([0.0])).message == message
+
+
+def test_indices_are_int64():
+    assert judge("indices", "float32", np.array([3]), np.array([3])).status == "conforms"
+    assert judge("indices", "float32", np.array([3], np.int32), np.array([3])).failed
+
+
+def test_a_constant_answer_is_told_apart_from_a_varied_one():
+    assert not judge("output", "float32", floats(1, 1), np.array([1.0, 1.0])).varied
+    assert judge("output", "float32", floats(1, 2), np.array([1.0, 2.0])).varied
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3.0, "3"), (0.5, "0.5"), (np.nan, "nan"), (1e20, "1e+20"), (-0.0, "0")]
+)
+def test_numbers_are_short(value, text):
+    assert number(value) == text
+
+
+def test_growth_is_never_above_the_rigorous_one():
+    assert all(
+        growth(values, n) <= n + 1
+        for values in ("mean_zero", "non_negative", "integers")
+        for n in (1, 9, 900)
+    )
+
+
+CONV = "conv2d channels=20 filters=3 image=9,8 kernel=3,3 values={values} bias=true"
+
+
+def rounded_to_tf32(array):
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    return ((bits + 0x1000) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+@pytest.mark.parametrize("values", ["mean_zero", "non_negative"])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_float32_sum_stays_within_the_bound(values, seed):
+    case = Case.parse(CONV.format(values=values) + f" seed={seed}")
+    arrays = fill(case)
+    exact = reference.answer(case, arrays)["output"]
+    total = np.zeros(exact.shape, np.float32) + arrays["bias"][:, None, None]
+    for c in range(20):
+        for tap, place in reference.taps(case):
+            total += arrays["input"][:, c : c + 1][place] * arrays["weight"][:, c, *tap][:, None, None]
+    limits = bound(case, arrays, {"output": exact}, reference.answer, "direct")
+    assert judge("output", "float32", total, exact, limits["output"]).status == "conforms"
+
+
+@pytest.mark.parametrize("output", ["output", "grad_input", "grad_weight"])
+def test_products_in_tf32_exceed_the_bound(output):
+    case = Case.parse(CONV.format(values="mean_zero"))
+    arrays = fill(case)
+    exact = reference.answer(case, arrays)
+    rough = reference.answer(case, {name: rounded_to_tf32(a) for name, a in arrays.items()})[output]
+    limits = bound(case, arrays, {output: exact[output]}, reference.answer, "direct")
+    assert judge(output, "float32", rough.astype(np.float32), exact[output], limits[output]).failed
+    declared = bound(case, arrays, {output: exact[output]}, reference.answer, "tf32")
+    assert not judge(output, "float32", rough.astype(np.float32), exact[output], declared[output]).failed

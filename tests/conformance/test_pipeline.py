@@ -1,0 +1,242 @@
+"""The pipeline: claims, verdicts, the smallest failing case; planted mistakes are caught, right kernels are not."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import npcnn
+from conformance import Subject
+from conformance.cases import Case
+from conformance.cases.capabilities import features_of
+from conformance.cases.shrink import cost, shrink, simpler
+from conformance.kernels import reference
+from conformance.pipeline import InProcess, Settings, run
+from conformance.requirements import REQUIREMENTS, Requirement
+
+NPCNN = {
+    name: getattr(npcnn, f"{name}{suffix}")
+    for name in ("conv2d", "max_pool2d", "avg_pool2d")
+    for suffix in ("", "_backward")
+}
+
+
+def judged(subject, **settings):
+    settings = {"profile": "quick"} | settings
+    return run(subject, InProcess(subject, reference.answer), Settings(**settings))
+
+
+def wrong(**functions):
+    """npcnn with some functions replaced."""
+    return Subject(SimpleNamespace(**({n: getattr(npcnn, n) for n in npcnn.__all__} | functions)))
+
+
+def first_failure(report, output):
+    return next(row.failure for row in report.rows if row.output == output and row.failure)
+
+
+@pytest.mark.parametrize("operation", ["conv2d", "max_pool2d", "avg_pool2d"])
+def test_npcnn_conforms_with_nothing_untested(operation):
+    report = judged(Subject(npcnn), operations=[operation], dtypes=["float32"])
+    assert {row.verdict for row in report.rows} == {"conforms"}
+    assert {what for _, what, _ in report.not_claimed} == {
+        "memory",
+        "hazards",
+    }  # asked in worker processes only
+    assert report.passed
+
+
+def swapped_strides(x, w, bias=None, *, stride=1, **options):
+    return npcnn.conv2d(x, w, bias, stride=stride if isinstance(stride, int) else stride[::-1], **options)
+
+
+def ignored_bias(x, w, bias=None, **options):
+    return npcnn.conv2d(x, w, None if bias is None else 0 * bias, **options)
+
+
+def dropped_tail(x, w, bias=None, **options):
+    output = npcnn.conv2d(x, w, bias, **options)
+    output[..., output.shape[-1] // 8 * 8 :] *= output.shape[-1] < 8
+    return output
+
+
+def unit_stride_gradient(g, x, w, bias=None, *, stride=1, **options):
+    gradients = npcnn.conv2d_backward(g, x, w, bias, stride=stride, **options)
+    if stride in (1, (1, 1)):
+        return gradients
+    return (np.roll(gradients[0], 1, axis=-1), *gradients[1:])
+
+
+def last_of_ties(x, kernel_size, *, return_indices=False, **options):
+    answer = npcnn.max_pool2d(x, kernel_size, return_indices=return_indices, **options)
+    if not return_indices:
+        return answer
+    back = npcnn.max_pool2d(
+        x[..., ::-1, ::-1], kernel_size, return_indices=True, **(options | {"ceil_mode": False})
+    )
+    plain = options.get("padding") in (0, (0, 0)) and back[1].shape == answer[1].shape
+    return (answer[0], x.shape[-1] * x.shape[-2] - 1 - back[1][..., ::-1, ::-1]) if plain else answer
+
+
+def ignored_nan(x, kernel_size, **options):
+    return npcnn.max_pool2d(np.where(np.isnan(x), x.dtype.type(-np.inf), x), kernel_size, **options)
+
+
+def floor_for_ceil(x, kernel_size, *, ceil_mode=False, **options):
+    return npcnn.max_pool2d(x, kernel_size, ceil_mode=False, **options)
+
+
+def counted_padding(x, kernel_size, *, count_include_pad=True, **options):
+    return npcnn.avg_pool2d(x, kernel_size, count_include_pad=True, **options)
+
+
+@pytest.mark.parametrize(
+    ("functions", "output", "size"),
+    [
+        ({"conv2d": swapped_strides}, "output", 8),
+        ({"conv2d": ignored_bias}, "output", 4),
+        ({"conv2d": dropped_tail}, "output", 40),
+        ({"conv2d_backward": unit_stride_gradient}, "grad_input", 8),
+        ({"max_pool2d": last_of_ties}, "indices", 16),
+        ({"max_pool2d": ignored_nan}, "output", 8),
+        ({"max_pool2d": floor_for_ceil}, "output", 8),
+        ({"avg_pool2d": counted_padding}, "output", 8),
+    ],
+    ids=lambda value: next(iter(value.values())).__name__ if isinstance(value, dict) else None,
+)
+def test_a_planted_mistake_is_caught_with_a_small_case(functions, output, size):
+    name = next(iter(functions)).removesuffix("_backward")
+    report = judged(
+        wrong(**functions), operations=[name], requirements=["exact", "special"], dtypes=["float32"]
+    )
+    assert not report.passed
+    assert first_failure(report, output).case.size <= size
+
+
+def test_a_failure_of_one_output_is_no_failure_of_another():
+    report = judged(
+        wrong(conv2d_backward=unit_stride_gradient), operations=["conv2d"], requirements=["exact"]
+    )
+    assert {row.output: row.verdict for row in report.rows} == {
+        "output": "conforms", "grad_input": "differs", "grad_weight": "conforms", "grad_bias": "conforms",
+    }  # fmt: skip
+
+
+def test_what_a_plain_call_refuses_is_not_claimed():
+    def conv2d(x, w, stride=1, padding=0):
+        if x.ndim != 4 or x.dtype != np.float32 or not isinstance(stride, int) or isinstance(padding, str):
+            raise TypeError("float32 images with int options only")
+        return npcnn.conv2d(x, w, stride=stride, padding=padding)
+
+    report = judged(Subject(SimpleNamespace(conv2d=conv2d)), requirements=["exact", "arguments", "empty"])
+    assert report.passed
+    assert {feature for _, feature, _ in report.not_claimed} - {"memory", "hazards"} == {
+        "bias", "dilation", "groups", "float64", "unbatched", "options per axis",
+        "options as tuples", "options as tuples of one",
+        "padding=same", "padding=valid",
+    }  # fmt: skip
+
+
+def test_a_kernel_that_refuses_everything_does_not_pass():
+    def conv2d(x, w, bias=None):
+        raise NotImplementedError
+
+    report = judged(Subject(SimpleNamespace(conv2d=conv2d)), requirements=["exact"])
+    assert {row.verdict for row in report.rows if row.output == "output"} == {"refused"}
+
+
+def none(plan):
+    return iter(())
+
+
+def constant(plan):
+    yield Case.parse("conv2d batch=0 image=3,3")
+
+
+@pytest.mark.parametrize("cases", [none, constant])
+def test_a_requirement_that_asks_nothing_is_untested(monkeypatch, cases):
+    monkeypatch.setitem(REQUIREMENTS, "exact", replace(REQUIREMENTS["exact"], cases=cases))
+    report = judged(Subject(npcnn), operations=["conv2d"], requirements=["exact"])
+    assert {row.verdict for row in report.rows} == {"untested"}
+    assert not report.passed
+
+
+def test_a_broken_generator_ends_the_run(monkeypatch):
+    def broken(plan):
+        raise RuntimeError("no cases today")
+        yield
+
+    monkeypatch.setitem(REQUIREMENTS, "exact", Requirement("exact", "", broken, REQUIREMENTS["exact"].check))
+    with pytest.raises(RuntimeError, match="no cases today"):
+        judged(Subject(npcnn), operations=["conv2d"], requirements=["exact"])
+
+
+def with_known(subject, report, output):
+    return replace(subject, known_failures={str(first_failure(report, output).case): "stride, fixed in 1.2"})
+
+
+def test_a_known_failure_passes_as_long_as_it_fails():
+    subject = wrong(conv2d=swapped_strides)
+    asked = {"operations": ["conv2d"], "requirements": ["exact"], "dtypes": ["float32"]}
+    known = with_known(subject, judged(subject, **asked), "output")
+    assert {row.verdict for row in judged(known, **asked).rows} <= {"known failure", "conforms"}
+
+
+def test_a_known_failure_that_no_longer_fails_is_stale():
+    subject = Subject(npcnn, known_failures={"conv2d image=1,3 stride=1,2": "fixed since"})
+    report = judged(subject, operations=["conv2d"], requirements=["empty"])
+    assert report.stale == ["conv2d image=1,3 stride=1,2"]
+    assert not report.passed
+
+
+def test_an_interrupted_run_keeps_the_verdict_so_far():
+    subject = Subject(npcnn)
+
+    def interrupt(unit, done):
+        if unit.requirement == "empty":
+            raise KeyboardInterrupt
+
+    settings = Settings(operations=["conv2d"], requirements=["exact", "empty"], profile="quick")
+    report = run(subject, InProcess(subject, reference.answer), settings, interrupt)
+    assert report.interrupted
+    assert {row.unit.requirement for row in report.rows} == {"exact", "empty"}
+    assert next(row.cases for row in report.rows if row.unit.requirement == "empty") == 1
+    assert not report.passed
+
+
+def test_shrinking_reaches_the_smallest_case():
+    start = Case.parse(
+        "conv2d batch=3 channels=4 filters=6 groups=2 image=9,8 kernel=3,2 stride=2,3 padding=1 bias=true"
+    )
+    assert (
+        str(shrink(start, lambda case: case.axes(case.stride)[1] == 3, features_of("conv2d")))
+        == "conv2d stride=3"
+    )
+
+
+def test_shrinking_keeps_a_refused_case_refused():
+    start = Case.parse("conv2d channels=4 filters=6 groups=3 image=5,5 kernel=2,2")
+    assert shrink(start, lambda case: True, frozenset({"groups"})).problem
+
+
+def test_simpler_cases_cost_less_or_are_passed_over():
+    case = Case.parse("max_pool2d image=6,7 kernel=3,2 stride=2,1 padding=1 ceil_mode=true")
+    assert any(cost(candidate) < cost(case) for candidate in simpler(case))
+
+
+def test_a_mutant_that_contradicts_no_case_names_the_mistake():
+    asked = {"operations": ["conv2d"], "requirements": ["exact"], "dtypes": ["float32"]}
+    told = first_failure(judged(wrong(conv2d=ignored_bias), **asked), "output")
+    assert told.diagnosis == "bias ignored"
+
+
+def test_a_mistake_that_no_mutant_makes_is_placed_and_not_named():
+    def conv2d(x, w, bias=None, **options):
+        output = npcnn.conv2d(x, w, bias, **options)
+        output[..., -1] += 3
+        return output
+
+    asked = {"operations": ["conv2d"], "requirements": ["exact"], "dtypes": ["float32"]}
+    told = first_failure(judged(wrong(conv2d=conv2d), **asked), "output")
+    assert (told.diagnosis, told.where) == ("", "the last column")

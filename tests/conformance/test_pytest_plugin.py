@@ -1,0 +1,255 @@
+"""The pytest suite and its plugin, in pytest sessions of their own."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+
+import conformance
+import npcnn
+from conformance import Subject, pipeline
+from conformance.pipeline import Settings
+from conformance.requirements import REQUIREMENTS
+from conformance.suite.matrix import Matrix
+
+pytest_plugins = ["pytester"]
+
+REPOSITORY = Path(conformance.__file__).parents[1]
+PLUGIN = "conformance.pytest_plugin"
+INSTALLED = any(entry.value == PLUGIN for entry in entry_points(group="pytest11"))
+SUITE = ("--pyargs", "conformance.suite")
+QUICK = (
+    "--conformance-oracle",
+    "reference",
+    "--conformance-profile",
+    "quick",
+    "--conformance-dtype",
+    "float32",
+)
+
+BIAS_IGNORED = """
+import npcnn
+
+def conv2d(input, weight, bias=None):
+    return npcnn.conv2d(input, weight)
+"""
+
+CRASHES = """
+import os, npcnn
+
+def avg_pool2d(input, kernel_size, stride=None):
+    if input.shape[0] == 2:
+        os.abort()
+    return npcnn.avg_pool2d(input, kernel_size, stride=stride)
+"""
+
+
+@pytest.fixture
+def session(pytester, monkeypatch):
+    """Run pytest in a folder of its own: in this process, or where workers are to live and die, in another."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+    monkeypatch.setenv("COLUMNS", "100")
+    plugin = () if INSTALLED else ("-p", PLUGIN)
+
+    def run(*arguments, apart=False, **files):
+        for name, source in files.items():
+            pytester.makepyfile(**{name: source})
+        arguments = ("-p", "no:cacheprovider", *arguments, *plugin)
+        if apart:
+            return pytester.runpytest_subprocess(*arguments, timeout=120)
+        return pytester.runpytest_inprocess(*arguments, "--conformance-in-process")
+
+    return run
+
+
+def requirement(*names):
+    return [word for name in names for word in ("--conformance-requirement", name)]
+
+
+def test_a_right_kernel_passes(session):
+    result = session(
+        *SUITE, "--subject", "npcnn", *QUICK, *requirement("empty"), "--conformance-op", "avg_pool2d", "-v"
+    )
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*test_subject[[]avg_pool2d-grad_input-empty-float32[]] PASSED*"])
+    result.stdout.fnmatch_lines(
+        ["npcnn conforms: 20 cases, 2 verdicts; worst error * of what rounding explains"]
+    )
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2", "-v")], ids=["alone", "xdist"])
+def test_a_wrong_kernel_fails_in_a_few_lines(workers, session):
+    arguments = (*SUITE, "--subject", "wrong.py", *QUICK, *requirement("empty", "arguments"), *workers)
+    result = session(*arguments, apart=bool(workers), wrong=BIAS_IGNORED)
+    assert result.ret == 1
+    result.assert_outcomes(failed=2, skipped=3)
+    result.stdout.fnmatch_lines([
+        "*_ test_subject[[]conv2d-output-empty-float32*[]]*_*",
+        "output      DIFFERS  output[[]0, 0, 0, 0[]] = *, expected *",
+        "            smallest case   conv2d bias=true",
+        "            found by        empty (float32)",
+        '            run it again    conformance replay wrong.py "conv2d bias=true" --oracle reference',
+        "wrong.py differs: conv2d output differs (* cases)",
+    ])  # fmt: skip
+    assert "Traceback" not in result.stdout.str()
+    assert "matrix.py" not in result.stdout.str()
+    if workers:
+        ran = re.findall(r"\[(gw\d)\].* test_subject.py::test_subject\[conv2d-\w+-empty", result.stdout.str())
+        assert len(ran) == 4 and len(set(ran)) == 1  # what is judged together is kept together
+
+
+def test_what_is_not_claimed_is_skipped_with_the_reason(session):
+    result = session(
+        *SUITE, "--subject", "wrong.py", *QUICK, *requirement("empty"), "-rs", wrong=BIAS_IGNORED
+    )
+    result.stdout.fnmatch_lines(["*not claimed: grad_weight (no conv2d_backward)*"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "2")], ids=["alone", "xdist"])
+def test_a_crash_fails_its_tests_and_the_session_ends_in_order(workers, session):
+    arguments = (*SUITE, "--subject", "crashes.py", *QUICK, *requirement("empty", "arguments"), *workers)
+    result = session(*arguments, apart=True, crashes=CRASHES)
+    result.assert_outcomes(failed=1, passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["output      CRASHED*", "            smallest case   avg_pool2d*batch=2*"])
+
+
+def test_a_known_failure_is_expected_and_must_still_fail(session):
+    known = (
+        BIAS_IGNORED
+        + """
+import conformance
+kernel = conformance.Subject(globals(), known_failures={"conv2d bias=true": "bias comes later"})
+"""
+    )
+    result = session(*SUITE, "--subject", "known.py", *QUICK, *requirement("empty"), "-rx", known=known)
+    result.assert_outcomes(xfailed=1, passed=1, skipped=3)
+    result.stdout.fnmatch_lines(["*bias comes later (conv2d bias=true)*"])
+
+
+def test_a_known_failure_that_no_longer_fails_fails(session):
+    stale = """
+import conformance, npcnn
+kernel = conformance.Subject({"conv2d": npcnn.conv2d}, known_failures={"conv2d bias=true": "bias comes later"})
+"""
+    result = session(*SUITE, "--subject", "stale.py", *QUICK, *requirement("arguments"), stale=stale)
+    result.assert_outcomes(failed=1, passed=1)
+    result.stdout.fnmatch_lines(["stale known failure, take it out of known_failures: conv2d bias=true"])
+
+
+def test_what_a_declared_accuracy_rules_out_is_skipped(session):
+    source = """
+import conformance, npcnn
+kernel = conformance.Subject({"conv2d": npcnn.conv2d}, accuracy="fft")
+"""
+    result = session(*SUITE, "--subject", "fft.py", *QUICK, *requirement("special"), fft=source)
+    assert result.ret == 0
+    assert set(result.parseoutcomes()) == {"skipped"}
+
+
+def test_what_ran_no_case_fails(session, monkeypatch):
+    monkeypatch.setitem(REQUIREMENTS, "empty", replace(REQUIREMENTS["empty"], cases=lambda plan: iter(())))
+    own = "import npcnn\n\ndef conv2d(input, weight):\n    return npcnn.conv2d(input, weight)\n"
+    result = session(*SUITE, "--subject", "none.py", *QUICK, *requirement("empty"), none=own)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["conv2d-output-empty-float32 untested: no case was asked"])
+
+
+def test_the_matrix_decorator_judges_kernels_in_ones_own_tests(session):
+    own = """
+import conformance, wrong
+
+@conformance.matrix(wrong, profile="quick", oracle="reference", requirements=["empty"], dtypes=["float32"])
+def test_wrong(verdict):
+    verdict.check()
+"""
+    result = session("test_own.py", test_own=own, wrong=BIAS_IGNORED)
+    result.assert_outcomes(failed=1, skipped=3)
+    result.stdout.fnmatch_lines(
+        ["*_ test_wrong[[]conv2d-output-empty-float32[]] _*", "*conformance replay wrong *"]
+    )
+    result.stdout.fnmatch_lines(["wrong differs: conv2d output differs*"])
+
+
+def test_the_matrix_decorator_takes_an_object_made_in_the_test_file(session):
+    own = """
+import conformance, npcnn
+from types import SimpleNamespace
+
+@conformance.matrix(SimpleNamespace(avg_pool2d=npcnn.avg_pool2d), oracle="reference", requirements=["empty"])
+def test_own(verdict):
+    verdict.check()
+"""
+    session("test_own.py", test_own=own).assert_outcomes(passed=2, skipped=2)
+
+
+def test_collecting_is_the_same_every_time_and_calls_no_kernel(session):
+    counted = """
+def conv2d(*arguments, **options):
+    raise SystemExit("called while collecting")
+"""
+    arguments = (*SUITE, "--subject", "counted.py", "--collect-only", "-q")
+    first, again = (session(*arguments, counted=counted).stdout.lines for _ in range(2))
+    tests = [line for line in first if "::" in line]
+    assert len(tests) > 60
+    assert tests == [line for line in again if "::" in line]
+
+
+def test_a_unit_is_judged_once_for_all_its_tests(monkeypatch):
+    asked = []
+    judge = pipeline.judge_unit
+
+    def judge_unit(subject, runner, plan, requirement):
+        asked.append(requirement)
+        return judge(subject, runner, plan, requirement)
+
+    monkeypatch.setattr(pipeline, "judge_unit", judge_unit)
+    settings = Settings(("avg_pool2d",), ("empty", "arguments"), ("float32",), "quick")
+    verdicts = Matrix(Subject(npcnn), settings, "reference").verdicts()
+    for verdict in verdicts:
+        verdict.check()
+    assert [str(verdict) for verdict in verdicts] == [
+        "avg_pool2d-output-empty-float32", "avg_pool2d-grad_input-empty-float32", "avg_pool2d-output-arguments-float32"
+    ]  # fmt: skip
+    assert asked == ["empty", "arguments"]
+
+
+WRONG = {
+    "no subject": ((), "whom to judge: pytest --pyargs conformance.suite --subject mykernels"),
+    "unknown subject": (("--subject", "no_such.py"), "no_such.py: no such file"),
+    "unknown requirement": (
+        ("--subject", "npcnn", "--conformance-requirement", "exat"), "exat: no such requirement (did you mean exact?)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_wrong_usage_is_told_before_anything_is_collected(what, session):
+    arguments, message = WRONG[what]
+    result = session(*SUITE, *arguments)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {message.replace('?', '[?]')}*"])
+
+
+def test_the_plugin_leaves_other_sessions_alone(session):
+    result = session("test_own.py", test_own="def test_own(): pass")
+    result.assert_outcomes(passed=1)
+    assert "conformance" not in re.sub(r"plugins: .*|rootdir: .*", "", result.stdout.str())
+
+
+def test_a_plugin_with_a_subject_of_its_own_does_no_harm(session, pytester):
+    other = "def pytest_addoption(parser): parser.addoption('--subject', dest='theirs')"
+    pytester.syspathinsert()
+    result = session("-p", "other", *SUITE, "--conformance-subject", "npcn", other=other)
+    result.stderr.fnmatch_lines(["ERROR: npcn: importing it raises ModuleNotFoundError*"])
+
+
+def test_the_plugin_imports_in_no_time():
+    code = f"import pytest, time; start = time.perf_counter(); import {PLUGIN}; print(time.perf_counter() - start)"
+    times = [float(subprocess.check_output([sys.executable, "-c", code], cwd=REPOSITORY)) for _ in range(3)]
+    assert min(times) < 0.05

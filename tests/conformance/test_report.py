@@ -1,0 +1,187 @@
+"""What a report says, as text and as data, of rows made by hand."""
+
+import json
+
+import pytest
+
+from conformance import Subject
+from conformance.cases import Case
+from conformance.verdicts import report as r
+from conformance.verdicts.judgement import Judgement
+from conformance.verdicts.verdict import Failure, Report, Row, Unit
+
+ASKED = r.Asked("torch", answers=frozenset({"exact", "rounding"}))
+
+
+class Kernels:
+    @staticmethod
+    def conv2d(input, weight):
+        raise NotImplementedError
+
+
+SUBJECT = Subject(Kernels, name="my kernels.py")
+
+
+def row(output="output", requirement="exact", dtype="float32", **fields):
+    fields = {"cases": 3, "varied": True} | fields
+    return Row(Unit("conv2d", requirement, dtype), output, **fields)
+
+
+def failure(case="conv2d image=1,3", output="output", message="off", status="differs", known="", share=2.0):
+    judgement = Judgement(output, status, share, True, message)
+    return Failure(Case.parse(case), judgement, Case.parse(case), known)
+
+
+def report(*rows, **fields):
+    return Report(SUBJECT, list(rows), **fields)
+
+
+def text(lines):
+    return [r.plain(line) for line in lines]
+
+
+VERDICTS = {
+    "conforms": (report(row()), "conforms: 3 cases, 1 verdict; every answer exact"),
+    "bounded": (report(row(share=0.25)), "conforms: 3 cases, 1 verdict; worst error 0.25 of what rounding explains"),
+    "known": (
+        report(row(), row("grad_input", failure=failure(output="grad_input", known="later"))),
+        "conforms: 3 cases, 2 verdicts; every answer exact; 1 known failure",
+    ),
+    "differs": (report(row(failure=failure())), "differs: conv2d output differs (3 cases)"),
+    "crashed": (
+        report(row(failure=failure(status="crashed")), row("grad_input", failure=failure(output="grad_input"))),
+        "differs: conv2d output crashed, grad_input differs (3 cases)",
+    ),
+    "untested": (
+        report(row(), row("grad_input", varied=False)),
+        "untested: conv2d grad_input exact: no case, or none whose expected answer varies",
+    ),
+    "nothing": (report(), "untested: no case was judged"),
+    "stale": (report(row(), stale=["conv2d"]), "differs: 1 known failure no longer fails (3 cases)"),
+    "interrupted": (
+        report(row(), interrupted=True), "interrupted: nothing wrong in 3 cases, but the rest was not asked",
+    ),
+    "interrupted and wrong": (
+        report(row(failure=failure()), interrupted=True), "differs: interrupted; conv2d output differs (3 cases)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_the_last_line_is_the_verdict(name):
+    made, line = VERDICTS[name]
+    assert r.plain(r.verdict_line(made)) == line
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_only_a_conforming_report_passes(name):
+    made, line = VERDICTS[name]
+    assert made.passed == (r.verdict_of(made) == "conforms") == line.startswith("conforms")
+
+
+def test_a_case_counts_once_for_all_its_outputs():
+    made = report(
+        row(cases=5), row("grad_input", cases=4, not_claimed=1), row(requirement="rounding", cases=2)
+    )
+    assert r.cases_of(made) == 7
+
+
+CELLS = {
+    "exact": ([row()], "    3 ok"),
+    "within the bound": ([row(share=0.5), row(dtype="float64", share=0.25)], "    6 ok 0.50"),
+    "wrong in one dtype": ([row(), row(dtype="float64", failure=failure())], "    6 differs f64"),
+    "wrong in all": ([row(failure=failure())], "    3 differs"),
+    "known": ([row(failure=failure(known="later"))], "    3 known"),
+    "untested": ([row(cases=0)], "    0 untested"),
+    "not claimed": ([row(cases=0, not_claimed=3)], "  not claimed"),
+    "wrong goes before untested": (
+        [row(cases=0), row(dtype="float64", failure=failure())],
+        "    3 differs f64",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_a_cell_tells_the_worst_of_its_dtypes(name):
+    rows, written = CELLS[name]
+    assert r.plain(r.cell(rows).text) == written
+
+
+def test_a_failure_found_by_several_requirements_is_one():
+    made = report(
+        row(failure=failure(message="off")),
+        row(requirement="threads", failure=failure(message="from 4 threads: off")),
+        row(dtype="float64", failure=failure(message="off")),
+    )
+    (found,) = r.found(made)
+    assert found.by() == "exact (float32, float64), threads (float32)"
+    assert found.failure.judgement.message == "off"
+
+
+@pytest.mark.parametrize("other", [{"output": "grad_input"}, {"case": "conv2d"}])
+def test_failures_that_differ_are_shown_apart(other):
+    made = report(
+        row(failure=failure(message="so")),
+        row(requirement="layouts", failure=failure(**({"message": "so"} | other))),
+    )
+    assert len(r.found(made)) == 2
+
+
+COMMANDS = {
+    "the answer": (row(failure=failure()), ASKED, "conformance replay 'my kernels.py' \"conv2d image=1,3\""),
+    "another requirement": (
+        row(requirement="state", failure=failure()), ASKED,
+        "conformance replay 'my kernels.py' \"conv2d image=1,3\" --requirement state",
+    ),
+    "a bad call": (
+        row(requirement="arguments", failure=failure("conv2d stride=0")), ASKED,
+        "conformance replay 'my kernels.py' \"conv2d stride=0\"",
+    ),
+    "another oracle": (
+        row(failure=failure()), r.Asked("jax", answers=ASKED.answers),
+        "conformance replay 'my kernels.py' \"conv2d image=1,3\" --oracle jax",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_command_runs_the_failure_again(name):
+    made, asked, command = COMMANDS[name]
+    assert r.found(report(made))[0].replay(SUBJECT, asked) == command
+
+
+def test_a_failure_shows_its_diagnosis_and_place_where_there_are_any():
+    found = failure(message="off by 8")
+    found.diagnosis, found.where = "stride ignored", "every column past the last window"
+    lines = text(r.failure_lines(r.Found(found, [("exact", "float32")]), SUBJECT, ASKED, 80))
+    assert lines == [
+        "output      DIFFERS  off by 8",
+        "            smallest case   conv2d image=1,3",
+        "            looks like      stride ignored",
+        "            where           every column past the last window",
+        "            found by        exact (float32)",
+        "            run it again    conformance replay 'my kernels.py' \"conv2d image=1,3\"",
+    ]
+
+
+def test_not_claimed_groups_features_by_reason():
+    made = report(
+        row("grad_input", cases=0, not_claimed=3),
+        not_claimed=[("conv2d", "bias", "why"), ("conv2d", "groups", "why")],
+    )
+    assert text(r.not_claimed_lines(made, 80)) == [
+        "not claimed",
+        "  conv2d: bias, groups (why)",
+        "  conv2d: grad_input (no conv2d_backward)",
+    ]
+
+
+def test_text_of_the_subject_cannot_drive_the_terminal():
+    assert r.printable("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\nb\\u202e"
+
+
+def test_the_data_is_json_without_infinities():
+    made = report(row(failure=failure(share=float("inf"))), not_claimed=[("conv2d", "bias", "declared")])
+    data = json.loads(json.dumps(r.as_data(made, ASKED), allow_nan=False))
+    assert data["failures"][0]["share"] is None
+    assert data["not_claimed"] == [{"operation": "conv2d", "feature": "bias", "reason": "declared"}]

@@ -1,0 +1,172 @@
+"""Subjects: loaded by name, their claims read from signatures, their answers told apart from faults."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from conformance import Subject
+from conformance.cases import Case
+from conformance.cases.arrays import fill
+from conformance.kernels.subject import Malformed, Refused, SubjectError, load
+
+
+def subject_of(**functions):
+    return Subject(SimpleNamespace(**functions))
+
+
+def asked(subject, text, **changes):
+    case = Case.parse(text)
+    return subject.answer(case, fill(case) | changes)
+
+
+@pytest.mark.parametrize(
+    ("function", "text", "lacking"),
+    [
+        (lambda x, w, stride=1, padding=0: 0, "conv2d dilation=2", "dilation"),
+        (lambda x, w, stride=1, padding=0: 0, "conv2d bias=true", "bias"),
+        (lambda x, w, stride=1, padding=0: 0, "conv2d stride=2 padding=1", None),
+        (lambda x, w, bias=None: 0, "conv2d bias=true", None),
+        (lambda x, w, bias: 0, "conv2d", "no bias"),
+        (lambda x, w, b=None, **options: 0, "conv2d dilation=2 groups=2 channels=2 filters=2", None),
+        (lambda *args, **options: 0, "conv2d bias=true dilation=2", None),
+    ],
+)
+def test_an_option_that_the_signature_lacks_is_not_claimed(function, text, lacking):
+    assert subject_of(conv2d=function).why_not(Case.parse(text)) == lacking
+
+
+def test_arrays_are_passed_by_position_and_options_by_keyword():
+    calls = []
+    asked(
+        subject_of(conv2d=lambda *arrays, **options: calls.append((len(arrays), options))),
+        "conv2d bias=true stride=2",
+    )
+    assert calls == [(3, {"stride": 2, "padding": 0, "dilation": 1, "groups": 1})]
+
+
+def test_a_window_is_passed_by_position_where_its_parameter_has_another_name():
+    calls = []
+    asked(
+        subject_of(max_pool2d=lambda x, window, stride=None: calls.append((window, stride))),
+        "max_pool2d image=4,4 kernel=2,2",
+    )
+    assert calls == [(2, None)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ([1.0], Malformed("is a list, not a numpy.ndarray")),
+        (np.float32(1), Malformed("is a float32, not a numpy.ndarray")),
+        (np.matrix([1]), Malformed("is a matrix, not a numpy.ndarray")),
+    ],
+)
+def test_an_answer_that_is_no_array_is_a_fault(answer, found):
+    assert asked(subject_of(conv2d=lambda x, w: answer), "conv2d")["output"] == found
+
+
+def test_an_exception_is_a_refusal_with_its_text():
+    def conv2d(x, w):
+        raise ValueError("not today\nnor tomorrow")
+
+    assert asked(subject_of(conv2d=conv2d), "conv2d")["output"] == Refused("ValueError: not today")
+
+
+def test_without_a_backward_gradients_are_not_claimed():
+    answers = asked(subject_of(conv2d=lambda x, w: x), "conv2d")
+    assert answers["grad_input"] is None
+    assert answers["grad_weight"] is None
+
+
+def test_a_bare_gradient_is_taken():
+    pool = subject_of(max_pool2d=lambda x, kernel_size: x, max_pool2d_backward=lambda g, x, kernel_size: g)
+    assert isinstance(asked(pool, "max_pool2d")["grad_input"], np.ndarray)
+
+
+def test_too_few_gradients_are_a_fault():
+    conv = subject_of(conv2d=lambda x, w, bias=None: x, conv2d_backward=lambda g, x, w, bias=None: (g, None))
+    fault = asked(conv, "conv2d bias=true")["grad_input"]
+    assert isinstance(fault, Malformed)
+    assert "conv2d_backward returned 2 with None, not grad_input, grad_weight, grad_bias" in fault.fault
+
+
+def test_a_backward_without_bias_claims_no_grad_bias():
+    conv = subject_of(conv2d=lambda x, w, bias=None: x, conv2d_backward=lambda g, x, w: (x, w))
+    answers = asked(conv, "conv2d bias=true")
+    assert answers["grad_bias"] is None
+    assert isinstance(answers["grad_weight"], np.ndarray)
+
+
+def test_torch_differentiates_a_kernel_without_a_backward():
+    torch = pytest.importorskip("torch")
+    subject = Subject(SimpleNamespace(conv2d=torch.nn.functional.conv2d), framework="torch")
+    answers = asked(subject, "conv2d image=3,4 kernel=2,2 bias=true layout=input:reversed,weight:read_only")
+    assert all(
+        isinstance(answers[name], np.ndarray) for name in ("output", "grad_input", "grad_weight", "grad_bias")
+    )
+
+
+def test_nhwc_arrays_go_out_and_come_back_transposed():
+    shapes = []
+
+    def conv2d(x, w):
+        shapes.append((x.shape, w.shape))
+        return np.zeros((2, 4, 5, 7), np.float32)
+
+    subject = Subject(SimpleNamespace(conv2d=conv2d), layout="NHWC")
+    answer = asked(subject, "conv2d batch=2 channels=3 filters=7 image=6,6 kernel=3,2")["output"]
+    assert shapes == [((2, 6, 6, 3), (3, 2, 3, 7))]
+    assert answer.shape == (2, 7, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"accuracy": "exact"},
+            "accuracy='exact': a Subject's accuracy is direct or winograd or fft or tf32",
+        ),
+        ({"layout": "NCWH"}, "layout='NCWH': a Subject's layout is NCHW or NHWC"),
+        ({"ties": "last"}, "ties='last': a Subject's ties is first or any"),
+        ({"framework": "theano"}, "framework='theano': there are numpy, torch, jax, onnxruntime"),
+    ],
+)
+def test_a_declaration_of_what_does_not_exist_is_refused(options, message):
+    with pytest.raises(SubjectError) as error:
+        Subject(SimpleNamespace(), **options)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nosuch.py", "nosuch.py: no such file"),
+        ("nosuchmodule", "nosuchmodule: importing it raises ModuleNotFoundError"),
+        ("npcnn:nothing", "npcnn:nothing: npcnn has no nothing"),
+        ("json", "json: has none of the functions conv2d, max_pool2d, avg_pool2d"),
+        ("torch:strided", "torch:strided: there are torch, torch:contiguous and torch:channels_last"),
+    ],
+)
+def test_a_subject_that_cannot_be_loaded_says_why(name, message):
+    if name.startswith("torch"):
+        pytest.importorskip("torch")
+    with pytest.raises(SubjectError) as error:
+        load(name)
+    assert str(error.value).startswith(message)
+
+
+def test_a_file_with_one_declared_subject_uses_it(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "import conformance\ndef conv2d(x, w): ...\nsubject = conformance.Subject({'conv2d': conv2d}, dtypes='float32')"
+    )
+    assert load(str(file)).dtypes == ("float32",)
+    assert load(f"{file}:subject").name == f"{file}:subject"
+
+
+def test_arrays_are_those_of_the_framework_that_the_file_imports(tmp_path):
+    pytest.importorskip("torch")
+    file = tmp_path / "torch_only.py"
+    file.write_text("import torch\ndef conv2d(x, w): return torch.nn.functional.conv2d(x, w)")
+    assert load(str(file)).array_framework == "torch"

@@ -1,0 +1,317 @@
+"""Workers: a subject that ends its process loses a process, and gets a verdict."""
+
+import contextlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from conformance.cases import Case
+from conformance.kernels.frameworks import oracle
+from conformance.kernels.subject import SubjectError, load
+from conformance.pipeline import InProcess, Settings, run
+from conformance.workers import ExaminationError, Workers
+from conformance.workers.deaths import Death
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers need fork")
+
+PLAIN = Case.parse("conv2d image=3,4 kernel=2,2")
+WIDE = Case.parse("conv2d image=3,9 kernel=2,2")
+CASES = [PLAIN, WIDE, *(replace(PLAIN, seed=seed) for seed in range(30))]
+
+SUBJECT = """
+    import ctypes, os, signal, sys, threading, time
+    import numpy as np
+    from conformance.kernels import reference
+    from conformance.cases import Conv
+
+    def case_of(input, weight, bias, stride=1, padding=0, dilation=1, groups=1):
+        n, c, *image = input.shape
+        k, _, *kernel = weight.shape
+        return Conv(operation="conv2d", batch=n, channels=c, filters=k, image=tuple(image), kernel=tuple(kernel),
+                    stride=stride, padding=padding, dilation=dilation, groups=groups, bias=bias is not None)
+
+    def wide(input):
+        return input.shape[-1] == 9
+
+    def right(input, weight, bias=None, **options):
+        arrays = {"input": input, "weight": weight, "bias": bias}
+        return reference.conv(case_of(input, weight, bias, **options), arrays).astype(input.dtype)
+
+    def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        if wide(input):
+            FORWARD
+        return right(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+    def conv2d_backward(grad_output, input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        if wide(input):
+            BACKWARD
+        arrays = {"grad_output": grad_output, "input": input, "weight": weight, "bias": bias}
+        case = case_of(input, weight, bias, stride, padding, dilation, groups)
+        gradients = reference.conv_backward(case, arrays)
+        return tuple(gradients[n].astype(input.dtype) if n in gradients else None
+                     for n in ("grad_input", "grad_weight", "grad_bias"))
+"""
+
+
+@pytest.fixture
+def subject(tmp_path):
+    def write(forward="pass", backward="pass", top="") -> str:
+        path = tmp_path / "kernel.py"
+        text = textwrap.dedent(SUBJECT).replace("FORWARD", forward).replace("BACKWARD", backward)
+        path.write_text(top + "\n" + text)
+        return str(path)
+
+    return write
+
+
+def judged(name, cases, **options):
+    with Workers(name, "reference", **({"jobs": 1, "timeout": 1.0} | options)) as workers:
+        return list(workers.examine("exact", cases))
+
+
+def statuses(name, case=WIDE, **options):
+    ((_, judgements),) = judged(name, [case], **options)
+    return {judgement.output: judgement.status for judgement in judgements}
+
+
+def message(name, case=WIDE, **options):
+    ((_, judgements),) = judged(name, [case], **options)
+    return next(judgement.message for judgement in judgements if judgement.failed)
+
+
+RIGHT = dict.fromkeys(("output", "grad_input", "grad_weight"), "conforms")
+CRASH = "ctypes.string_at(0)"
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_workers_judge_as_this_process_does_in_the_order_of_the_cases(subject, jobs):
+    name = subject("return right(input, weight) + 1")
+    here = InProcess(load(name), oracle("reference")).examine("exact", CASES)
+    assert judged(name, CASES, jobs=jobs) == list(here)
+
+
+@pytest.mark.parametrize(
+    ("deed", "status", "told"),
+    [
+        (CRASH, "crashed", "crashed (SIGSEGV) at kernel.py:"),
+        ("os.abort()", "crashed", "crashed (SIGABRT) at kernel.py:"),
+        ("os._exit(3)", "exited", "exited (3)"),
+        ("ctypes.CDLL(None).exit(4)", "exited", "exited (4)"),
+        ("os._exit(0)", "exited", "exited (0)"),
+        ("while True: pass", "hung", "hung (> 1 s) at kernel.py:"),
+        ("time.sleep(60)", "hung", "hung (> 1 s) at kernel.py:"),
+        ("threading.Event().wait()", "hung", "hung (> 1 s)"),
+        ("ctypes.PyDLL(None).pause()", "hung", "hung (> 1 s)"),  # native code that keeps the lock of Python
+        ("os.kill(os.getpid(), signal.SIGKILL)", "crashed", "crashed (SIGKILL)"),
+        ("raise SystemExit(2)", "refused", "output refused: SystemExit: 2"),
+        ("raise KeyboardInterrupt", "refused", "output refused: KeyboardInterrupt"),
+        ("raise MemoryError", "out of memory", "output out of memory: MemoryError"),
+        ("bytearray(1 << 40)", "out of memory", "output out of memory: MemoryError"),
+    ],
+)
+def test_a_forward_that_ends_its_process_is_told_how_and_its_gradients_are_still_judged(
+    subject, deed, status, told
+):
+    name = subject(deed)
+    ((_, judgements),) = judged(name, [WIDE])
+    assert {judgement.output: judgement.status for judgement in judgements} == RIGHT | {"output": status}
+    assert told in judgements[0].message
+
+
+def test_a_backward_that_ends_its_process_leaves_the_output_judged(subject):
+    assert statuses(subject(backward=CRASH)) == {
+        "output": "conforms", "grad_input": "crashed", "grad_weight": "crashed",
+    }  # fmt: skip
+
+
+def test_forward_and_backward_may_end_in_different_ways(subject):
+    assert statuses(subject("os._exit(3)", CRASH)) == {
+        "output": "exited", "grad_input": "crashed", "grad_weight": "crashed",
+    }  # fmt: skip
+
+
+def test_cases_around_a_death_are_judged_as_without_it(subject):
+    cases = [*CASES[2:20], WIDE, *CASES[20:]]
+    assert [
+        (case, {judgement.status for judgement in judgements} == {"conforms"})
+        for case, judgements in judged(subject(CRASH), cases, jobs=2)
+    ] == [(case, case != WIDE) for case in cases]
+
+
+def test_memory_taken_without_end_is_refused_before_the_machine_runs_out_of_it(subject):
+    deed = "taken = [bytearray(os.urandom(1 << 20)) for _ in iter(int, 1)]"
+    assert statuses(subject(deed), memory=1 << 28, timeout=10) == RIGHT | {"output": "out of memory"}
+
+
+C_HOG = """
+#include <stdlib.h>
+#include <string.h>
+void hog(void) { for (;;) memset(malloc(1 << 20), 1, 1 << 20); }
+"""
+
+
+@pytest.mark.skipif(not shutil.which("gcc") or sys.platform != "linux", reason="needs gcc and Linux's limit")
+def test_native_code_that_takes_memory_without_end_is_out_of_memory(subject, tmp_path):
+    (tmp_path / "hog.c").write_text(C_HOG)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", tmp_path / "hog.so", tmp_path / "hog.c"], check=True)
+    name = subject(f"ctypes.CDLL('{tmp_path / 'hog.so'}').hog()")
+    assert statuses(name, memory=1 << 28, timeout=20) == RIGHT | {"output": "out of memory"}
+
+
+def test_the_last_words_of_a_process_are_told(subject):
+    deed = "print('size >= 0 failed', file=sys.stderr, flush=True); os.abort()"
+    assert message(subject(deed)).endswith("it had printed: size >= 0 failed")
+
+
+def test_a_flood_of_prints_is_swallowed(subject, capfd):
+    assert statuses(subject("for _ in range(20_000): print('x' * 100, flush=True)"), timeout=10) == RIGHT
+    assert capfd.readouterr() == ("", "")
+
+
+def test_control_characters_in_last_words_are_not_passed_on(subject):
+    deed = r"sys.stderr.write('\x1b[2Jgone\n'); sys.stderr.flush(); os.abort()"
+    assert "\x1b" not in message(subject(deed))
+
+
+@pytest.mark.parametrize("deed", ["os.chdir('/')", "os.environ['CHANGED'] = '1'", "np.random.seed(0)"])
+def test_what_a_kernel_changes_around_it_changes_no_answer(subject, deed):
+    assert all(
+        judgement.status == "conforms"
+        for _, judgements in judged(subject(deed), [WIDE, PLAIN, WIDE])
+        for judgement in judgements
+    )
+
+
+def test_a_death_that_an_earlier_call_caused_says_so(subject):
+    name = subject(f"if len(calls) > 1: {CRASH}", top="calls = []").replace("", "")
+    path = Path(name)
+    path.write_text(
+        path.read_text().replace("    if wide(input):", "    calls.append(1)\n    if wide(input):", 1)
+    )
+    *_, (_, judgements) = judged(name, [PLAIN, PLAIN, WIDE])
+    assert judgements[0].status == "crashed"
+    assert "not when asked alone" in judgements[0].message
+
+
+def test_workers_killed_from_outside_change_nothing(subject):
+    name = subject("time.sleep(0.01); return right(input, weight) + 1")
+    cases = [case for case in CASES for _ in range(4)]
+    undisturbed = judged(name, cases, jobs=2)
+    with Workers(name, "reference", jobs=2) as workers:
+        killer = threading.Thread(target=_kill_some, args=(workers, 20))
+        killer.start()
+        found = list(workers.examine("exact", cases))
+        killer.join()
+    assert found == undisturbed
+
+
+def _kill_some(workers, times):
+    for _ in range(times):
+        time.sleep(random.random() / 20)
+        with contextlib.suppress(ProcessLookupError, IndexError):
+            # one that is killed four times before it has imported the subject is taken for unable to
+            ready = [worker for worker in workers._pool.workers if worker.ready]
+            os.kill(random.choice(ready).process, signal.SIGKILL)
+
+
+def test_closing_leaves_no_process_also_not_what_a_subject_started(subject):
+    name = subject("__import__('subprocess').Popen(['sleep', '600'])")
+    with Workers(name, "reference", jobs=2) as workers:
+        list(workers.examine("exact", [WIDE, PLAIN]))
+        group = workers._pool._server.pid
+    with pytest.raises(ProcessLookupError):
+        _wait_for(lambda: os.killpg(group, 0))
+
+
+def _wait_for(gone):
+    for _ in range(100):
+        gone()
+        time.sleep(0.05)
+
+
+def test_an_interrupted_or_killed_run_leaves_no_process(subject, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys, time\nfrom conformance.workers import Workers\n"
+        f"with Workers({subject('time.sleep(60)')!r}, 'reference', jobs=2) as workers:\n"
+        "    print(workers._pool._server.pid, flush=True)\n"
+        "    from conformance.cases import Case\n"
+        f"    list(workers.examine('exact', [Case.parse('{WIDE}')]))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout
+        group = int(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+    with pytest.raises(ProcessLookupError):
+        _wait_for(lambda: os.killpg(group, 0))
+
+
+@pytest.mark.parametrize(
+    ("top", "told"),
+    [
+        ("import ctypes; ctypes.string_at(0)", "the process that imports it crashed (SIGSEGV)"),
+        ("raise ValueError('no')", "importing it raises ValueError: no"),
+        ("import os; os._exit(5)", "the process that imports it exited (5)"),
+    ],
+)
+def test_a_subject_that_cannot_be_imported_is_told_before_the_run(subject, top, told):
+    with pytest.raises(SubjectError) as error, Workers(subject(top=top), "reference", jobs=1):
+        pass
+    assert told in str(error.value)
+
+
+def test_an_oracle_that_dies_is_not_blamed_on_the_subject(subject, monkeypatch, tmp_path):
+    name = subject(top="import conformance.kernels.reference as r, os; r.answer = lambda *_: os.abort()")
+    ((_, judgements),) = judged(name, [PLAIN])
+    assert [
+        (judgement.status, "nothing of the subject" in judgement.message) for judgement in judgements
+    ] == [("oracle died", True)]
+
+
+def test_an_oracle_that_raises_ends_the_run_with_its_case(subject):
+    name = subject(top="import conformance.kernels.reference as r\nr.answer = lambda *_: 1 / 0")
+    with pytest.raises(ExaminationError, match=f"{PLAIN}: ZeroDivisionError"):
+        judged(name, [PLAIN])
+
+
+def test_a_death_is_shrunk_like_any_failure(subject):
+    name = subject(CRASH)
+    settings = Settings(requirements=("exact",), dtypes=("float32",), profile="quick")
+    path = Path(name)
+    path.write_text(
+        path.read_text()
+        .replace("input.shape[-1] == 9", "stride not in (1, (1, 1))")
+        .replace("def wide(input):", "def wide(stride):")
+        .replace("wide(input)", "wide(stride)")
+    )
+    with Workers(name, "reference", jobs=2) as workers:
+        report = run(load(name), workers, settings)
+    (row,) = (row for row in report.rows if row.output == "output")
+    assert (row.verdict, str(row.failure and row.failure.case)) == ("crashed", "conv2d stride=2")
+
+
+@pytest.mark.parametrize(
+    ("death", "words"),
+    [
+        (Death("conv2d", True, -11), "crashed (SIGSEGV)"),
+        (Death("conv2d", False, -6), "crashed (SIGABRT) after conv2d had answered"),
+        (Death("conv2d", True, 3), "exited (3)"),
+        (Death("conv2d", True, -9, hung=10.0), "hung (> 10 s)"),
+        (Death("conv2d", True, -6, printed="terminate: std::bad_alloc\n"),
+         "out of memory; it had printed: terminate: std::bad_alloc"),
+    ],
+)  # fmt: skip
+def test_a_death_reads(death, words):
+    assert str(death) == words
