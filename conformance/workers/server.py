@@ -61,7 +61,8 @@ class _Server:
         self.selector.register(self.control, selectors.EVENT_READ)
         self.selector.register(self.woken, selectors.EVENT_READ)
         while True:
-            for key, _ in self.selector.select():
+            # What was printed comes before the end of who printed it: that closes the pipe.
+            for key, _ in sorted(self.selector.select(), key=lambda ready: ready[0].data is None):
                 if key.fileobj is self.control:
                     if not self._fork():
                         return
