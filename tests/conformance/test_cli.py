@@ -382,6 +382,7 @@ def process(*arguments, **more):
     return subprocess.Popen(
         [sys.executable, "-m", "conformance", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**more),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )  # fmt: skip
 
 
