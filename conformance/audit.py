@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from itertools import islice
 from multiprocessing import get_context
+from operator import length_hint
 from statistics import median
 from typing import Any
 
@@ -20,6 +22,7 @@ from conformance.pipeline import InProcess, Settings, failure_of, run
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
 
 DTYPES = ("float32", "float64")
+FIRST_ROUND = 16  # cases
 NOTICED_BY = {  # the requirements most likely to notice a family of mutants, asked first
     "layouts": ["layouts"],
     "stateful": ["contract", "state", "threads", "arguments"],
@@ -140,19 +143,39 @@ def _accused(name: str, profile: str) -> list[str]:
 def _judged(name: str, profile: str) -> Kill:
     mutant = mutants.ALL[name]
     subject = Subject(mutant.subject(), name=name)
-    start, asked = time.perf_counter(), 0
-    for requirement, plan in _order(mutant, profile):
-        for case in _cases(requirement.name, plan):
-            asked += 1
-            failed = next((told for told in requirement.check(subject, _oracle, case) if told.failed), None)
-            if failed:
-                seconds = time.perf_counter() - start
-                fresh = Subject(mutant.subject(), name=name)
-                runner = InProcess(fresh, _oracle)
-                found = failure_of(fresh, runner, plan, requirement.name, [(case, failed)], ())
-                told = (requirement.name, asked, seconds, str(found.case), found.diagnosis)
-                return Kill(name, mutant.operation, mutant.sentence, *told)
+    start = time.perf_counter()
+    every = _in_rounds(_order(mutant, profile), NOTICED_BY.get(mutant.family, []))
+    for asked, (requirement, plan, case) in enumerate(every, 1):
+        failed = next((told for told in requirement.check(subject, _oracle, case) if told.failed), None)
+        if failed:
+            seconds = time.perf_counter() - start
+            fresh = Subject(mutant.subject(), name=name)
+            runner = InProcess(fresh, _oracle)
+            found = failure_of(fresh, runner, plan, requirement.name, [(case, failed)], ())
+            told = (requirement.name, asked, seconds, str(found.case), found.diagnosis)
+            return Kill(name, mutant.operation, mutant.sentence, *told)
     return Kill(name, mutant.operation, mutant.sentence)
+
+
+def _in_rounds(
+    units: Iterable[tuple[Requirement, Plan]], whole: Collection[str]
+) -> Iterator[tuple[Requirement, Plan, Case]]:
+    """The first cases of every unit, then four times as many of each, and so on: none waits for all of another.
+
+    whole   requirements of which all cases come at once
+    """
+    begun: list[tuple[Requirement, Plan, Iterator[Case]]] = []
+    size: int = FIRST_ROUND
+    for requirement, plan in units:
+        rest = iter(_cases(requirement.name, plan))
+        begun.append((requirement, plan, rest))
+        first = rest if requirement.name in whole else islice(rest, size)
+        yield from ((requirement, plan, case) for case in first)
+    while begun:
+        size *= 4
+        for requirement, plan, rest in begun:
+            yield from ((requirement, plan, case) for case in islice(rest, size))
+        begun = [unit for unit in begun if length_hint(unit[2])]
 
 
 def _order(mutant: mutants.Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:

@@ -402,6 +402,8 @@ def print_report(console: Console, report: Report, asked: Asked, script: bool = 
         console.print(_table(operation, cells))
     unclaimed = list(r.not_claimed_lines(report, console.width))
     _print(console, [[], *unclaimed] if unclaimed else [])
+    exhausted = list(r.exhausted_lines(report, console.width))
+    _print(console, [[], *exhausted] if exhausted else [])
     for each in r.found(report):
         _print(console, [[], *r.failure_lines(each, report.subject, asked, console.width)])
         if script:

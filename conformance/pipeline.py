@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
@@ -106,6 +107,8 @@ def run(
                         if journal:
                             journal.keep(unit, rows)
                     report.rows += rows
+                    if requirement == "exact" and plan.exhaustive and all(row.passed for row in rows):
+                        report.exhausted += filter(None, [plan.exhausted()])
         report.stale += stale_failures(subject, runner, report, settings)
     except Interrupted as interruption:
         report.rows += interruption.rows
@@ -315,11 +318,17 @@ def _explained(
             if told.output == output and (told.status == "conforms" or told.answer is not None)
         ]
 
-    every = list(REQUIREMENTS[requirement].cases(plan))
+    every = _first_cases(requirement, plan)
     evidence = told_by([(failure.case, failure.judgement), *failures])
     evidence += asked(every[:: max(1, len(every) // EVIDENCE)])
     named = diagnosis.diagnose(evidence, lambda case: next(iter(asked([case])), None), every)
     return replace(failure, diagnosis=named, where=diagnosis.where(evidence[1:]))
+
+
+@lru_cache(maxsize=8)
+def _first_cases(requirement: str, plan: Plan) -> list[Case]:
+    """Cases for a diagnosis to ask: many, but a deep profile has more than need be held."""
+    return list(itertools.islice(REQUIREMENTS[requirement].cases(plan), 5000))
 
 
 def _judgements(runner: Runner, requirement: str, case: Case) -> list[Judgement]:

@@ -51,6 +51,14 @@ class Plan:
         """Transforms of large integers are not exact: a kernel that declares them is asked small ones."""
         return "small_integers" if self.accuracy in TRANSFORMS else "integers"
 
+    @property
+    def exhaustive(self) -> bool:
+        """Whether its exact cases leave no gap in the small scope; once, whatever the dtypes."""
+        return self.first and self.profile != "quick"
+
+    def exhausted(self) -> scope.Exhausted | None:
+        return scope.exhausted(self.operation, self.features, self.profile == "deep")
+
     def with_values(self, cases: Iterator[Case], values: str) -> Iterator[Case]:
         return (replace(case, values=values, dtype=self.dtype) for case in cases)
 
@@ -146,8 +154,10 @@ def special_weight(case: Case, arrays: Arrays) -> bool:
 
 def exact(plan: Plan) -> Iterator[Case]:
     parts = [plan.named(corpus.CORPUS), plan.covering(), plan.explore(0, 600, 20_000)]
-    if plan.profile != "quick" and plan.dtype == "float32":
+    if plan.exhaustive:
         parts.append(scope.every_geometry(plan.operation, plan.features))
+        if plan.profile == "deep":
+            parts.append(scope.every_pair(plan.operation, plan.features))
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
     if plan.operation.startswith("max_pool"):
         yield from plan.with_values(plan.covering(), "close")

@@ -1,12 +1,15 @@
-"""Small scope, exhausted: every valid geometry of one axis, on the height and on the width."""
+"""Small scope, exhausted: every valid geometry of one axis, on height and width; every pair of smaller ones."""
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
+from conformance.cases.arrays import magnitude
 from conformance.cases.capabilities import Features
 from conformance.cases.case import FAMILIES, Case, window_outputs, windows_all_hit
 from conformance.cases.conv import Conv
@@ -22,9 +25,47 @@ SMALL_SCOPE = {  # largest image, kernel, stride, padding, dilation: all below a
 }
 
 
-def geometries(operation: str, features: Features) -> list[Geometry]:
-    """Every valid geometry of one axis in the small scope that these features allow."""
-    image, kernel, stride, padding, dilation = SMALL_SCOPE[operation]
+PAIRED_SCOPE = {  # the same, of which every pair is asked
+    "conv2d": (5, 3, 2, 2, 2),
+    "max_pool2d": (6, 3, 3, 1, 2),
+    "avg_pool2d": (6, 4, 3, 2, 1),
+}
+
+
+@dataclass(frozen=True)
+class Exhausted:
+    """What was asked without a gap: every geometry of one axis up to the largest of each parameter.
+
+    chance     of an element that is another polynomial of the integers to be right all the same, in the worst case
+               and in the median one: degree / (2 m + 1) for integers from -m to m (Schwartz, Zippel); 0 where the
+               operation is no polynomial
+    """
+
+    operation: str
+    geometries: int
+    largest: Geometry
+    pairs: int
+    chance: tuple[float, float]
+
+
+def exhausted(operation: str, features: Features, pairs: bool) -> Exhausted | None:
+    """What every_geometry, and every_pair if asked, leaves no gap in; None where these features allow no such case."""
+    every = list(every_geometry(operation, features))
+    if not every:
+        return None
+    of_axis = geometries(operation, features)
+    degree = {"conv": 2, "avg_": 1}.get(operation[:4], 0)
+    chances = [degree / (2 * magnitude(case) + 1) for case in every]
+    paired = len(geometries(operation, features, PAIRED_SCOPE)) ** 2 if pairs else 0
+    largest = tuple(max(of) for of in zip(*of_axis, strict=True))
+    return Exhausted(operation, len(of_axis), largest, paired, (max(chances), median(chances)))
+
+
+def geometries(
+    operation: str, features: Features, scope: dict[str, Geometry] = SMALL_SCOPE
+) -> list[Geometry]:
+    """Every valid geometry of one axis in a scope that these features allow."""
+    image, kernel, stride, padding, dilation = scope[operation]
     strides = range(1, stride + 1) if "stride" in features else (1,)
     pads = range(padding + 1) if "padding" in features else (0,)
     dilations = range(1, dilation + 1) if "dilation" in features else (1,)
@@ -42,14 +83,30 @@ def _valid(operation: str, geometry: Geometry) -> bool:
 
 def every_geometry(operation: str, features: Features) -> Iterator[Case]:
     """Cases in which each geometry of one axis occurs on the height and on the width; two axes share a case."""
-    if "stride" not in features and not issubclass(FAMILIES[operation], Conv):
-        return
-    per_axis = {SQUARE[operation.startswith("conv")], "options per axis", "options as tuples"}
     heights = geometries(operation, features)
     widths = list(heights)
-    if per_axis <= features:
+    if _PER_AXIS[issubclass(FAMILIES[operation], Conv)] <= features:
         random.Random(0).shuffle(widths)
-    for seed, (height, width) in enumerate(zip(heights, widths, strict=True)):
+    return _of_pairs(operation, features, zip(heights, widths, strict=True))
+
+
+def every_pair(operation: str, features: Features) -> Iterator[Case]:
+    """Every geometry of the height with every one of the width, both in the smaller scope."""
+    if not _PER_AXIS[issubclass(FAMILIES[operation], Conv)] <= features:
+        return iter(())
+    of_axis = geometries(operation, features, PAIRED_SCOPE)
+    return _of_pairs(operation, features, itertools.product(of_axis, of_axis))
+
+
+_PER_AXIS = {conv: {SQUARE[conv], "options per axis", "options as tuples"} for conv in (True, False)}
+
+
+def _of_pairs(
+    operation: str, features: Features, pairs: Iterable[tuple[Geometry, Geometry]]
+) -> Iterator[Case]:
+    if "stride" not in features and not issubclass(FAMILIES[operation], Conv):
+        return
+    for seed, (height, width) in enumerate(pairs):
         yield from _of_geometries(operation, features, height, width, seed)
 
 

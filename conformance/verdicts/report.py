@@ -11,7 +11,7 @@ import platform
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from conformance.cases import FAMILIES
@@ -178,6 +178,7 @@ def as_data(report: Report, asked: Asked) -> dict[str, Any]:
             {"operation": operation, "feature": feature, "reason": reason}
             for operation, feature, reason in not_claimed(report)
         ],
+        "exhausted": [asdict(each) for each in report.exhausted],
         "failures": [_failure_data(each, subject, asked) for each in found(report)],
         "stale_known_failures": list(report.stale),
     }
@@ -309,6 +310,26 @@ def not_claimed_lines(report: Report, width: int) -> Iterator[Line]:
     for (operation, reason), features in by.items():
         text = f"{operation}: {', '.join(features)} ({printable(reason)})"
         yield from _wrapped("  ", text, width, "")
+
+
+def exhausted_lines(report: Report, width: int) -> Iterator[Line]:
+    """What a pass excludes: the geometries that were asked without a gap, and the odds that integers hid an error."""
+    if report.exhausted:
+        yield [("exhausted, every answer right", "head")]
+    for each in report.exhausted:
+        limits = ", ".join(f"{name} to {n}" for name, n in zip(_GEOMETRY, each.largest, strict=True) if n > 1)
+        text = (
+            f"{each.operation}: all {each.geometries:,} geometries of one axis ({limits}) on height and width"
+        )
+        text += f", all {each.pairs:,} pairs of smaller ones" if each.pairs else ""
+        if any(each.chance):
+            worst, usual = (f"{100 * chance:.2g} %" for chance in each.chance)
+            text += f"; an element of another {'bilinear' if 'conv' in each.operation else 'linear'} function"
+            text += f" is right by chance in {usual} of the cases (median; at most {worst})"
+        yield from _wrapped("  ", text, width, "")
+
+
+_GEOMETRY = ("image", "kernel", "stride", "padding", "dilation")
 
 
 def failure_lines(each: Found, subject: Subject, asked: Asked, width: int) -> Iterator[Line]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from conformance.cases import Case
+from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
 from conformance.verdicts.judgement import Judgement
 
@@ -62,12 +63,13 @@ class Row:
 
 @dataclass
 class Report:
-    """All rows of a run, what was not claimed and why, and known failures that no longer fail."""
+    """All rows of a run, what was not claimed and why, what was asked without a gap, and stale known failures."""
 
     subject: Subject
     rows: list[Row] = field(default_factory=list)
     not_claimed: list[tuple[str, str, str]] = field(default_factory=list)  # operation, feature, reason
-    stale: list[str] = field(default_factory=list)
+    exhausted: list[Exhausted] = field(default_factory=list)  # where every answer was exact
+    stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
 
     @property

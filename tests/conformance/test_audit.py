@@ -1,6 +1,7 @@
 """The audit: a mutant is caught and named, one that is right survives, right kernels are not accused."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -47,3 +48,12 @@ def test_a_declared_right_kernel_is_not_accused(name, monkeypatch):
 def _some(plan):
     cases = list(covering(plan.operation, plan.features))
     return iter(cases[:: max(1, len(cases) // 8)])
+
+
+def test_rounds_ask_every_case_of_every_unit_once(monkeypatch):
+    cases = {"whole": list("abcdef"), "first": list("ghijk"), "second": list("lm")}
+    monkeypatch.setattr(audit, "_cases", lambda requirement, plan: cases[requirement])
+    monkeypatch.setattr(audit, "FIRST_ROUND", 1)
+    units = [(SimpleNamespace(name=name), None) for name in cases]
+    asked = "".join(case for _, _, case in audit._in_rounds(units, ["whole"]))
+    assert asked == "abcdefglhijkm"

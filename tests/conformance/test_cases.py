@@ -12,7 +12,7 @@ from conformance.cases.arrays import EXACT, VIEWS, fill, magnitude
 from conformance.cases.capabilities import PROBES, features_of
 from conformance.cases.corpus import CORPUS, named, refused, smallest
 from conformance.cases.covering import classes_of, covering, explore, forms
-from conformance.cases.scope import every_geometry, geometries
+from conformance.cases.scope import PAIRED_SCOPE, every_geometry, every_pair, exhausted, geometries
 from conformance.cases.sizes import LAYERS, PRODUCTS, mixed, products, reaches, tails
 from conformance.cases.strategies import cases
 
@@ -21,6 +21,7 @@ ANY_CASE = st.sampled_from(OPERATIONS).flatmap(cases)
 SOURCES = {
     "covering": covering,
     "every geometry": every_geometry,
+    "every pair": lambda operation, features: itertools.islice(every_pair(operation, features), 0, None, 97),
     "tails": tails,
     "reaches": reaches,
     "mixed": lambda operation, features: mixed(operation, features, 100, 0),
@@ -129,6 +130,28 @@ def test_every_geometry_of_an_axis_is_asked_on_height_and_width():
             for c in built
         }
         assert asked == wanted
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_pair_of_smaller_geometries_is_asked(operation):
+    features = features_of(operation)
+    asked = {
+        tuple(zip(c.image, c.kernel, *(c.axes(c.options[o]) for o in ("stride", "padding") if o in c.options),
+                  c.axes(getattr(c, "dilation", 1)), strict=True))
+        for c in every_pair(operation, features)
+    }  # fmt: skip
+    of_axis = geometries(operation, features, PAIRED_SCOPE)
+    assert asked == set(itertools.product(of_axis, of_axis))
+
+
+def test_what_is_exhausted_follows_from_what_is_claimed():
+    every = exhausted("conv2d", features_of("conv2d"), pairs=False)
+    fewer = exhausted("conv2d", features_of("conv2d") - {"dilation", "padding"}, pairs=True)
+    assert (every.largest, every.pairs) == ((9, 4, 4, 4, 3), 0)
+    assert (fewer.largest, fewer.geometries) == ((9, 4, 4, 0, 1), 120)
+    assert every.chance[0] == 2 / (
+        2 * min(map(magnitude, every_geometry("conv2d", features_of("conv2d")))) + 1
+    )
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

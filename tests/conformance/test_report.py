@@ -6,6 +6,7 @@ import pytest
 
 from conformance import Subject
 from conformance.cases import Case
+from conformance.cases.scope import Exhausted
 from conformance.verdicts import report as r
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
@@ -173,6 +174,17 @@ def test_not_claimed_groups_features_by_reason():
         "not claimed",
         "  conv2d: bias, groups (why)",
         "  conv2d: grad_input (no conv2d_backward)",
+    ]
+
+
+def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():
+    made = report(row(), exhausted=[Exhausted("conv2d", 12, (9, 4, 4, 1, 3), 144, (0.034, 0.0098))])
+    assert text(r.exhausted_lines(made, 80)) == [
+        "exhausted, every answer right",
+        "  conv2d: all 12 geometries of one axis (image to 9, kernel to 4, stride to 4,",
+        "  dilation to 3) on height and width, all 144 pairs of smaller ones; an element",
+        "  of another bilinear function is right by chance in 0.98 % of the cases",
+        "  (median; at most 3.4 %)",
     ]
 
 
