@@ -132,7 +132,7 @@ def accusations(
 def _accused(name: str, profile: str) -> list[str]:
     kernel = right.ALL[name]
     subject = Subject(kernel.subject(), name=name, **kernel.declared)
-    report = run(subject, InProcess(subject, reference.answer), Settings(profile=profile))
+    report = run(subject, InProcess(subject, _oracle), Settings(profile=profile))
     wrong = [row for row in report.rows if not row.passed]
     return [
         f"{row.output} {row.verdict} {row.unit.requirement} {row.failure and row.failure.case}"

@@ -8,6 +8,7 @@ from itertools import groupby, product
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from npcnn.windows import (
     Array,
@@ -32,6 +33,7 @@ Block = tuple[slice, slice, slice]
 
 CACHE = 1 << 22  # bytes of a block of windows: larger leave the cache, smaller are all calls and no work
 FEW = 32  # filters up to which copying windows costs more than multiplying them
+WIDE = 96  # windows in a row from which a row is worth a matrix of its own
 COLUMNS = 256  # windows in a block at least: BLAS is slow on narrow matrices
 
 
@@ -110,15 +112,26 @@ def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array |
     """Write the correlation of x (N, C, H, W) with (G, K/G, C/G, R, S) into output (N, K, P, Q)."""
     groups, filters = weight.shape[:2]
     rows, cols = axes
-    matrix = weight.reshape(groups, filters, -1)
+    slabs = rows.kernel > 1 == rows.dilation and cols.output >= WIDE and filters > 1
+    matrix = (weight.swapaxes(2, 3) if slabs else weight).reshape(groups, filters, -1)
     start = None if bias is None else bias.astype(weight.dtype).reshape(groups, filters, 1)
     x, output = _split(x, groups), _split(output, groups)
     plain = output.flags.c_contiguous and output.dtype == weight.dtype
 
     def work(block: Block) -> None:
         images, parts, lines = block
-        columns, pitch = _columns(x[images, parts], (rows.part(lines), cols), filters <= FEW)
-        into = output[images, parts, :, lines]
+        part, into = (rows.part(lines), cols), output[images, parts, :, lines]
+        if slabs:
+            into = into.swapaxes(2, 3)
+            products = np.matmul(
+                matrix[parts, None], _slabs(x[images, parts], part), out=into if plain else None
+            )
+            if start is not None:
+                products += start[parts, None]
+            if not plain:
+                into[...] = products
+            return
+        columns, pitch = _columns(x[images, parts], part, filters <= FEW)
         direct = plain and len(into) == 1 and pitch == cols.output
         products = into[0].reshape(-1, filters, columns.shape[2]) if direct else None
         products = np.matmul(matrix[parts], columns, out=products)
@@ -127,7 +140,8 @@ def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array |
         if not direct:
             into[...] = lines_of(products, len(into), into.shape[3:], pitch).transpose(2, 0, 1, 3, 4)
 
-    each(work, _blocks(len(x), groups, axes, matrix[0, 0].nbytes))
+    copied = rows.stride / rows.kernel if slabs else 1  # of each window
+    each(work, _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied)))
 
 
 def _input_gradient(g: Array, weight: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
@@ -198,6 +212,20 @@ def _columns(x: Array, axes: Axes, long: bool) -> tuple[Array, int]:
     seen, pitch = windows(canvas(x, axes), axes, long)
     n, g, c, r, s, p, q = seen.shape
     return seen.transpose(1, 2, 3, 4, 0, 5, 6).reshape(g, c * r * s, n * p * q), pitch
+
+
+def _slabs(x: Array, axes: Axes) -> Array:
+    """Windows of (n, G, C/G, H, W) as (n, G, P, R * C/G * S, Q), a view of all lines with their windows of one row.
+
+    R such lines on end are the windows of an output row: the taps of the height are not copied.
+    """
+    rows, cols = axes
+    seen, _ = windows(canvas(x, axes), (rows._replace(kernel=1, stride=1, output=rows.span), cols), False)
+    lines = np.ascontiguousarray(seen[:, :, :, 0].transpose(0, 1, 4, 2, 3, 5))  # (n, G, H, C/G, S, Q)
+    n, groups, _, c, s, q = lines.shape
+    image, group, line, _, tap, _ = lines.strides
+    shape = (n, groups, rows.output, rows.kernel * c * s, q)
+    return as_strided(lines, shape, (image, group, rows.stride * line, tap, lines.itemsize), writeable=False)
 
 
 def _runs(g: Array, dtype: Any, pitch: int) -> Array:
