@@ -46,7 +46,7 @@ MOST = 64  # cases in one message
 LOOK_AHEAD = 512  # cases answered while an earlier one is still waited for
 AHEAD = 2  # messages a worker has in hand, so that it never waits for the next
 RETRIES = 3  # a case is to blame for a SIGKILL if it gets one so often
-START_SECONDS = 120.0
+START_SECONDS = 120.0  # for a process to start, and for the import of the subject
 
 
 class ExaminationError(RuntimeError):
@@ -565,7 +565,11 @@ class _Pool:
         return worker
 
     def _wait_ready(self, worker: _Worker) -> None:
+        patience = time.monotonic() + START_SECONDS
         while not worker.ready:
+            if time.monotonic() > patience:
+                subject = self.options["subject"]
+                raise SubjectError(f"{subject}: importing it takes more than {START_SECONDS:g} s")
             for _ in self.wait(only=worker):
                 pass
 

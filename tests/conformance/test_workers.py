@@ -272,6 +272,13 @@ def test_a_subject_that_cannot_be_imported_is_told_before_the_run(subject, top, 
     assert told in str(error.value)
 
 
+def test_a_subject_whose_import_never_ends_is_told(subject, monkeypatch):
+    monkeypatch.setattr("conformance.workers.START_SECONDS", 1.0)
+    name = subject(top="__import__('time').sleep(60)")
+    with pytest.raises(SubjectError, match="importing it takes more than 1 s"), Workers(name, "reference"):
+        pass
+
+
 def test_an_oracle_that_dies_is_not_blamed_on_the_subject(subject, monkeypatch, tmp_path):
     name = subject(top="import conformance.kernels.reference as r, os; r.answer = lambda *_: os.abort()")
     ((_, judgements),) = judged(name, [PLAIN])
