@@ -26,6 +26,7 @@ class Journal:
 
     def __init__(self, path: Path, subject: Subject, asked: Mapping[str, Any]) -> None:
         self.path = path
+        self.lost = ""  # why the rest is not kept
         self._rows: dict[Unit, list[Row]] = {}
         heading = json.loads(json.dumps({"subject": subject.name, **asked, "source": digest(subject)}))
         if path.exists() and path.stat().st_size:
@@ -39,7 +40,12 @@ class Journal:
 
     def keep(self, unit: Unit, rows: list[Row]) -> None:
         self._rows[unit] = rows
-        self._append({"unit": asdict(unit), "rows": [_plain(row) for row in rows]})
+        if self.lost:
+            return  # half a line may stand there
+        try:
+            self._append({"unit": asdict(unit), "rows": [_plain(row) for row in rows]})
+        except OSError as error:  # the disk is full: the run goes on
+            self.lost = str(error.strerror)
 
     def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("a") as file:
