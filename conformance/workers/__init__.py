@@ -39,7 +39,7 @@ from conformance.workers.work import WHERE
 Examined = tuple[Case, list[Judgement]]
 
 TIMEOUT = 10.0
-MEMORY = 2 << 30  # bytes that a worker may take beyond what it takes when the subject is loaded
+MEMORY = 2 << 30  # bytes that a worker may take beyond what it has
 SOME_MEMORY = 1 << 29  # the same where a kernel is known to take all, and for candidates of a smaller case
 CHUNK_SECONDS = 0.05  # work in one message: long against the message, short against a person's patience
 MOST = 64  # cases in one message
@@ -57,7 +57,7 @@ class Workers:
     """Examines cases in worker processes; a context manager, at whose end no process is left.
 
     timeout   seconds that one call of the subject may take
-    memory    bytes that a worker may take beyond what it takes after loading the subject; None: all there is
+    memory    bytes that a worker may take beyond what it has when it is given cases; None: all there is
     """
 
     isolated = True

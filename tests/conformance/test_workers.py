@@ -153,6 +153,17 @@ def test_memory_taken_without_end_is_refused_before_the_machine_runs_out_of_it(s
     assert statuses(subject(deed), memory=1 << 28, timeout=10) == RIGHT | {"output": "out of memory"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit")
+def test_memory_that_earlier_calls_left_behind_is_not_held_against_a_later_one(subject):
+    name = subject("kept.append(bytearray(os.urandom(1 << 16) * (1 << 8)))", top="kept = []")  # 16 MiB
+    cases = [replace(WIDE, seed=seed) for seed in range(60)]
+    with Workers(name, "reference", jobs=1, memory=1 << 28) as workers:
+        before = workers.processes
+        found = list(workers.examine("exact", cases))
+        assert workers.processes != before  # it does not grow without end
+    assert {judgement.status for _, judgements in found for judgement in judgements} == {"conforms"}
+
+
 C_HOG = """
 #include <stdlib.h>
 #include <string.h>
