@@ -151,7 +151,7 @@ def check_oracle(name: str) -> None:
 
 def check_timeout(seconds: float) -> None:
     if not seconds > 0:  # NaN neither
-        raise WrongUsage(f"--timeout {seconds:g}: is more than 0 seconds")
+        raise WrongUsage(f"timeout {seconds:g}: is more than 0 seconds")
 
 
 def check_case(subject: Subject, oracle: str, case: Case, requirement: str) -> None:

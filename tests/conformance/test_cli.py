@@ -341,7 +341,7 @@ WRONG = {
     "file that exits": (["run", "exits.py"], "exits.py: importing it raises SystemExit: 3"),
     "no object after the colon": (["run", "bare.py:"], "'bare.py:': a subject is package.module, file.py, either with"),
     "a folder": (["run", "."], "'.': a subject is package.module, file.py, either with :object, or a framework"),
-    "timeout that is no number": (["run", "bare.py", "--timeout", "nan"], "--timeout nan: is more than 0 seconds"),
+    "timeout that is no number": (["run", "bare.py", "--timeout", "nan"], "timeout nan: is more than 0 seconds"),
     "journal without a name": (["run", "bare.py", "--resume", ""], "--resume : cannot be written"),
     "text in no mutant's name": (["mutants", "--only", "zz"], "zz: in the name of no mutant and of no right kernel"),
     "negative extent": (["replay", "npcnn", "conv2d image=-1,3"], "image=-1,3: an extent is not negative"),
@@ -515,6 +515,20 @@ def test_a_report_that_cannot_be_printed_is_told_and_the_json_is_written():
     assert run.returncode == 1
     assert run.stderr == "Error: standard output cannot be written: No space left on device\n"
     assert json.loads(Path("report.json").read_text())["verdict"] == "conforms"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, and Linux's signal of a parent's death")
+def test_mutants_that_are_killed_leave_no_process():
+    with process("mutants", "--no-right", "--op", "conv2d", "--jobs", "1") as measured:
+        assert measured.stdout
+        measured.stdout.readline()  # its processes run
+        children = Path(f"/proc/{measured.pid}/task/{measured.pid}/children").read_text().split()
+        measured.terminate()
+    assert children
+    patience = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < patience, children
+        time.sleep(0.1)
 
 
 def test_the_help_says_what_the_exit_status_means():
