@@ -470,12 +470,36 @@ def _arrays_shown(
     trusted = frameworks.oracle(oracle)
     expected = trusted(case, arrays)
     limits = limits_of(subject, trusted, case, arrays, expected)
-    got = subject.answer(case, arrays)
+    with _silenced():
+        got = subject.answer(case, arrays)
     return {
         output: list(answer_lines(answer, expected[output], limits.get(output), console.width))
         for output, answer in got.items()
         if answer is not None
     }
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """What a kernel prints, also past Python, goes nowhere, and what it changes around it is put back."""
+    import os
+
+    from conformance.kernels.surroundings import kept
+
+    sys.stdout.flush()
+    shown = os.dup(1), os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        with kept():
+            yield
+        sys.stdout.flush()
+    finally:
+        for descriptor, ours in enumerate(shown, 1):
+            os.dup2(ours, descriptor)
+            os.close(ours)
+        os.close(nowhere)
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from conformance.kernels.frameworks import FRAMEWORKS, Framework, framework
 ACCURACIES = ("direct", "winograd", "fft", "tf32")
 LAYOUTS = ("NCHW", "NHWC")
 DTYPES = ("float32", "float64")  # asked where none are declared
+LONGEST = 300  # characters of what a kernel says when it refuses: four lines of a report
 
 
 class SubjectError(ValueError):
@@ -346,7 +347,10 @@ _OPTIONS = {
 def _refusal(error: BaseException) -> Refused:
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return Refused(text, "out of memory" if isinstance(error, MemoryError) else "refused")
+    return Refused(
+        text if len(text) <= LONGEST else f"{text[:LONGEST]}...",
+        "out of memory" if isinstance(error, MemoryError) else "refused",
+    )
 
 
 def _split_forward(case: Case, answer: Any) -> dict[str, Any]:

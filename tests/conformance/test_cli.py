@@ -210,6 +210,14 @@ def test_run_writes_out_what_would_drive_the_terminal(write_kernel):
     assert "[bold]red[/bold] \\x1b[31m \\x07 r\u00e9sum\u00e9" in " ".join(result.output.split())
 
 
+def test_a_long_refusal_is_told_in_a_few_lines(write_kernel):
+    result = judged(
+        write_kernel("wordy", "def conv2d(input, weight): raise ValueError('no ' * 999)"), "empty"
+    )
+    assert "..." in result.output
+    assert len(result.output.splitlines()) < 30
+
+
 def test_run_with_script_prints_one_that_shows_the_failure(write_kernel):
     result = judged(write_kernel("scripted", STRIDE_DROPPED), "exact", "--script")
     code = re.findall(r"(?:^    .*\n|^\n)+", result.output, re.M)
@@ -491,6 +499,20 @@ def test_replay_names_the_outputs_in_their_order_also_where_a_later_one_crashes(
         "grad_input",
         "grad_weight",
     ]
+
+
+def test_replay_shows_nothing_of_what_a_kernel_prints(write_kernel):
+    source = """
+import os
+def conv2d(input, weight):
+    print("flood", flush=True)
+    os.system("echo flood; echo flood >&2; cd /")
+    return npcnn.conv2d(input, weight)
+"""
+    with process("replay", write_kernel("loud", source), "conv2d", "--oracle", "reference") as run:
+        output, errors = run.communicate(timeout=60)
+    assert ("flood" in output, errors) == (False, "")
+    assert re.search(r"^output +conforms$", output, re.M)
 
 
 @pytest.mark.parametrize("seconds", [0.1, 0.5, 1])
