@@ -54,12 +54,10 @@ class Journal:
             os.fsync(file.fileno())
 
     def _read(self, heading: dict[str, Any]) -> None:
-        text = self.path.read_text()
-        whole, _, cut = text.rpartition(
-            "\n"
-        )  # a line without its end was being written when the run was killed
-        lines = whole.splitlines()
         try:
+            # A line without its end was being written when the run was killed.
+            whole, _, cut = self.path.read_text(encoding="utf-8").rpartition("\n")
+            lines = whole.splitlines()
             found, *units = [json.loads(line) for line in lines] or [{}]
             other = [name for name in heading if found.get(name) != heading[name]]
             if not other:
