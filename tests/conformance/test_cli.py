@@ -226,9 +226,16 @@ def test_run_with_script_prints_one_that_shows_the_failure(write_kernel):
     assert "got = kernels.conv2d_backward(grad_output, input, weight, None, stride=2" in scripts[0]
 
 
+DECLARED = """
+import conformance
+subject = conformance.Subject({"conv2d": conv2d})
+"""
+
 SCRIPTED = {
     "stride_dropped": (STRIDE_DROPPED, "conv2d image=3,1 stride=2 bias=true", "grad_input"),
     "nan_ignored": (NAN_IGNORED, "max_pool2d image=1,2 kernel=1,2 values=special", "output"),
+    "a-dash": (BIAS_IGNORED, "conv2d bias=true", "output"),
+    "a-dash-declared": (BIAS_IGNORED + DECLARED, "conv2d bias=true", "output"),
 }
 
 
