@@ -1,9 +1,24 @@
 """python -m conformance, and the console script: what the command line needs may not be installed beside npcnn."""
 
+import errno
 import sys
 
 
 def start() -> None:
+    """Run the command line; Ctrl-C before it is loaded, and a full disk under its output, are no traceback."""
+    try:
+        _main()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"Error: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        sys.stdout = None  # what is left of it is not tried again
+        sys.exit(1)
+
+
+def _main() -> None:
     try:
         from conformance.cli import main
     except ModuleNotFoundError as error:

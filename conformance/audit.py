@@ -20,6 +20,7 @@ from conformance.kernels import mutants, reference, right
 from conformance.kernels.subject import Subject
 from conformance.pipeline import InProcess, Settings, failure_of, run
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
+from conformance.workers.work import die_with_parent
 
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
@@ -114,7 +115,7 @@ def right_kernels(only: str = "") -> list[str]:
 
 
 def pool(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=die_with_parent)
 
 
 def kills(workers: ProcessPoolExecutor, names: Sequence[str], profile: str) -> Iterator[Kill]:

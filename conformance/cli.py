@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from conformance.kernels.subject import Subject
     from conformance.pipeline import Progress, Runner
     from conformance.verdicts.judgement import Judgement
-    from conformance.verdicts.report import Asked, Cell, Line
+    from conformance.verdicts.report import Asked, Line
     from conformance.verdicts.verdict import Report, Unit
 
 INTERRUPTED = 130
@@ -27,7 +27,17 @@ INTERRUPTED = 130
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(context_settings=_HELP)
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        """Ctrl-C where there is no verdict yet; click would exit with 1, which says that a kernel differs."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            sys.exit(INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings=_HELP)
 @click.version_option(package_name="npcnn-conformance", prog_name="conformance")
 def main() -> None:
     """Does a convolution or pooling kernel compute what it should?
@@ -102,32 +112,39 @@ def run(
 ) -> None:
     """Judge SUBJECT: every operation it has, under every requirement."""
     with _wrong_usage():
-        _check_writable(json_path)
         from conformance import pipeline, usage
         from conformance.verdicts.report import Asked
 
-        loaded = usage.subject_of(subject)
-        settings = usage.settings(
-            loaded,
-            operations=operations,
-            requirements=requirements,
-            dtypes=dtypes,
-            profile=profile,
-            seed=seed,
-        )
-        usage.check_oracle(oracle)
+        usage.check_writable("--json", json_path)
+        usage.check_writable("--resume", resume)
+        usage.check_words(operations, requirements, dtypes, profile)
         asked_for = {"oracle": oracle, "profile": profile, "seed": seed}
-        journal = usage.journal_of(resume, loaded, asked_for) if resume else None
         start = time.perf_counter()
         with (
-            usage.runner_of(loaded, oracle, jobs=jobs, in_process=in_process, timeout=timeout) as runner,
+            usage.opened(subject, oracle, jobs=jobs, in_process=in_process, timeout=timeout) as opened,
             _progress() as progress,
         ):
+            loaded, runner = opened
+            settings = usage.settings(
+                loaded,
+                operations=operations,
+                requirements=requirements,
+                dtypes=dtypes,
+                profile=profile,
+                seed=seed,
+            )
+            journal = None if resume is None else usage.journal_of(resume, loaded, asked_for)
             report = pipeline.run(loaded, runner, settings, progress, journal)
     asked = Asked(oracle, profile, seed, time.perf_counter() - start, usage.ANSWERS)
-    print_report(_console(stderr=json_path == "-"), report, asked, script)
-    if json_path:
-        _write_json(json_path, report, asked)
+    try:
+        print_report(_console(stderr=json_path == "-"), report, asked, script)
+        if journal and journal.lost:
+            click.echo(
+                f"--resume {resume}: cannot be written: {journal.lost}; a run goes on before", err=True
+            )
+    finally:  # also where the report could not be printed
+        if json_path:
+            _write_json(json_path, report, asked)
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 
 
@@ -155,23 +172,17 @@ def replay(
     with _wrong_usage():
         from conformance import usage
         from conformance.cases import Case
-        from conformance.requirements import REQUIREMENTS
 
         read = Case.parse(case)
-        loaded = usage.subject_of(subject)
-        usage.check_oracle(oracle)
-        usage.check_case(loaded, oracle, read, requirement)
         name = requirement or ("arguments" if read.problem else "exact")
-        usage.require("requirement", name, REQUIREMENTS)
         for output in outputs:
             usage.require(f"output of {read.operation}", output, read.outputs)
-        if read.problem and name != "arguments":
-            raise usage.WrongUsage(
-                f"{read}: PyTorch refuses it ({read.problem}), so only --requirement arguments asks it"
-            )
-        with usage.runner_of(loaded, oracle, jobs=1, in_process=in_process, timeout=timeout) as runner:
+        with usage.opened(subject, oracle, jobs=1, in_process=in_process, timeout=timeout) as opened:
+            loaded, runner = opened
+            usage.check_case(loaded, oracle, read, name)
             judgements = _examined(runner, name, read)
     judgements = [judgement for judgement in judgements if not outputs or judgement.output in outputs]
+    judgements.sort(key=lambda judgement: read.outputs.index(judgement.output))
     show_replay(_console(), loaded, read, name, oracle, judgements)
     sys.exit(0 if judgements and all(j.status == "conforms" for j in judgements) else 1)
 
@@ -204,16 +215,18 @@ def mutants(
     Exit status: 0 all caught and none accused, 1 otherwise.
     """
     with _wrong_usage():
-        _check_writable(json_path)
         from conformance import audit, usage
         from conformance.cases import FAMILIES
         from conformance.requirements import PROFILES
 
+        usage.check_writable("--json", json_path)
         usage.require("profile", profile, PROFILES)
         for operation in operations:
             usage.require("operation", operation, FAMILIES)
         names = audit.chosen(operations, only)
         kernels = audit.right_kernels(only) if right else []
+        if not names and not kernels:
+            raise usage.WrongUsage(f"{only}: in the name of no mutant and of no right kernel")
     start, found = time.perf_counter(), audit.Audit()
     try:
         with audit.pool(jobs or usage.cores()) as workers:
@@ -358,22 +371,6 @@ def _wrong_usage() -> Iterator[None]:
         raise click.ClickException(f"the suite or the oracle failed, no verdict: {error}") from None
 
 
-def _check_writable(path: str | None) -> None:
-    if path is None or path == "-":
-        return
-    from conformance.usage import WrongUsage
-
-    file = Path(path)
-    existed = file.exists()
-    try:
-        with file.open("a"):
-            pass
-    except OSError as error:
-        raise WrongUsage(f"--json {path}: cannot be written: {error.strerror}") from None
-    if not existed:
-        file.unlink()
-
-
 def _write_json(path: str, report: Report, asked: Asked) -> None:
     from conformance.verdicts.report import as_data
 
@@ -396,10 +393,8 @@ def print_report(console: Console, report: Report, asked: Asked, script: bool = 
 
     for line in r.head(report, asked):
         console.print(_text(line))
-    tables = r.table(report)
-    for operation, cells in tables.items():
-        console.print()
-        console.print(_table(operation, cells))
+    for operation, cells in r.table(report).items():
+        _print(console, [[], *r.table_lines(operation, cells)])
     unclaimed = list(r.not_claimed_lines(report, console.width))
     _print(console, [[], *unclaimed] if unclaimed else [])
     exhausted = list(r.exhausted_lines(report, console.width))
@@ -413,21 +408,6 @@ def print_report(console: Console, report: Report, asked: Asked, script: bool = 
     _print(console, [[], *stale] if stale else [])
     console.print()
     console.print(_text(r.verdict_line(report)))
-
-
-def _table(operation: str, cells: dict[str, dict[str, Cell]]) -> Any:
-    from rich.table import Table
-
-    from conformance.verdicts.report import OUTPUTS
-
-    outputs = [output for output in OUTPUTS if any(output in row for row in cells.values())]
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(operation, width=max(len(operation), 12), no_wrap=True)
-    for output in outputs:
-        table.add_column(output, width=15, no_wrap=True)
-    for name, row in cells.items():
-        table.add_row(f"  {name}", *(_text(row[output].text) if output in row else "" for output in outputs))
-    return table
 
 
 def _print_script(console: Console, subject: Subject, case: Case, output: str) -> None:
@@ -465,7 +445,8 @@ def show_replay(
     for judgement in judgements:
         _print(console, [[], judgement_line(judgement), *shown.get(judgement.output, [])])
     failed = [judgement.output for judgement in judgements if judgement.failed]
-    if failed and (requirement in ANSWERS or case.problem):
+    deadly = getattr(case, "hazard", False)  # to PyTorch, which the script would ask
+    if failed and (requirement in ANSWERS or case.problem) and not deadly:
         _print(console, [[], [("the same without conformance", "dim")], []])
         _print_script(console, subject, case, failed[0])
 
@@ -491,12 +472,36 @@ def _arrays_shown(
     trusted = frameworks.oracle(oracle)
     expected = trusted(case, arrays)
     limits = limits_of(subject, trusted, case, arrays, expected)
-    got = subject.answer(case, arrays)
+    with _silenced():
+        got = subject.answer(case, arrays)
     return {
         output: list(answer_lines(answer, expected[output], limits.get(output), console.width))
         for output, answer in got.items()
         if answer is not None
     }
+
+
+@contextmanager
+def _silenced() -> Iterator[None]:
+    """What a kernel prints, also past Python, goes nowhere, and what it changes around it is put back."""
+    import os
+
+    from conformance.kernels.surroundings import kept
+
+    sys.stdout.flush()
+    shown = os.dup(1), os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        os.dup2(nowhere, 2)
+        with kept():
+            yield
+        sys.stdout.flush()
+    finally:
+        for descriptor, ours in enumerate(shown, 1):
+            os.dup2(ours, descriptor)
+            os.close(ours)
+        os.close(nowhere)
 
 
 @contextmanager

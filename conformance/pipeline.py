@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from typing import Protocol
 
@@ -221,18 +221,22 @@ def judge_unit(
         return [Row(unit, "output", not_claimed=1)]
     rows: dict[str, Row] = {}
     failing: dict[str, list[Told]] = {}
+    expected: dict[str, list[Told]] = {}  # failures that a known one may explain; they do not end the search
+    known = [case for case in map(Case.parse, subject.known_failures) if case.operation == plan.operation]
     cases = REQUIREMENTS[requirement].cases(plan)
     try:
         for done, (case, judgements) in enumerate(runner.examine(requirement, cases), 1):
             for judgement in judgements:
                 _count(rows.setdefault(judgement.output, Row(unit, judgement.output)), judgement)
                 if judgement.failed:
-                    _keep(failing.setdefault(judgement.output, []), (case, judgement))
-                    rows[judgement.output].failure = Failure(*failing[judgement.output][0], case)
+                    of_known = any(_explains(other, case) for other in known)
+                    failures = (expected if of_known else failing).setdefault(judgement.output, [])
+                    _keep(failures, (case, judgement))
+                    rows[judgement.output].failure = Failure(*failures[0], case)
             progress(unit, done)
-            if _enough(rows, failing):
+            if _enough(rows, failing, expected):
                 break
-        for output, failures in failing.items():
+        for output, failures in (expected | failing).items():
             rows[output].failure = failure_of(subject, runner, plan, requirement, failures, earlier)
     except KeyboardInterrupt:
         raise Interrupted(_in_order(rows)) from None
@@ -256,10 +260,23 @@ def _count(row: Row, judgement: Judgement) -> None:
         row.share = max(row.share, judgement.share)
 
 
-def _enough(rows: dict[str, Row], failing: dict[str, list[Told]]) -> bool:
+def _explains(known: Case, case: Case) -> bool:
+    """Whether a case has every option that a known failure needs; one that lacks it fails for another reason."""
+    plain = type(known)(operation=known.operation)
+    names = [field.name for field in fields(known) if field.name not in _SIZES]
+    needed = [name for name in names if getattr(known, name) != getattr(plain, name)]
+    alike = bool(known.problem) == bool(case.problem)
+    return alike and all(getattr(case, name) != getattr(plain, name) for name in needed)
+
+
+_SIZES = ("batch", "channels", "filters", "image", "kernel", "dtype", "seed")
+
+
+def _enough(rows: dict[str, Row], failing: dict[str, list[Told]], expected: dict[str, list[Told]]) -> bool:
     """Whether more cases would tell nothing new: every output has failed, or the process died again and again."""
     claimed = [row.output for row in rows.values() if row.cases]
-    dead = [found for found in itertools.chain(*failing.values()) if found[1].status in DEATHS]
+    told = itertools.chain(*failing.values(), *expected.values())
+    dead = [found for found in told if found[1].status in DEATHS]
     costly = len({case for case, _ in dead}) >= MOST_DEATHS or any(
         told.status in ("hung", "out of memory") for _, told in dead
     )
@@ -285,7 +302,7 @@ def failure_of(
     first, judgement = failures[0]
     for text, reason in subject.known_failures.items():
         known = Case.parse(text)
-        if known.operation == plan.operation:
+        if known.operation == plan.operation and _explains(known, first):
             for told in _judgements(runner, requirement, known):
                 if told.output == judgement.output and told.status == judgement.status:
                     return Failure(known, told, first, reason)

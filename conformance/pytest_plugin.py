@@ -77,6 +77,7 @@ def _matrix(config: pytest.Config) -> Matrix:
     try:
         subject = usage.subject_of(option("conformance_subject"))
         usage.check_oracle(option("conformance_oracle"))
+        usage.check_timeout(option("conformance_timeout"))
         settings = usage.settings(
             subject,
             operations=option("conformance_op"),

@@ -21,6 +21,9 @@ from conformance.requirements import PROFILES, REQUIREMENTS, check_answers
 from conformance.verdicts.journal import Journal, JournalError
 from conformance.verdicts.verdict import Report
 
+ROOM = 1 << 18  # bytes that a report may need
+LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's copies, what a worker may hold
+
 # What `replay` asks of a case where it is not told: the answer alone.
 ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.check is check_answers)
 
@@ -73,6 +76,21 @@ def settings(
     seed: int = 0,
 ) -> Settings:
     """Settings in which every word exists and every operation is one of the subject's."""
+    check_words(operations, requirements, dtypes, profile)
+    if seed < 0:
+        raise WrongUsage(f"seed {seed}: is not negative")
+    for operation in operations:
+        if operation not in subject.operations:
+            raise WrongUsage(
+                f"{operation}: {name_of(subject)} has no {operation}; it has {_listed(subject.operations)}"
+            )
+    return Settings(tuple(operations), tuple(requirements), tuple(dtypes), profile, seed)
+
+
+def check_words(
+    operations: Sequence[str], requirements: Sequence[str], dtypes: Sequence[str], profile: str
+) -> None:
+    """Whether every word exists, whatever the subject."""
     for kind, words, known in (
         ("operation", operations, FAMILIES),
         ("requirement", requirements, REQUIREMENTS),
@@ -81,12 +99,6 @@ def settings(
     ):
         for word in words:
             require(kind, word, known)
-    for operation in operations:
-        if operation not in subject.operations:
-            raise WrongUsage(
-                f"{operation}: {name_of(subject)} has no {operation}; it has {_listed(subject.operations)}"
-            )
-    return Settings(tuple(operations), tuple(requirements), tuple(dtypes), profile, seed)
 
 
 def require(kind: str, word: str, known: Collection[str]) -> None:
@@ -99,6 +111,25 @@ def require(kind: str, word: str, known: Collection[str]) -> None:
 def checked_oracle(name: str) -> frameworks.Oracle:
     require("oracle", name, frameworks.ORACLES)
     return frameworks.oracle(name)
+
+
+def check_writable(option: str, path: str | None) -> None:
+    """Whether a file can be written, and the disk has room for a report; the file is left as it is."""
+    if path is None or (option == "--json" and path == "-"):
+        return
+    file = Path(path)
+    before = file.stat().st_size if file.is_file() else None
+    room = ROOM if before is not None or not file.exists() else 1  # a device or a pipe gets a space
+    try:
+        with file.open("ab") as probe:
+            probe.write(b" " * room)
+    except OSError as error:
+        raise WrongUsage(f"{option} {path}: cannot be written: {error.strerror}") from None
+    finally:
+        if before is not None and file.stat().st_size != before:
+            os.truncate(file, before)
+        elif file.is_file():
+            file.unlink()
 
 
 def journal_of(path: str, subject: Subject, asked: dict[str, Any]) -> Journal:
@@ -118,8 +149,22 @@ def check_oracle(name: str) -> None:
         frameworks.oracle(name)
 
 
-def check_case(subject: Subject, oracle: str, case: Case, requirement: str | None = None) -> None:
-    """Whether a case can be asked of a subject at all."""
+def check_timeout(seconds: float) -> None:
+    if not seconds > 0:  # NaN neither
+        raise WrongUsage(f"timeout {seconds:g}: is more than 0 seconds")
+
+
+def check_case(subject: Subject, oracle: str, case: Case, requirement: str) -> None:
+    """Whether a case can be asked of a subject, under a requirement."""
+    require("requirement", requirement, REQUIREMENTS)
+    if case.problem and requirement != "arguments":
+        raise WrongUsage(
+            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement arguments asks it"
+        )
+    if requirement == "arguments" and not case.problem:
+        raise WrongUsage(f"{case}: PyTorch answers it, so arguments does not ask it")
+    if case.size > LARGEST:
+        raise WrongUsage(f"{case}: its arrays have {case.size:,} elements, a case at most {LARGEST:,}")
     if case.operation not in subject.operations:
         raise WrongUsage(
             f"{case}: {name_of(subject)} has no {case.operation}; it has {_listed(subject.operations)}"
@@ -132,6 +177,26 @@ def check_case(subject: Subject, oracle: str, case: Case, requirement: str | Non
 
 def name_of(subject: Subject) -> str:
     return subject.name or "the subject"
+
+
+@contextmanager
+def opened(
+    name: str, oracle: str, *, jobs: int | None = None, in_process: bool = False, timeout: float = 10.0
+) -> Iterator[tuple[Subject, Runner]]:
+    """A subject by its name, with who examines its cases.
+
+    Workers load it before this process does: one whose import ends its process, or never ends, is told of.
+    """
+    check_timeout(timeout)
+    check_oracle(oracle)
+    if in_process:
+        subject = load(name)
+        yield subject, InProcess(subject, checked_oracle(oracle))
+        return
+    from conformance.workers import Workers
+
+    with Workers(name, oracle, jobs or cores(), timeout) as workers:
+        yield load(name), workers
 
 
 @contextmanager

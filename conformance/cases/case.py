@@ -54,6 +54,8 @@ class Case:
             object.__setattr__(self, name, (extents,) if isinstance(extents, int) else tuple(extents))
             if len(getattr(self, name)) != self.dimensions:
                 raise CaseError(f"{name}={_write(extents)}: {self.operation} has {self.dimensions} extents")
+            if any(type(extent) is int and extent < 0 for extent in getattr(self, name)):
+                raise CaseError(f"{name}={_write(extents)}: an extent is not negative")
         self._check("dtype", self.dtype, DTYPES)
         self._check("malformed", self.malformed, ("", *self.MALFORMED))
         from conformance.cases.arrays import VALUES, VIEWS  # what exists is listed where it is made

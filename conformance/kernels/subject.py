@@ -18,11 +18,14 @@ import numpy as np
 
 from conformance.cases import FAMILIES, Case, Conv
 from conformance.cases.arrays import Array, Arrays
+from conformance.cases.capabilities import FEATURES
+from conformance.cases.case import DTYPES as CASE_DTYPES
 from conformance.kernels.frameworks import FRAMEWORKS, Framework, framework
 
 ACCURACIES = ("direct", "winograd", "fft", "tf32")
 LAYOUTS = ("NCHW", "NHWC")
 DTYPES = ("float32", "float64")  # asked where none are declared
+LONGEST = 300  # characters of what a kernel says when it refuses: four lines of a report
 
 
 class SubjectError(ValueError):
@@ -92,6 +95,14 @@ class Subject:
             self, "dtypes", (self.dtypes,) if isinstance(self.dtypes, str) else tuple(self.dtypes)
         )
         object.__setattr__(self, "without", tuple(self.without))
+        for option, there in {"dtypes": CASE_DTYPES, "without": tuple(sorted(FEATURES))}.items():
+            for word in getattr(self, option):
+                if word not in there:
+                    raise SubjectError(f"{option}={word!r}: there are {', '.join(there)}")
+        if not all(isinstance(block, int) and block > 0 for block in self.blocks):
+            raise SubjectError(
+                f"blocks={self.blocks!r}: an extent that a kernel blocks over is an int above 0"
+            )
         object.__setattr__(
             self, "known_failures", {str(Case.parse(c)): r for c, r in self.known_failures.items()}
         )
@@ -336,7 +347,10 @@ _OPTIONS = {
 def _refusal(error: BaseException) -> Refused:
     lines = str(error).strip().splitlines()
     text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-    return Refused(text, "out of memory" if isinstance(error, MemoryError) else "refused")
+    return Refused(
+        text if len(text) <= LONGEST else f"{text[:LONGEST]}...",
+        "out of memory" if isinstance(error, MemoryError) else "refused",
+    )
 
 
 def _split_forward(case: Case, answer: Any) -> dict[str, Any]:
@@ -388,7 +402,12 @@ def _guess_framework(subject: Subject) -> str:
 
 def load(name: str) -> Subject:
     """The subject named `package.module`, `package.module:object`, `file.py`, `file.py:object` or by a framework."""
-    where, _, attribute = name.partition(":")
+    where, colon, attribute = name.partition(":")
+    named = where.endswith(".py") or all(part.isidentifier() for part in where.split("."))
+    if not named or (colon and not attribute):
+        raise SubjectError(
+            f"{name!r}: a subject is package.module, file.py, either with :object, or a framework"
+        )
     if where in FRAMEWORKS and where != "numpy":
         return _named(framework(where).subject(attribute), name)
     module = _load_file(where) if where.endswith(".py") else _load_module(where)
@@ -425,7 +444,7 @@ def _load_file(where: str) -> ModuleType:
     sys.path.insert(0, str(path.parent))
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove(str(path.parent))
@@ -436,7 +455,7 @@ def _load_module(where: str) -> ModuleType:
     sys.path.insert(0, "")
     try:
         return importlib.import_module(where)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove("")

@@ -58,6 +58,7 @@ def matrix(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
     usage.check_oracle(oracle)
+    usage.check_timeout(timeout)
     judged = Matrix(subject, settings, oracle, timeout, in_process)
     return pytest.mark.parametrize("verdict", parameters([*judged.verdicts(), *judged.known_failures()]))
 

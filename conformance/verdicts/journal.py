@@ -26,6 +26,7 @@ class Journal:
 
     def __init__(self, path: Path, subject: Subject, asked: Mapping[str, Any]) -> None:
         self.path = path
+        self.lost = ""  # why the rest is not kept
         self._rows: dict[Unit, list[Row]] = {}
         heading = json.loads(json.dumps({"subject": subject.name, **asked, "source": digest(subject)}))
         if path.exists() and path.stat().st_size:
@@ -39,7 +40,12 @@ class Journal:
 
     def keep(self, unit: Unit, rows: list[Row]) -> None:
         self._rows[unit] = rows
-        self._append({"unit": asdict(unit), "rows": [_plain(row) for row in rows]})
+        if self.lost:
+            return  # half a line may stand there
+        try:
+            self._append({"unit": asdict(unit), "rows": [_plain(row) for row in rows]})
+        except OSError as error:  # the disk is full: the run goes on
+            self.lost = str(error.strerror)
 
     def _append(self, line: dict[str, Any]) -> None:
         with self.path.open("a") as file:
@@ -48,12 +54,10 @@ class Journal:
             os.fsync(file.fileno())
 
     def _read(self, heading: dict[str, Any]) -> None:
-        text = self.path.read_text()
-        whole, _, cut = text.rpartition(
-            "\n"
-        )  # a line without its end was being written when the run was killed
-        lines = whole.splitlines()
         try:
+            # A line without its end was being written when the run was killed.
+            whole, _, cut = self.path.read_text(encoding="utf-8").rpartition("\n")
+            lines = whole.splitlines()
             found, *units = [json.loads(line) for line in lines] or [{}]
             other = [name for name in heading if found.get(name) != heading[name]]
             if not other:

@@ -299,6 +299,21 @@ def table(report: Report) -> dict[str, dict[str, dict[str, Cell]]]:
     }
 
 
+def table_lines(operation: str, cells: dict[str, dict[str, Cell]]) -> Iterator[Line]:
+    """The cells of an operation, in columns as wide as what they hold: nothing is cut off."""
+    outputs = [output for output in OUTPUTS if any(output in row for row in cells.values())]
+    lines: list[list[Line]] = [[[(text, "head")] for text in (operation, *outputs)]]
+    for name, row in cells.items():
+        lines.append([[(f"  {name}", "")], *(row[o].text if o in row else [("", "")] for o in outputs)])
+    widths = [max(len(plain(line[at])) for line in lines) for at in range(len(lines[0]))]
+    widths = [max(width, 15 if at else 12) for at, width in enumerate(widths)]
+    for line in lines:
+        padded = (
+            [*part, (" " * (w + 2 - len(plain(part))), "")] for part, w in zip(line, widths, strict=True)
+        )
+        yield [piece for part in padded for piece in part][:-1]
+
+
 def not_claimed_lines(report: Report, width: int) -> Iterator[Line]:
     """What was not claimed, an operation a paragraph, the features of one reason together."""
     claims = not_claimed(report)

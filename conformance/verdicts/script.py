@@ -102,8 +102,13 @@ def _import(subject: Subject) -> list[str] | None:
         if where.endswith(".py")
         else []
     )
+    plain = all(part.isidentifier() for part in module.split("."))  # my-kernel.py is not
+    imported = f"importlib.import_module({module!r})"
     if isinstance(subject.kernels, ModuleType) and not attribute:
-        return [*path, f"import {module} as kernels"]
+        return [
+            *path,
+            *([f"import {module} as kernels"] if plain else ["import importlib", f"kernels = {imported}"]),
+        ]
     loaded = sys.modules.get(module)
     name = attribute or _declared(loaded)
     if loaded is None or name is None:
@@ -112,6 +117,8 @@ def _import(subject: Subject) -> list[str] | None:
     inside = f"{name}.kernels" if isinstance(found, Subject) else name
     mapping = isinstance(subject.kernels, dict)
     lines = [*path, f"import {module}", f"kernels = {module}.{inside}"]
+    if not plain:
+        lines = [*path, "import importlib", f"kernels = {imported}.{inside}"]
     return (
         [*lines, "kernels = type('kernels', (), {n: staticmethod(f) for n, f in kernels.items()})"]
         if mapping

@@ -39,14 +39,14 @@ from conformance.workers.work import WHERE
 Examined = tuple[Case, list[Judgement]]
 
 TIMEOUT = 10.0
-MEMORY = 2 << 30  # bytes that a worker may take beyond what it takes when the subject is loaded
+MEMORY = 2 << 30  # bytes that a worker may take beyond what it has
 SOME_MEMORY = 1 << 29  # the same where a kernel is known to take all, and for candidates of a smaller case
 CHUNK_SECONDS = 0.05  # work in one message: long against the message, short against a person's patience
 MOST = 64  # cases in one message
 LOOK_AHEAD = 512  # cases answered while an earlier one is still waited for
 AHEAD = 2  # messages a worker has in hand, so that it never waits for the next
 RETRIES = 3  # a case is to blame for a SIGKILL if it gets one so often
-START_SECONDS = 120.0
+START_SECONDS = 120.0  # for a process to start, and for the import of the subject
 
 
 class ExaminationError(RuntimeError):
@@ -57,7 +57,7 @@ class Workers:
     """Examines cases in worker processes; a context manager, at whose end no process is left.
 
     timeout   seconds that one call of the subject may take
-    memory    bytes that a worker may take beyond what it takes after loading the subject; None: all there is
+    memory    bytes that a worker may take beyond what it has when it is given cases; None: all there is
     """
 
     isolated = True
@@ -565,7 +565,11 @@ class _Pool:
         return worker
 
     def _wait_ready(self, worker: _Worker) -> None:
+        patience = time.monotonic() + START_SECONDS
         while not worker.ready:
+            if time.monotonic() > patience:
+                subject = self.options["subject"]
+                raise SubjectError(f"{subject}: importing it takes more than {START_SECONDS:g} s")
             for _ in self.wait(only=worker):
                 pass
 

@@ -31,6 +31,10 @@ WHERE = (
     signal.SIGUSR1
 )  # sent to a worker that hangs: it prints where, even while native code holds the lock of Python
 
+KEEPS = (
+    1 << 29
+)  # bytes: what earlier cases left behind, as a compiler of every shape does, is not held against a later
+
 
 def preload(options: dict[str, Any]) -> None:
     """Import what every worker needs; what fails here fails again in the worker, which says so."""
@@ -45,7 +49,7 @@ def preload(options: dict[str, Any]) -> None:
 def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> NoReturn:
     """Load the subject, then answer tasks until the parent hangs up. Never returns: no exit handler runs."""
     try:
-        _die_with_parent()
+        die_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
         faulthandler.enable(output, all_threads=False)
         faulthandler.register(WHERE, output, all_threads=True)
@@ -69,12 +73,11 @@ def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
         resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1])
     )  # deaths are expected
     parent.send_bytes(json.dumps({"ready": True, "resident": _resident()}).encode())
-    taken, limit = _data(), 0
-    while True:
+    loaded = _data()
+    while (taken := _data()) - loaded <= KEEPS:  # a new worker has the rest of what this one was sent
         task = json.loads(parent.recv_bytes())
-        if taken and task["memory"] != limit:
-            limit = task["memory"]
-            _limit_memory(taken + limit)
+        if taken:
+            _limit_memory(taken + task["memory"])
         parent.send_bytes(json.dumps(_answer(task, slot, asked, oracle)).encode())
 
 
@@ -160,9 +163,10 @@ def _limit_memory(limit: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
+    """Leave no process behind where the parent is killed, and can end nobody."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: when the server is killed
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _exit_at_once() -> None:

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from conformance import audit
+from conformance.cases import Conv
 from conformance.cases.covering import covering
 from conformance.kernels import mutants, right
 
@@ -51,9 +52,10 @@ def _some(plan):
 
 
 def test_rounds_ask_every_case_of_every_unit_once(monkeypatch):
-    cases = {"whole": list("abcdef"), "first": list("ghijk"), "second": list("lm")}
+    seeds = {"whole": range(6), "first": range(10, 15), "second": range(20, 22)}
+    cases = {name: [Conv(operation="conv2d", seed=seed) for seed in of] for name, of in seeds.items()}
     monkeypatch.setattr(audit, "_cases", lambda requirement, plan: cases[requirement])
     monkeypatch.setattr(audit, "FIRST_ROUND", 1)
     units = [(SimpleNamespace(name=name), None) for name in cases]
-    asked = "".join(case for _, _, case in audit._in_rounds(units, ["whole"]))
-    assert asked == "abcdefglhijkm"
+    asked = [case.seed for _, _, case in audit._in_rounds(units, ["whole"])]
+    assert asked == [0, 1, 2, 3, 4, 5, 10, 20, 11, 12, 13, 14, 21]

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import conformance
 from conformance.cases import Case
 from conformance.cli import WHAT, main
+from conformance.verdicts.journal import Journal
 
 REPOSITORY = Path(conformance.__file__).parents[1]
 QUICK = ["--in-process", "--oracle", "reference", "--profile", "quick", "--dtype", "float32"]
@@ -183,6 +184,11 @@ def test_run_names_what_is_not_claimed(write_kernel):
     assert "conv2d: grad_input, grad_weight (no conv2d_backward)" in result.output
 
 
+def test_no_verdict_is_cut_off_in_the_table(write_kernel):
+    result = judged(write_kernel("takes_all", "def conv2d(input, weight): raise MemoryError"), "empty")
+    assert re.search(r"^  empty +\d+ out of memory( |$)", result.output, re.M)
+
+
 def test_run_keeps_to_80_columns_but_for_commands(write_kernel):
     source = (
         BIAS_IGNORED + "def conv2d_backward(*arguments, stride=1, padding=0): raise ValueError('not yet')\n"
@@ -204,6 +210,14 @@ def test_run_writes_out_what_would_drive_the_terminal(write_kernel):
     assert "[bold]red[/bold] \\x1b[31m \\x07 r\u00e9sum\u00e9" in " ".join(result.output.split())
 
 
+def test_a_long_refusal_is_told_in_a_few_lines(write_kernel):
+    result = judged(
+        write_kernel("wordy", "def conv2d(input, weight): raise ValueError('no ' * 999)"), "empty"
+    )
+    assert "..." in result.output
+    assert len(result.output.splitlines()) < 30
+
+
 def test_run_with_script_prints_one_that_shows_the_failure(write_kernel):
     result = judged(write_kernel("scripted", STRIDE_DROPPED), "exact", "--script")
     code = re.findall(r"(?:^    .*\n|^\n)+", result.output, re.M)
@@ -212,9 +226,16 @@ def test_run_with_script_prints_one_that_shows_the_failure(write_kernel):
     assert "got = kernels.conv2d_backward(grad_output, input, weight, None, stride=2" in scripts[0]
 
 
+DECLARED = """
+import conformance
+subject = conformance.Subject({"conv2d": conv2d})
+"""
+
 SCRIPTED = {
     "stride_dropped": (STRIDE_DROPPED, "conv2d image=3,1 stride=2 bias=true", "grad_input"),
     "nan_ignored": (NAN_IGNORED, "max_pool2d image=1,2 kernel=1,2 values=special", "output"),
+    "a-dash": (BIAS_IGNORED, "conv2d bias=true", "output"),
+    "a-dash-declared": (BIAS_IGNORED + DECLARED, "conv2d bias=true", "output"),
 }
 
 
@@ -279,6 +300,33 @@ def test_json_that_cannot_be_written_is_told_before_the_run():
     assert "--json no/such/folder/report.json: cannot be written: No such file or directory" in result.output
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("option", ["--json", "--resume"])
+def test_a_full_disk_is_told_before_the_run(option):
+    result = judged("npcnn", "exact", option, "/dev/full")
+    assert result.exit_code == 2
+    assert f"{option} /dev/full: cannot be written: No space left on device" in result.output
+
+
+def test_a_disk_that_fills_up_during_the_run_costs_the_journal_and_not_the_verdict(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("conformance.verdicts.journal.Journal.keep", no_room(Journal.keep, full))
+    result = judged("npcnn", "empty", "--op", "avg_pool2d", "--resume", "journal")
+    assert result.exit_code == 0
+    assert "--resume journal: cannot be written: No space left on device" in result.stderr
+    assert "conforms: " in result.stdout
+
+
+def no_room(keep, append):
+    def kept(self, *arguments):
+        self._append = append
+        keep(self, *arguments)
+
+    return kept
+
+
 def test_json_is_left_as_it_is_until_the_run_ends(write_kernel):
     Path(write_kernel("report", "")).with_suffix(".json").write_text("the last report")
     judged("npcm", "exact", "--json", "report.json")
@@ -305,6 +353,19 @@ WRONG = {
     ),
     "file without functions": (["run", "empty.py"], "has none of the functions conv2d, max_pool2d, avg_pool2d"),
     "file that raises": (["run", "raises.py"], "raises.py: importing it raises ZeroDivisionError"),
+    "file that exits": (["run", "exits.py"], "exits.py: importing it raises SystemExit: 3"),
+    "no object after the colon": (["run", "bare.py:"], "'bare.py:': a subject is package.module, file.py, either with"),
+    "a folder": (["run", "."], "'.': a subject is package.module, file.py, either with :object, or a framework"),
+    "timeout that is no number": (["run", "bare.py", "--timeout", "nan"], "timeout nan: is more than 0 seconds"),
+    "journal without a name": (["run", "bare.py", "--resume", ""], "--resume : cannot be written"),
+    "text in no mutant's name": (["mutants", "--only", "zz"], "zz: in the name of no mutant and of no right kernel"),
+    "negative extent": (["replay", "npcnn", "conv2d image=-1,3"], "image=-1,3: an extent is not negative"),
+    "case too large": (
+        ["replay", "npcnn", "conv2d image=9999,9999"], "its arrays have 199,960,003 elements, a case at most 33,554",
+    ),
+    "good case asked whether it is refused": (
+        ["replay", "npcnn", "conv2d stride=2", "--requirement", "arguments"], "PyTorch answers it, so arguments does",
+    ),
 }  # fmt: skip
 
 
@@ -313,6 +374,7 @@ def test_wrong_usage_is_told(what, write_kernel):
     write_kernel("bare", "")
     Path("empty.py").write_text("")
     Path("raises.py").write_text("1 / 0")
+    Path("exits.py").write_text("import sys; sys.exit(3)")
     arguments, message = WRONG[what]
     result = command(*arguments)
     assert result.exit_code == 2
@@ -368,6 +430,12 @@ def test_replay_of_what_is_not_claimed_says_so(write_kernel):
     result = replay(file, "conv2d image=3,4 stride=2")
     assert result.exit_code == 1
     assert "not claimed: unclaimed.py does not take stride" in result.output
+
+
+def test_replay_of_what_crashes_pytorch_prints_no_script_that_asks_pytorch():
+    result = replay("npcnn", "max_pool2d image=2,2 kernel=2,2 padding=1 dilation=3")
+    assert "grad_input  REFUSED" in result.output
+    assert "import torch" not in result.output
 
 
 # The command as a process.
@@ -427,6 +495,69 @@ def conv2d(input, weight, bias=None):
     assert run.returncode == 130
     assert "Traceback" not in errors
     assert output.splitlines()[-1].startswith("interrupted: nothing wrong in ")
+
+
+def test_replay_names_the_outputs_in_their_order_also_where_a_later_one_crashes(write_kernel):
+    source = "import os\ndef conv2d_backward(*arrays, **options): os.abort()\n"
+    with process("replay", write_kernel("aborts", source), "conv2d", "--oracle", "reference") as run:
+        output, _ = run.communicate(timeout=60)
+    assert re.findall(r"^(\w+) +(?:conforms|CRASHED)", output, re.M) == [
+        "output",
+        "grad_input",
+        "grad_weight",
+    ]
+
+
+def test_replay_shows_nothing_of_what_a_kernel_prints(write_kernel):
+    source = """
+import os
+def conv2d(input, weight):
+    print("flood", flush=True)
+    os.system("echo flood; echo flood >&2; cd /")
+    return npcnn.conv2d(input, weight)
+"""
+    with process("replay", write_kernel("loud", source), "conv2d", "--oracle", "reference") as run:
+        output, errors = run.communicate(timeout=60)
+    assert ("flood" in output, errors) == (False, "")
+    assert re.search(r"^output +conforms$", output, re.M)
+
+
+@pytest.mark.parametrize("seconds", [0.1, 0.5, 1])
+def test_ctrl_c_before_there_is_a_verdict_is_no_verdict_and_no_traceback(write_kernel, seconds):
+    file = write_kernel("late", "import time\ntime.sleep(60)\n")
+    with process("run", file, "--oracle", "reference") as run:
+        time.sleep(seconds)
+        run.send_signal(signal.SIGINT)
+        output, errors = run.communicate(timeout=30)
+    assert (run.returncode in (130, -signal.SIGINT), output) == (True, "")
+    assert errors in ("", "interrupted\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+def test_a_report_that_cannot_be_printed_is_told_and_the_json_is_written():
+    arguments = ["--op", "avg_pool2d", "--requirement", "empty", "--json", "report.json", *QUICK]
+    with Path("/dev/full").open("w") as full:
+        run = subprocess.run(
+            [sys.executable, "-m", "conformance", "run", "npcnn", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=environment(),
+        )  # fmt: skip
+    assert run.returncode == 1
+    assert run.stderr == "Error: standard output cannot be written: No space left on device\n"
+    assert json.loads(Path("report.json").read_text())["verdict"] == "conforms"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc, and Linux's signal of a parent's death")
+def test_mutants_that_are_killed_leave_no_process():
+    with process("mutants", "--no-right", "--op", "conv2d", "--jobs", "1") as measured:
+        assert measured.stdout
+        measured.stdout.readline()  # its processes run
+        children = Path(f"/proc/{measured.pid}/task/{measured.pid}/children").read_text().split()
+        measured.terminate()
+    assert children
+    patience = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() for child in children):
+        assert time.monotonic() < patience, children
+        time.sleep(0.1)
 
 
 def test_the_help_says_what_the_exit_status_means():

@@ -62,10 +62,10 @@ def test_a_changed_kernel_is_another_run(write_kernel, tmp_path):
         Journal(tmp_path / "run.jsonl", load(write_kernel("kernel", "# changed\n")), {})
 
 
-@pytest.mark.parametrize("text", ["nonsense\n", "[]\n", '{"subject": 1}\n[2]\n', "\x80\x04\x95\n"])
+@pytest.mark.parametrize("text", [b"nonsense\n", b"[]\n", b'{"subject": 1}\n[2]\n', b"\x80\x04\x95\n"])
 def test_what_is_no_journal_is_told(subject, tmp_path, text):
     path = tmp_path / "run.jsonl"
-    path.write_text(text)
+    path.write_bytes(text)
     with pytest.raises(JournalError, match=r"run\.jsonl: "):
         Journal(path, subject, {})
 

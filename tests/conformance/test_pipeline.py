@@ -183,6 +183,16 @@ def test_a_known_failure_passes_as_long_as_it_fails():
     assert {row.verdict for row in judged(known, **asked).rows} <= {"known failure", "conforms"}
 
 
+def test_a_known_failure_does_not_hide_another_mistake():
+    def both(x, w, bias=None, **options):
+        return swapped_strides(x, w, None, **options)
+
+    asked = {"operations": ["conv2d"], "requirements": ["exact"], "dtypes": ["float32"]}
+    known = with_known(wrong(conv2d=both), judged(wrong(conv2d=swapped_strides), **asked), "output")
+    found = first_failure(judged(known, **asked), "output")
+    assert (found.known, str(found.case)) == ("", "conv2d bias=true")
+
+
 def test_a_known_failure_that_no_longer_fails_is_stale():
     subject = Subject(npcnn, known_failures={"conv2d image=1,3 stride=1,2": "fixed since"})
     report = judged(subject, operations=["conv2d"], requirements=["empty"])

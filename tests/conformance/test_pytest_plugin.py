@@ -222,6 +222,10 @@ def test_a_unit_is_judged_once_for_all_its_tests(monkeypatch):
 WRONG = {
     "no subject": ((), "whom to judge: pytest --pyargs conformance.suite --subject mykernels"),
     "unknown subject": (("--subject", "no_such.py"), "no_such.py: no such file"),
+    "timeout that is none": (
+        ("--subject", "npcnn", "--conformance-timeout", "-1"), "timeout -1: is more than 0 seconds",
+    ),
+    "negative seed": (("--subject", "npcnn", "--conformance-seed", "-1"), "seed -1: is not negative"),
     "unknown requirement": (
         ("--subject", "npcnn", "--conformance-requirement", "exat"), "exat: no such requirement (did you mean exact?)",
     ),

@@ -130,12 +130,21 @@ def test_nhwc_arrays_go_out_and_come_back_transposed():
         ({"layout": "NCWH"}, "layout='NCWH': a Subject's layout is NCHW or NHWC"),
         ({"ties": "last"}, "ties='last': a Subject's ties is first or any"),
         ({"framework": "theano"}, "framework='theano': there are numpy, torch, jax, onnxruntime"),
+        ({"dtypes": "float8"}, "dtypes='float8': there are float16, float32, float64"),
+        ({"blocks": (0,)}, "blocks=(0,): an extent that a kernel blocks over is an int above 0"),
     ],
 )
 def test_a_declaration_of_what_does_not_exist_is_refused(options, message):
     with pytest.raises(SubjectError) as error:
         Subject(SimpleNamespace(), **options)
     assert str(error.value) == message
+
+
+def test_a_feature_that_does_not_exist_cannot_be_unclaimed():
+    with pytest.raises(
+        SubjectError, match=r"^without='unbatchd': there are bias, ceil_mode, .*, unbatched, "
+    ):
+        Subject(SimpleNamespace(), without=("unbatchd",))
 
 
 @pytest.mark.parametrize(

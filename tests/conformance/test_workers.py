@@ -153,6 +153,17 @@ def test_memory_taken_without_end_is_refused_before_the_machine_runs_out_of_it(s
     assert statuses(subject(deed), memory=1 << 28, timeout=10) == RIGHT | {"output": "out of memory"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limit")
+def test_memory_that_earlier_calls_left_behind_is_not_held_against_a_later_one(subject):
+    name = subject("kept.append(bytearray(os.urandom(1 << 16) * (1 << 8)))", top="kept = []")  # 16 MiB
+    cases = [replace(WIDE, seed=seed) for seed in range(60)]
+    with Workers(name, "reference", jobs=1, memory=1 << 28) as workers:
+        before = workers.processes
+        found = list(workers.examine("exact", cases))
+        assert workers.processes != before  # it does not grow without end
+    assert {judgement.status for _, judgements in found for judgement in judgements} == {"conforms"}
+
+
 C_HOG = """
 #include <stdlib.h>
 #include <string.h>
@@ -270,6 +281,13 @@ def test_a_subject_that_cannot_be_imported_is_told_before_the_run(subject, top, 
     with pytest.raises(SubjectError) as error, Workers(subject(top=top), "reference", jobs=1):
         pass
     assert told in str(error.value)
+
+
+def test_a_subject_whose_import_never_ends_is_told(subject, monkeypatch):
+    monkeypatch.setattr("conformance.workers.START_SECONDS", 1.0)
+    name = subject(top="__import__('time').sleep(60)")
+    with pytest.raises(SubjectError, match="importing it takes more than 1 s"), Workers(name, "reference"):
+        pass
 
 
 def test_an_oracle_that_dies_is_not_blamed_on_the_subject(subject, monkeypatch, tmp_path):
