@@ -44,7 +44,8 @@ def every_geometry(operation: str, features: Features) -> Iterator[Case]:
     """Cases in which each geometry of one axis occurs on the height and on the width; two axes share a case."""
     if "stride" not in features and not issubclass(FAMILIES[operation], Conv):
         return
-    per_axis = {SQUARE[operation.startswith("conv")], "options per axis", "options as tuples"}
+    kernels = SQUARE[operation.startswith("conv")]
+    per_axis = {kernels, "images not square", "options per axis", "options as tuples"}
     heights = geometries(operation, features)
     widths = list(heights)
     if per_axis <= features:

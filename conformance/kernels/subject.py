@@ -63,6 +63,7 @@ class Subject:
     dtypes      which it takes; undeclared, float32 and float64, each unless a plain call refuses it
     layout      NCHW, or NHWC with weights (R, S, C/G, K)
     without     features and gradients it does not claim, in the words of the report ("unbatched", "grad_weight", ...)
+    only        a function of a case, whether it is claimed, for what no word says: lambda case: case.kernel == (2, 2)
     accuracy    how it multiplies: direct, winograd, fft or tf32; its bound follows
     ties        which of equal maxima it takes: "first", or "any" (then gradient and indices of ties are not judged)
     blocks      extents that it blocks over and that are worth probing around
@@ -77,6 +78,7 @@ class Subject:
     dtypes: tuple[str, ...] = ()
     layout: str = "NCHW"
     without: tuple[str, ...] = ()
+    only: Callable[[Case], bool] | None = field(default=None, repr=False, compare=False)
     accuracy: str = "direct"
     ties: str = "first"
     blocks: tuple[int, ...] = ()
@@ -118,8 +120,14 @@ class Subject:
         )
         return found if callable(found) else None
 
+    def claims(self, case: Case) -> bool:
+        """Whether a case is among those that the subject declares; what PyTorch refuses always is."""
+        return bool(self.only is None or case.problem or self.only(case))
+
     def why_not(self, case: Case) -> str | None:
         """The first feature of a case that the forward does not claim, or None."""
+        if not self.claims(case):
+            return "such cases (declared)"
         return self._call(case.operation).lacks(case.needs, self.without)
 
     def lacks(self, operation: str, feature: str) -> str | None:
