@@ -12,6 +12,7 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.capabilities import FEATURES, PROBES, Features, features_of
+from conformance.cases.covering import squared
 from conformance.cases.shrink import cost, shrink
 from conformance.kernels.frameworks import Oracle
 from conformance.kernels.subject import Subject
@@ -26,6 +27,8 @@ Progress = Callable[[Unit, int], None]  # a unit, and how many of its cases are 
 
 def examine(subject: Subject, oracle: Oracle, requirement: str, case: Case) -> list[Judgement]:
     """What one case says of a subject: a judgement for each output."""
+    if not subject.claims(case):
+        return [Judgement(output, "not claimed") for output in case.outputs]
     return REQUIREMENTS[requirement].check(subject, oracle, case)
 
 
@@ -182,6 +185,8 @@ def _probes(operation: str, features: Features) -> dict[str, list[Case]]:
         each = [Case.parse(text) for text in texts]
         if biased and feature != "no bias":
             each += [replace(case, bias=True) for case in each]  # type: ignore[call-arg]
+        if feature != "images not square":
+            each += [squared(case) for case in each]
         if not operation.startswith("conv") and feature != "stride=None":
             each += [replace(case, stride=1) for case in each if case.options["stride"] is None]  # type: ignore[call-arg]
         cases[feature] = [
@@ -194,7 +199,7 @@ def _refusal(runner: Runner, case: Case) -> str:
     """How the subject's forward refuses a case, or nothing where it answers, rightly or not."""
     for judgement in _judgements(runner, "exact", case):
         if judgement.output == "output" and judgement.status in ("refused", "not claimed"):
-            return judgement.message.partition("refused: ")[2] or "not claimed"
+            return judgement.message.partition("refused: ")[2] or "declared"
     return ""
 
 

@@ -293,6 +293,8 @@ def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]
     """The answer does not depend on what was asked before: the same, other options, new contents, a refusal."""
     results: dict[str, Judgement] = {}
     for story, asked, arrays in _stories(case):
+        if not subject.claims(asked):
+            continue
         given = arrays()
         answers = subject.answer(asked, given)
         if asked.problem or story == _UNJUDGED:
@@ -380,7 +382,7 @@ def state(plan: Plan) -> Iterator[Case]:
 
 def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
     """Several threads at once, each with its own arrays and some with other options, get what one gets."""
-    others = [other for other in neighbours(case) if not other.problem][:2]
+    others = [other for other in neighbours(case) if not other.problem and subject.claims(other)][:2]
     cases = [case, replace(case, seed=case.seed + 1), *others, replace(case, seed=case.seed + 2)][:4]
     filled = [fill(each) for each in cases]
     expected = [oracle(each, arrays) for each, arrays in zip(cases, filled, strict=True)]

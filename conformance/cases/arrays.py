@@ -102,7 +102,8 @@ def _put_specials(rng: np.random.Generator, case: Case, arrays: Arrays) -> None:
 
     Max pooling scans its input, so there they are dense, with windows of nothing but -inf. A convolution gets them
     in its weight or grad_output only where nothing is padded: zero times infinity at a padded tap is the
-    implementation's choice (semantics.md).
+    implementation's choice (semantics.md). So is zero times infinity where one channel is scaled by one number:
+    BLAS, and so numpy.dot of a 1x1 matrix, takes that zero for nothing to add.
     """
     if case.operation.startswith("max_pool"):
         flat = arrays["input"].reshape(-1)
@@ -115,8 +116,11 @@ def _put_specials(rng: np.random.Generator, case: Case, arrays: Arrays) -> None:
     count = min(flat.size, 1 + flat.size // 16)
     where = rng.choice(max(flat.size, 1), size=count, replace=False)
     flat[where] = rng.choice([np.nan, np.inf, -np.inf], size=count)
-    if name == "input" and "weight" in arrays:
-        arrays["weight"].reshape(-1)[::3] = 0  # zero times a NaN or an infinity is NaN
+    for other in arrays.keys() - {name}:
+        arrays[other][arrays[other] == 0] = 1  # zeros stand only where they are meant
+    factor = {"input": "weight", "weight": "input"}.get(name, "")
+    if factor in arrays and case.channels > case.groups:  # type: ignore[attr-defined]
+        arrays[factor].reshape(-1)[::3] = 0  # zero times a NaN or an infinity is NaN
 
 
 def special_arrays(case: Case) -> list[str]:

@@ -19,12 +19,13 @@ _POOL = {
     "options per axis",
     "options as tuples",
     "options as tuples of one",
+    "images not square",
     "windows not square",
 }
 _FAMILY_FEATURES: dict[str, set[str]] = {
     "conv2d": {
         "bias", "no bias", "stride", "padding", "dilation", "groups", "padding=same", "padding=valid", "unbatched",
-        "options per axis", "options as tuples", "options as tuples of one", "filters not square",
+        "options per axis", "options as tuples", "options as tuples of one", "filters not square", "images not square",
     },
     "max_pool2d": _POOL | {"dilation", "return_indices"},
     "avg_pool2d": _POOL | {"count_include_pad", "divisor_override"},
@@ -39,6 +40,7 @@ PROBES = {  # a plain case of each feature that a signature cannot tell: a kerne
         "options per axis": "conv2d image=5,6 kernel=2,2 stride=1,2",
         "options as tuples": "conv2d image=5,6 kernel=2,2 stride=2,2",
         "options as tuples of one": "conv2d image=5,6 kernel=2,2 stride=2,",
+        "images not square": "conv2d image=4,6 kernel=2,2",
         "filters not square": "conv2d image=3,4 kernel=2,1",
         "no bias": "conv2d image=3,4 kernel=2,2",
     },
@@ -48,6 +50,7 @@ PROBES = {  # a plain case of each feature that a signature cannot tell: a kerne
         "options per axis": "max_pool2d image=5,6 kernel=2,2 stride=1,2",
         "options as tuples": "max_pool2d image=5,6 kernel=2,2 stride=2,2",
         "options as tuples of one": "max_pool2d image=5,6 kernel=2,2 stride=2,",
+        "images not square": "max_pool2d image=4,6 kernel=2,2",
         "windows not square": "max_pool2d image=4,6 kernel=2,1",
     },
     "avg_pool2d": {
@@ -56,6 +59,7 @@ PROBES = {  # a plain case of each feature that a signature cannot tell: a kerne
         "options per axis": "avg_pool2d image=5,6 kernel=2,2 stride=1,2",
         "options as tuples": "avg_pool2d image=5,6 kernel=2,2 stride=2,2",
         "options as tuples of one": "avg_pool2d image=5,6 kernel=2,2 stride=2,",
+        "images not square": "avg_pool2d image=4,6 kernel=2,2",
         "windows not square": "avg_pool2d image=4,6 kernel=2,1",
     },
 }

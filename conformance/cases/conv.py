@@ -125,6 +125,7 @@ class Conv(Case, operations=("conv2d",)):
                 "options per axis": any(len(set(option)) > 1 for option in (strides, pads, dilations)),
                 "options as tuples": any(isinstance(option, tuple) for option in written),
                 "options as tuples of one": any(isinstance(o, tuple) and len(o) == 1 for o in written),
+                "images not square": len(set(self.image)) > 1,
                 "filters not square": len(set(self.kernel)) > 1,
             }.items()
             if needed

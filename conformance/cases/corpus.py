@@ -144,6 +144,7 @@ _PLAINER: list[tuple[str, Callable[[Any], dict[str, Any]]]] = [
     ("return_indices", lambda case: {"return_indices": False}),
     ("count_include_pad", lambda case: {"count_include_pad": True}),
     ("divisor_override", lambda case: {"divisor_override": None}),
+    ("images not square", lambda case: {"image": (max(case.image),) * 2}),
     ("filters not square", lambda case: {"kernel": (min(case.kernel),) * 2}),
     ("windows not square", lambda case: {"kernel": (min(case.kernel),) * 2}),
     ("options per axis", lambda case: _options(case, min)),
@@ -221,5 +222,7 @@ def refused(operation: str, features: Features) -> Iterator[Case]:
 def _asked(case: Case) -> Features:
     """The features that a refused case is about; PyTorch refuses it, so no more is needed to be asked it."""
     return frozenset(
-        need for need in case.needs if need in FEATURES and need not in ("no bias", "stride=None")
+        need
+        for need in case.needs
+        if need in FEATURES and need not in ("no bias", "stride=None", "images not square")
     )

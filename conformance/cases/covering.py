@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from conformance.cases.capabilities import FEATURES, Features
 from conformance.cases.case import FAMILIES, Case, windows_all_hit
@@ -28,7 +28,7 @@ def covering(operation: str, features: Features) -> Iterator[Case]:
     """Cases in which every pair of classes of parameters appears, for each form of writing the options."""
     for form in forms(operation, features):
         for seed, row in enumerate(_covering_rows(operation, form, features)):
-            yield build(operation, form, dict(row), seed)
+            yield as_claimed(build(operation, form, dict(row), seed), features)
 
 
 def explore(operation: str, features: Features, count: int, seed: int) -> Iterator[Case]:
@@ -37,9 +37,8 @@ def explore(operation: str, features: Features, count: int, seed: int) -> Iterat
     rows = [(form, classes_of(operation, form, features)) for form in forms(operation, features)]
     for number in range(count):
         form, classes = rows[0] if number % 2 else rng.choice(rows)
-        yield build(
-            operation, form, {name: rng.choice(values) for name, values in classes.items()}, seed + number
-        )
+        row = {name: rng.choice(values) for name, values in classes.items()}
+        yield as_claimed(build(operation, form, row, seed + number), features)
 
 
 def forms(operation: str, features: Features) -> list[str]:
@@ -149,6 +148,19 @@ def _channels(row: Row) -> Row:
         return {"groups": c + 1, "channels": c + 1, "filters": (c + 1) * (k + 1)}
     groups = {"one": 1, "several": 2 + (c + k) % 2}[row["groups"]]
     return {"groups": groups, "channels": groups * c, "filters": groups * k}
+
+
+def as_claimed(case: Case, features: Features) -> Case:
+    """The case, or the same on a square image where others are not claimed."""
+    return case if "images not square" in features else squared(case)
+
+
+def squared(case: Any) -> Case:
+    """The same case on an image as high as wide, no window of which misses it."""
+    side = max(case.image)
+    while getattr(square := replace(case, image=(side, side)), "hazard", False):
+        side += 1
+    return cast(Case, square)
 
 
 def _with_image(case: Case, row: Row) -> Case:

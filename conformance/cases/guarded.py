@@ -128,7 +128,10 @@ class Allocations:
 
     @property
     def overran(self) -> bool:
-        return self.overrun or not all(self.rooms[address].intact for address in self.fresh)
+        rooms = [
+            self.rooms.get(address) for address in tuple(self.fresh)
+        ]  # looking may collect garbage: some go
+        return self.overrun or not all(room.intact for room in rooms if room)
 
 
 @contextlib.contextmanager

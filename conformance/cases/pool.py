@@ -109,6 +109,7 @@ class Pool(Case):
                 "options per axis": any(len(set(option)) > 1 for option in per_axis),
                 "options as tuples": any(isinstance(option, tuple) for option in written),
                 "options as tuples of one": any(isinstance(o, tuple) and len(o) == 1 for o in written),
+                "images not square": len(set(self.image)) > 1,
                 "windows not square": len(set(self.kernel)) > 1,
             }.items()
             if needed

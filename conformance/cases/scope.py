@@ -98,7 +98,10 @@ def every_pair(operation: str, features: Features) -> Iterator[Case]:
     return _of_pairs(operation, features, itertools.product(of_axis, of_axis))
 
 
-_PER_AXIS = {conv: {SQUARE[conv], "options per axis", "options as tuples"} for conv in (True, False)}
+_PER_AXIS = {
+    conv: {SQUARE[conv], "images not square", "options per axis", "options as tuples"}
+    for conv in (True, False)
+}
 
 
 def _of_pairs(

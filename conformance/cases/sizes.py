@@ -11,7 +11,7 @@ from typing import Any
 from conformance.cases.capabilities import Features
 from conformance.cases.case import FAMILIES, Case
 from conformance.cases.conv import Conv
-from conformance.cases.covering import build, classes_of, forms
+from conformance.cases.covering import as_claimed, build, classes_of, forms
 
 BLOCKS = (4, 8, 16, 32, 64)
 LARGE = (7, 8, 9, 12, 15, 16, 17, 23, 31, 32, 33)  # extents that a kernel may take its fast path for
@@ -88,7 +88,7 @@ def mixed(operation: str, features: Features, count: int, seed: int) -> Iterator
         large: list[str] = [name for name in ("output h", "output w", "channels", "filters") if name in row]
         for name in rng.sample(large, rng.choice([2, 2, 3]) if len(large) > 2 else 2):
             row[name] = rng.choice(LARGE)
-        yield _within(operation, form, row, seed + number, large)
+        yield as_claimed(_within(operation, form, row, seed + number, large), features)
 
 
 def _within(operation: str, form: str, row: dict[str, Any], seed: int, large: list[str]) -> Case:
@@ -138,7 +138,8 @@ avg_pool2d kernel=7,7 image=7,7 channels=65
 
 def _claimed(cases: Iterator[Case], features: Features) -> Iterator[Case]:
     """Those of the cases that a subject with these features is asked; bias as far as it is claimed."""
-    for case in cases:
+    for each in cases:
+        case = as_claimed(each, features)
         if isinstance(case, Conv) and not case.needs & {"bias", "no bias"} <= features:
             case = replace(case, bias=not case.bias)
         if case.needs <= features | {case.dtype} and not getattr(case, "hazard", False):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib
 import importlib.util
 import inspect
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ ACCURACIES = ("direct", "winograd", "fft", "tf32")
 LAYOUTS = ("NCHW", "NHWC")
 DTYPES = ("float32", "float64")  # asked where none are declared
 LONGEST = 300  # characters of what a kernel says when it refuses: four lines of a report
+GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
 
 
 class SubjectError(ValueError):
@@ -60,7 +64,8 @@ class Subject:
     device      where its arrays live, as the framework names it ("cuda")
     dtypes      which it takes; undeclared, float32 and float64, each unless a plain call refuses it
     layout      NCHW, or NHWC with weights (R, S, C/G, K)
-    without     features it does not claim, in the words of the report ("unbatched", "options per axis", ...)
+    without     features and gradients it does not claim, in the words of the report ("unbatched", "grad_weight", ...)
+    only        a function of a case, whether it is claimed, for what no word says: lambda case: case.kernel == (2, 2)
     accuracy    how it multiplies: direct, winograd, fft or tf32; its bound follows
     ties        which of equal maxima it takes: "first", or "any" (then gradient and indices of ties are not judged)
     blocks      extents that it blocks over and that are worth probing around
@@ -75,6 +80,7 @@ class Subject:
     dtypes: tuple[str, ...] = ()
     layout: str = "NCHW"
     without: tuple[str, ...] = ()
+    only: Callable[[Case], bool] | None = field(default=None, repr=False, compare=False)
     accuracy: str = "direct"
     ties: str = "first"
     blocks: tuple[int, ...] = ()
@@ -94,8 +100,11 @@ class Subject:
         object.__setattr__(
             self, "dtypes", (self.dtypes,) if isinstance(self.dtypes, str) else tuple(self.dtypes)
         )
-        object.__setattr__(self, "without", tuple(self.without))
-        for option, there in {"dtypes": CASE_DTYPES, "without": tuple(sorted(FEATURES))}.items():
+        object.__setattr__(
+            self, "without", (self.without,) if isinstance(self.without, str) else tuple(self.without)
+        )
+        words = {"dtypes": CASE_DTYPES, "without": (*sorted(FEATURES), *GRADIENTS)}
+        for option, there in words.items():
             for word in getattr(self, option):
                 if word not in there:
                     raise SubjectError(f"{option}={word!r}: there are {', '.join(there)}")
@@ -119,8 +128,14 @@ class Subject:
         )
         return found if callable(found) else None
 
+    def claims(self, case: Case) -> bool:
+        """Whether a case is among those that the subject declares; what PyTorch refuses always is."""
+        return bool(self.only is None or case.problem or self.only(case))
+
     def why_not(self, case: Case) -> str | None:
         """The first feature of a case that the forward does not claim, or None."""
+        if not self.claims(case):
+            return "such cases (declared)"
         return self._call(case.operation).lacks(case.needs, self.without)
 
     def lacks(self, operation: str, feature: str) -> str | None:
@@ -189,7 +204,7 @@ class Subject:
         else:
             answers = self._forward(case, arrays) if "forward" in self.asked else {}
             answers |= self._backward(case, arrays, names) if gradients else {}
-        return {output: answers.get(output) for output in wanted}
+        return {output: None if output in self.without else answers.get(output) for output in wanted}
 
     def to_numpy(self, case: Case, answers: Mapping[str, Any]) -> dict[str, Answer]:
         return {output: self._converted(case, output, answer) for output, answer in answers.items()}
@@ -221,15 +236,16 @@ class Subject:
         if isinstance(answer, (Refused, Malformed)):
             return dict.fromkeys(gradients, answer)
         given = tuple(answer) if isinstance(answer, (tuple, list)) else (answer,)
-        if len(given) < len(gradients) and not call.takes_bias:
-            given = (
-                *given,
-                *(None,) * (len(gradients) - len(given)),
-            )  # a backward without bias claims no grad_bias
-        elif len(given) < len(gradients) or any(g is None for g in given[: len(gradients)]):
-            fault = f"missing: {call.name} returned {_count(given)}, not {', '.join(gradients)}"
-            return dict.fromkeys(gradients, Malformed(fault))
-        return dict(zip(gradients, given, strict=False))
+        if len(given) < len(gradients) and not call.takes_bias:  # a backward without bias claims no grad_bias
+            given = (*given, *(None,) * (len(gradients) - len(given)))
+            return dict(zip(gradients, given, strict=True))
+        due = [name for name in gradients if name not in self.without]
+        found = dict(zip(gradients if len(given) >= len(gradients) else due, given, strict=False))
+        if any(found.get(name) is None for name in due):
+            count = _count(given) if isinstance(answer, (tuple, list)) else f"a {type(answer).__name__}"
+            fault = f"missing: {call.name} returned {count}, not {', '.join(due)}"
+            return dict.fromkeys(due, Malformed(fault))
+        return found
 
     def _differentiated(self, case: Case, arrays: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
         def function(*leaves: Any) -> Any:
@@ -275,6 +291,7 @@ class _Call:
     options: frozenset[str] | None = None  # None: all
     takes_bias: bool = True
     needs_bias: bool = False
+    bias_keyword: str = ""  # the name to pass it by, where it does not stand right behind the weight
     by_position: bool = False  # kernel_size goes after the arrays: its parameter has another name
 
     @classmethod
@@ -286,18 +303,16 @@ class _Call:
         operation = name.removesuffix("_backward")
         known = set(FAMILIES[operation](operation=operation).options)
         kinds = {p.kind for p in parameters.values()}
-        positional = [
-            p for n, p in parameters.items()
-            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and n not in known - {"kernel_size"}
-        ]  # fmt: skip
         every = inspect.Parameter.VAR_KEYWORD in kinds
-        extra = positional[(3 if name != operation else 2) if issubclass(FAMILIES[operation], Conv) else 9 :]
+        arrays = 3 if name != operation else 2
+        bias, by_name = _bias_of(list(parameters.values()), arrays, known)
         return cls(
             name=name,
             function=function,
             options=None if every else frozenset(known & set(parameters)),
-            takes_bias=bool(extra) or inspect.Parameter.VAR_POSITIONAL in kinds,
-            needs_bias=bool(extra) and extra[0].default is inspect.Parameter.empty,
+            takes_bias=bias is not None or inspect.Parameter.VAR_POSITIONAL in kinds,
+            needs_bias=bias is not None and bias.default is inspect.Parameter.empty,
+            bias_keyword=bias.name if bias and by_name else "",
             by_position=not every and "kernel_size" in known - set(parameters),
         )
 
@@ -311,15 +326,17 @@ class _Call:
     ) -> tuple[list[Any], dict[str, Any]]:
         """What the function is called with: by position and by keyword."""
         positional = [*before, *(a for name, a in arrays.items() if name not in ("grad_output", "bias"))]
-        if isinstance(case, Conv) and self.takes_bias:
-            positional.append(arrays.get("bias"))
         options = dict(case.options)
+        if isinstance(case, Conv) and self.takes_bias and not self.bias_keyword:
+            positional.append(arrays.get("bias"))
         if self.name.endswith("_backward"):
             options.pop("return_indices", None)
         if self.by_position:
             positional.append(options.pop("kernel_size"))
         if self.options is not None:
             options = {name: value for name, value in options.items() if name in self.options}
+        if self.bias_keyword:
+            options[self.bias_keyword] = arrays.get("bias")
         return positional, options
 
     def lacks(self, needs: frozenset[str], without: tuple[str, ...]) -> str | None:
@@ -334,6 +351,23 @@ class _Call:
             if need == "no bias" and self.needs_bias:
                 return need
         return None
+
+
+def _bias_of(
+    parameters: list[inspect.Parameter], arrays: int, options: set[str]
+) -> tuple[inspect.Parameter | None, bool]:
+    """The parameter that takes the bias, and whether it must be passed by its name.
+
+    It is called bias, or stands right behind the other arrays with the default None or with none at all: another
+    default, as of block=64, belongs to a parameter of the kernel's own.
+    """
+    for behind in parameters[arrays : arrays + 1]:
+        plain = behind.kind in (behind.POSITIONAL_ONLY, behind.POSITIONAL_OR_KEYWORD)
+        may_be_none = behind.default is None or behind.default is behind.empty
+        if plain and (behind.name == "bias" or (behind.name not in options and may_be_none)):
+            return behind, False
+    named = (p for p in parameters if p.name in ("bias", "b") and p.kind != p.POSITIONAL_ONLY)
+    return next(named, None), True
 
 
 _OPTIONS = {
@@ -389,12 +423,46 @@ def _from_nhwc(output: str, array: Array) -> Array:
 
 
 def _guess_framework(subject: Subject) -> str:
-    """What the arrays are, where a Subject does not say: the framework that the file of the kernel imports."""
-    function = next((f for f in map(subject.function, subject.operations) if f), None)
-    names = getattr(inspect.unwrap(function), "__globals__", {}) if function else {}
-    imported = {value.__name__.partition(".")[0] for value in names.values() if isinstance(value, ModuleType)}
-    others = [name for name in FRAMEWORKS if name in imported and name != "numpy"]
-    return others[0] if len(others) == 1 and "numpy" not in imported else "numpy"
+    """What the arrays are, where a Subject does not say: the framework that its functions use; NumPy beside another."""
+    used: set[str] = set()
+    seen: set[int] = set()
+    for function in filter(None, map(subject.function, subject.operations)):
+        used |= _frameworks_of(function, seen)
+    others = [name for name in FRAMEWORKS if name in used and name != "numpy"]
+    return others[0] if len(others) == 1 and "numpy" not in used else "numpy"
+
+
+def _frameworks_of(value: Any, seen: set[int]) -> set[str]:
+    """The frameworks that a function or class comes from or names in its code, helpers beside it included."""
+    value = inspect.unwrap(value.func if isinstance(value, functools.partial) else value)
+    if id(value) in seen:
+        return set()
+    seen.add(id(value))
+    home = getattr(value, "__module__", None) or ""
+    used = {home.partition(".")[0]} & set(FRAMEWORKS)
+    if isinstance(value, type):
+        parts: list[Any] = [*value.__bases__, *filter(inspect.isroutine, vars(value).values())]
+    elif code := getattr(value, "__code__", None):
+        named = (value.__globals__[name] for name in _names_in(code) if name in value.__globals__)
+        parts = list(named)
+    else:
+        parts = [type(value)] if callable(value) and not inspect.isroutine(value) else []
+    for part in parts:
+        if isinstance(part, ModuleType):
+            used |= {part.__name__.partition(".")[0]} & set(FRAMEWORKS)
+        elif callable(part) and getattr(part, "__module__", None):
+            beside = part.__module__ == home or isinstance(value, type)
+            used |= (
+                _frameworks_of(part, seen)
+                if beside
+                else {part.__module__.partition(".")[0]} & set(FRAMEWORKS)
+            )
+    return used
+
+
+def _names_in(code: CodeType) -> set[str]:
+    inner = (_names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*inner)
 
 
 # Loading by name.
@@ -443,7 +511,8 @@ def _load_file(where: str) -> ModuleType:
     sys.modules.setdefault(path.stem, module)  # dataclasses and pickles in the file look their module up
     sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
+        with _settings_kept():
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
     finally:
@@ -454,8 +523,16 @@ def _load_file(where: str) -> ModuleType:
 def _load_module(where: str) -> ModuleType:
     sys.path.insert(0, "")
     try:
-        return importlib.import_module(where)
+        with _settings_kept():
+            return importlib.import_module(where)
     except (Exception, SystemExit) as error:
         raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
     finally:
         sys.path.remove("")
+
+
+@contextlib.contextmanager
+def _settings_kept() -> Iterator[None]:
+    """A file may turn every warning or rounding into an error: that is for its kernels, not for who judges them."""
+    with warnings.catch_warnings(), np.errstate():
+        yield

@@ -50,10 +50,11 @@ def differentiate(
     function: Callable[..., Any], arrays: Sequence[torch.Tensor], grad_output: torch.Tensor
 ) -> tuple[Any, tuple[torch.Tensor, ...]]:
     """The function's answer, and the gradient of each array."""
-    leaves = [array.detach().requires_grad_(True) for array in arrays]
-    answer = function(*leaves)
-    output = answer[0] if isinstance(answer, tuple) else answer
-    return answer, torch.autograd.grad(output, leaves, grad_output)
+    with torch.enable_grad():  # a kernel's file may have disabled them for all
+        leaves = [array.detach().requires_grad_(True) for array in arrays]
+        answer = function(*leaves)
+        output = answer[0] if isinstance(answer, tuple) else answer
+        return answer, torch.autograd.grad(output, leaves, grad_output)
 
 
 def subject(variant: str) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from conformance.cases import AvgPool, Case, Conv, MaxPool
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.frameworks import Oracle
+from conformance.kernels.reference import divisors
 
 UNIT = {"float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
 SUBNORMAL = {"float16": 2.0**-24, "float32": 2.0**-149, "float64": 2.0**-1074}
@@ -40,7 +41,26 @@ def _of_output(case: Case, arrays: Arrays, output: str, y: Array, sums: Arrays, 
         total = total + UNIT[case.dtype] * np.abs(y)  # one rounding of the sum
     if case.dtype == "float64":
         total = 2 * total  # the oracle rounds as well
+    if isinstance(case, AvgPool):
+        total = total + tabled(case, arrays, output)
     return total + SUBNORMAL[case.dtype] / 2 * (n + 1)
+
+
+def tabled(case: AvgPool, arrays: Arrays, output: str) -> Array:
+    """Rounding of a kernel that pools by a summed-area table in float64, far below that of float32 itself.
+
+    The answer is the difference of four entries, each a sum of at most the n elements of the plane in some order (a
+    gradient's plane has four of them for each window): 4 (n + 2) 2^-53 of the plane's absolute sum (Higham, 3.1).
+    """
+    by = np.abs(divisors(case))
+    plane = np.abs(np.asarray(arrays["input" if output == "output" else "grad_output"], np.float64))
+    plane = np.where(np.isfinite(plane), plane, 0)  # a table of others is of no use to anyone
+    if output == "output":
+        n, scale = math.prod(case.image), 1 / by
+    else:
+        n, scale, plane = 4 * math.prod(case.output_extents), np.ones((1, 1)), 4 * plane / by
+    whole: Array = 4 * (n + 2) * UNIT["float64"] * plane.sum(axis=(-2, -1), keepdims=True) * scale
+    return whole
 
 
 def growth(values: str, n: int) -> float:

@@ -137,21 +137,23 @@ def not_claimed(report: Report) -> list[tuple[str, str, str]]:
     claims = list(dict.fromkeys(report.not_claimed))
     for operation in dict.fromkeys(row.unit.operation for row in report.rows):
         rows = [row for row in report.rows if row.unit.operation == operation]
-        why = report.subject.why_no_gradients(FAMILIES[operation](operation=operation))
         for output in OUTPUTS:
             skipped = sum(row.not_claimed for row in rows if row.output == output)
             judged = sum(row.cases for row in rows if row.output == output)
-            if skipped and judged:
-                claims.append(
-                    (
-                        operation,
-                        f"{output} in {skipped} cases",
-                        f"{operation}_backward does not take their options",
-                    )
-                )
-            elif skipped:
-                claims.append((operation, output, why or f"{operation}_backward does not return it"))
+            if skipped:
+                what = f"{output} in {skipped} cases" if judged else output
+                claims.append((operation, what, _why_not(report.subject, operation, output, bool(judged))))
     return claims
+
+
+def _why_not(subject: Subject, operation: str, output: str, partly: bool) -> str:
+    if output in subject.without or not output.startswith("grad_"):
+        return "declared"
+    if why := subject.why_no_gradients(FAMILIES[operation](operation=operation)):
+        return why
+    if not partly:
+        return f"{operation}_backward does not return it"
+    return f"{'declared, or ' if subject.only else ''}{operation}_backward does not take their options"
 
 
 def as_data(report: Report, asked: Asked) -> dict[str, Any]:

@@ -83,6 +83,15 @@ def test_the_canary_behind_an_allocation_is_watched():
     assert given.overran
 
 
+def test_an_allocation_may_go_while_the_canaries_are_looked_at():
+    with allocations(GUARDS["ends_at_guard"]) as given:
+        array = np.empty(3, np.float32)
+    given.fresh.add(-1)  # as one that the garbage collector frees in between
+    assert not given.overran
+    given.fresh.clear()
+    assert array.size == 3
+
+
 def _longer(array):
     import ctypes
 

@@ -138,6 +138,40 @@ def test_what_a_plain_call_refuses_is_not_claimed():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("operation", ["conv2d", "max_pool2d", "avg_pool2d"])
+def test_a_kernel_of_square_images_alone_is_asked_those(operation):
+    def square_alone(x, *arrays, **options):
+        if x.shape[-1] != x.shape[-2]:
+            raise NotImplementedError("square images only")
+        return getattr(npcnn, operation)(x, *arrays, **options)
+
+    report = judged(Subject({operation: square_alone}))
+    assert report.passed
+    assert (operation, "images not square", "NotImplementedError: square images only") in report.not_claimed
+    assert sum(row.cases for row in report.rows) > 1000
+
+
+def test_cases_that_a_subject_does_not_declare_are_not_claimed():
+    def max_pool2d(x, kernel_size, stride=None):
+        if kernel_size not in (2, (2, 2)) or stride not in (2, None, (2, 2)):
+            raise NotImplementedError("2x2 windows, stride 2")
+        return npcnn.max_pool2d(x, kernel_size, stride=stride)
+
+    def halves(case):
+        return case.kernel == (2, 2) and case.strides == (2, 2)
+
+    report = judged(Subject({"max_pool2d": max_pool2d}, only=halves))
+    assert report.passed
+    row = next(row for row in report.rows if row.unit.requirement == "exact" and row.output == "output")
+    assert row.verdict == "conforms"
+    assert row.not_claimed > row.cases > 10
+
+
+def test_bad_arguments_are_asked_whatever_a_subject_declares():
+    report = judged(Subject({"conv2d": npcnn.conv2d}, only=lambda case: False), requirements=["arguments"])
+    assert [row.cases > 10 for row in report.rows] == [True]
+
+
 def test_a_kernel_that_refuses_everything_does_not_pass():
     def conv2d(x, w, bias=None):
         raise NotImplementedError

@@ -37,6 +37,32 @@ def report(*rows, **fields):
     return Report(SUBJECT, list(rows), **fields)
 
 
+def of_skipped(output, cases, **declared):
+    rows = [row(output, cases=cases, not_claimed=2)]
+    kernels = {"conv2d": Kernels.conv2d, "conv2d_backward": lambda grad_output, input, weight: None}
+    return r.not_claimed(Report(Subject(kernels, **declared), rows))
+
+
+@pytest.mark.parametrize(
+    ("skipped", "told"),
+    [
+        (of_skipped("output", 3, only=bool), ("output in 2 cases", "declared")),
+        (of_skipped("grad_weight", 0, without="grad_weight"), ("grad_weight", "declared")),
+        (of_skipped("grad_weight", 0), ("grad_weight", "conv2d_backward does not return it")),
+        (
+            of_skipped("grad_input", 3),
+            ("grad_input in 2 cases", "conv2d_backward does not take their options"),
+        ),
+        (
+            of_skipped("grad_input", 3, only=bool),
+            ("grad_input in 2 cases", "declared, or conv2d_backward does not take their options"),
+        ),
+    ],
+)
+def test_what_is_not_claimed_says_why(skipped, told):
+    assert skipped == [("conv2d", *told)]
+
+
 def text(lines):
     return [r.plain(line) for line in lines]
 

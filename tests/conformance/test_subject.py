@@ -1,5 +1,7 @@
 """Subjects: loaded by name, their claims read from signatures, their answers told apart from faults."""
 
+import functools
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +10,8 @@ import pytest
 from conformance import Subject
 from conformance.cases import Case
 from conformance.cases.arrays import fill
-from conformance.kernels.subject import Malformed, Refused, SubjectError, load
+from conformance.cases.capabilities import FEATURES
+from conformance.kernels.subject import GRADIENTS, Malformed, Refused, SubjectError, load
 
 
 def subject_of(**functions):
@@ -43,6 +46,30 @@ def test_arrays_are_passed_by_position_and_options_by_keyword():
         "conv2d bias=true stride=2",
     )
     assert calls == [(3, {"stride": 2, "padding": 0, "dilation": 1, "groups": 1})]
+
+
+@pytest.mark.parametrize(
+    ("function", "given"),
+    [
+        (lambda x, w, stride=1, bias=None: (stride, bias), True),
+        (lambda x, w, stride=1, b=None: (stride, b), True),
+        (lambda x, w, *, bias=None, stride=1: (stride, bias), True),
+        (lambda x, w, b=None, stride=1, block=64: (stride, b), True),
+        (lambda x, w, block=64, stride=1: (stride, None if block == 64 else block), False),
+        (lambda x, w, stride=1, tile=8: (stride, None if tile == 8 else tile), False),
+    ],
+)
+def test_the_bias_is_passed_where_the_signature_has_it(function, given):
+    calls = []
+
+    @functools.wraps(function)
+    def conv2d(*arrays, **options):
+        calls.append(function(*arrays, **options))
+
+    asked(subject_of(conv2d=conv2d), "conv2d bias=true stride=2")
+    ((stride, bias),) = calls
+    assert (stride, bias is not None) == (2, given)
+    assert subject_of(conv2d=function).why_not(Case.parse("conv2d bias=true")) == (None if given else "bias")
 
 
 def test_a_window_is_passed_by_position_where_its_parameter_has_another_name():
@@ -91,6 +118,20 @@ def test_too_few_gradients_are_a_fault():
     assert "conv2d_backward returned 2 with None, not grad_input, grad_weight, grad_bias" in fault.fault
 
 
+def test_an_answer_that_is_no_tuple_of_gradients_is_called_what_it_is():
+    conv = subject_of(conv2d=lambda x, w: x, conv2d_backward=lambda g, x, w, bias=None: {"grad_input": x})
+    fault = asked(conv, "conv2d")["grad_input"].fault
+    assert fault == "missing: conv2d_backward returned a dict, not grad_input, grad_weight"
+
+
+@pytest.mark.parametrize("answer", [lambda x: x, lambda x: (x, None, None), lambda x: [x]])
+def test_a_gradient_declared_as_not_given_is_not_claimed(answer):
+    functions = {"conv2d": lambda x, w, b=None: x, "conv2d_backward": lambda g, x, w, b=None: answer(x)}
+    answers = asked(Subject(functions, without=("grad_weight", "grad_bias")), "conv2d bias=true")
+    assert isinstance(answers["grad_input"], np.ndarray)
+    assert answers["grad_weight"] is answers["grad_bias"] is None
+
+
 def test_a_backward_without_bias_claims_no_grad_bias():
     conv = subject_of(conv2d=lambda x, w, bias=None: x, conv2d_backward=lambda g, x, w: (x, w))
     answers = asked(conv, "conv2d bias=true")
@@ -129,6 +170,10 @@ def test_nhwc_arrays_go_out_and_come_back_transposed():
         ),
         ({"layout": "NCWH"}, "layout='NCWH': a Subject's layout is NCHW or NHWC"),
         ({"ties": "last"}, "ties='last': a Subject's ties is first or any"),
+        (
+            {"without": ("grad_output",)},
+            f"without='grad_output': there are {', '.join((*sorted(FEATURES), *GRADIENTS))}",
+        ),
         ({"framework": "theano"}, "framework='theano': there are numpy, torch, jax, onnxruntime"),
         ({"dtypes": "float8"}, "dtypes='float8': there are float16, float32, float64"),
         ({"blocks": (0,)}, "blocks=(0,): an extent that a kernel blocks over is an int above 0"),
@@ -179,3 +224,38 @@ def test_arrays_are_those_of_the_framework_that_the_file_imports(tmp_path):
     file = tmp_path / "torch_only.py"
     file.write_text("import torch\ndef conv2d(x, w): return torch.nn.functional.conv2d(x, w)")
     assert load(str(file)).array_framework == "torch"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import numpy as np\nimport torch.nn.functional as F\ndef conv2d(x, w): return F.conv2d(x, w)",
+        "from torch import conv2d as c\ndef conv2d(x, w): return c(x, w)",
+        "from torch import nn\nclass C(nn.Module): pass\nconv2d = C()",
+        "import functools, torch\nconv2d = functools.partial(torch.nn.functional.max_pool2d, stride=1)",
+        "import numpy, torch\nclass A(torch.autograd.Function): pass\ndef conv2d(x, w): return A.apply(x, w)",
+        "import numpy, torch\ndef conv2d(x, w): return helper(x, w)\ndef helper(x, w): return torch.conv2d(x, w)",
+    ],
+)
+def test_arrays_are_those_of_the_framework_that_the_functions_use(tmp_path, text):
+    pytest.importorskip("torch")
+    file = tmp_path / "of_torch.py"
+    file.write_text(text)
+    assert load(str(file)).array_framework == "torch"
+
+
+def test_what_a_file_makes_an_error_is_no_error_of_the_suite(tmp_path):
+    file = tmp_path / "strict.py"
+    file.write_text(
+        "import warnings, numpy\nwarnings.simplefilter('error')\nnumpy.seterr(all='raise')\ndef conv2d(x, w): ..."
+    )
+    before = np.geterr(), list(warnings.filters)
+    load(str(file))
+    assert (np.geterr(), list(warnings.filters)) == before
+
+
+def test_torch_differentiates_where_a_file_has_disabled_gradients():
+    torch = pytest.importorskip("torch")
+    subject = Subject({"conv2d": torch.nn.functional.conv2d}, framework="torch")
+    with torch.no_grad():
+        assert isinstance(asked(subject, "conv2d image=3,4")["grad_input"], np.ndarray)

@@ -98,6 +98,39 @@ def two_divisions() -> SimpleNamespace:
     return functions("avg_pool2d", compute)
 
 
+@right("average pooling by a summed-area table in float64, its gradient by differences of the same kind")
+def summed_area_table() -> SimpleNamespace:
+    def compute(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            return by_reference(case, arrays, wanted)  # a NaN would reach all that comes after it
+        if wanted == ("output",):
+            table = (
+                np.pad(pad(arrays["input"].astype(np.float64), pool_pads(case)), _ROOM).cumsum(-2).cumsum(-1)
+            )
+            return {"output": sum(sign * table[corner] for sign, corner in _corners(case)) / divisors(case)}
+        table = np.pad(pad(np.zeros(arrays["input"].shape), pool_pads(case)), _ROOM)
+        for sign, corner in _corners(case):
+            np.add.at(table, corner, sign * arrays["grad_output"] / divisors(case))
+        spread = table[..., ::-1, ::-1].cumsum(-2).cumsum(-1)[..., ::-1, ::-1]
+        return {"grad_input": unpad(spread[..., 1:, 1:], pool_pads(case))}
+
+    return functions("avg_pool2d", compute)
+
+
+_ROOM = ((0, 0), (0, 0), (1, 0), (1, 0))  # a row and a column of zeros before the table
+
+
+def _corners(case: Any) -> list[tuple[int, Any]]:
+    """The four entries of a table whose difference is the sum of each window, with their signs."""
+    starts = [np.arange(outputs) * s for outputs, s in zip(case.output_extents, strides(case), strict=True)]
+    rows, columns = starts[0][:, None], starts[1]
+    (r, s), every = case.kernel, (slice(None), slice(None))
+    return [
+        (1, (*every, rows + r, columns + s)), (-1, (*every, rows, columns + s)),
+        (-1, (*every, rows + r, columns)), (1, (*every, rows, columns)),
+    ]  # fmt: skip
+
+
 def _averaged(case: Any, arrays: Arrays, wanted: tuple[str, ...], before: Any, factor: Array) -> Answers:
     """Each term through `before`, their sum times `factor`; the gradient likewise."""
     padded, places = pad(arrays["input"], pool_pads(case)), [place for _, place in taps(case)]

@@ -112,6 +112,20 @@ def depthwise_by_multiply_add() -> SimpleNamespace:
     return functions("conv2d", compute)
 
 
+@right("tap by tap, each a numpy.dot of a filter matrix")
+def dot_of_each_tap() -> SimpleNamespace:
+    def compute(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
+        if wanted != ("output",) or case.groups != 1:
+            return by_reference(case, arrays, wanted)
+        padded = pad(arrays["input"], case.pads)
+        total = np.zeros((case.filters, len(padded), *case.output_extents), padded.dtype)
+        for tap, place in taps(case):
+            total += np.tensordot(at_tap(arrays["weight"], tap), padded[place], (1, 1))
+        return {"output": total.swapaxes(0, 1) + _bias(case, arrays)}
+
+    return functions("conv2d", compute)
+
+
 @right("the gradient of the input by phases of the stride: every pixel gathers its own windows")
 def gradient_by_phases() -> SimpleNamespace:
     def compute(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
