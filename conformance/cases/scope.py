@@ -22,21 +22,26 @@ SMALL_SCOPE = {  # largest image, kernel, stride, padding, dilation: all below a
 }
 
 
-def geometries(operation: str, features: Features) -> list[Geometry]:
-    """Every valid geometry of one axis in the small scope that these features allow."""
+def geometries(operation: str, features: Features, ceil_mode: bool = False) -> list[Geometry]:
+    """Every valid geometry of one axis in the small scope that these features allow.
+
+    ceil_mode   those alone that are valid in ceil_mode only: the one window exceeds the padded image
+    """
     image, kernel, stride, padding, dilation = SMALL_SCOPE[operation]
     strides = range(1, stride + 1) if "stride" in features else (1,)
     pads = range(padding + 1) if "padding" in features else (0,)
     dilations = range(1, dilation + 1) if "dilation" in features else (1,)
     every = itertools.product(range(1, image + 1), range(1, kernel + 1), strides, pads, dilations)
-    return [g for g in every if _valid(operation, g) and not (g[1] == 1 and g[4] > 2)]
+    return [g for g in every if _valid(operation, g, ceil_mode) and not (g[1] == 1 and g[4] > 2)]
 
 
-def _valid(operation: str, geometry: Geometry) -> bool:
+def _valid(operation: str, geometry: Geometry, ceil_mode: bool) -> bool:
     n, k, s, p, d = geometry
-    if issubclass(FAMILIES[operation], Conv):
-        return window_outputs(n, k, s, (p, p), d) >= 1
     outputs = window_outputs(n, k, s, (p, p), d)
+    if issubclass(FAMILIES[operation], Conv):
+        return outputs >= 1
+    if ceil_mode:
+        outputs = window_outputs(n + s - 1, k, s, (p, p), d) if outputs < 1 else 0
     return p <= k // 2 and outputs >= 1 and windows_all_hit(n, k, s, p, d, outputs)
 
 
@@ -44,8 +49,13 @@ def every_geometry(operation: str, features: Features) -> Iterator[Case]:
     """Cases in which each geometry of one axis occurs on the height and on the width; two axes share a case."""
     if "stride" not in features and not issubclass(FAMILIES[operation], Conv):
         return
+    yield from _paired(operation, features, geometries(operation, features))
+    if "ceil_mode" in features and not issubclass(FAMILIES[operation], Conv):
+        yield from _paired(operation, features, geometries(operation, features, ceil_mode=True))
+
+
+def _paired(operation: str, features: Features, heights: list[Geometry]) -> Iterator[Case]:
     per_axis = {SQUARE[operation.startswith("conv")], "options per axis", "options as tuples"}
-    heights = geometries(operation, features)
     widths = list(heights)
     if per_axis <= features:
         random.Random(0).shuffle(widths)
