@@ -158,7 +158,7 @@ def test_run_finds_a_mistake_with_a_small_case(name, write_kernel):
 def test_run_of_a_right_kernel_conforms():
     result = judged("npcnn", "empty", "--op", "avg_pool2d")
     assert result.exit_code == 0
-    assert result.output.splitlines()[-1].startswith("conforms: 20 cases, 2 verdicts; worst error ")
+    assert result.output.splitlines()[-1].startswith("conforms: 31 cases, 2 verdicts; worst error ")
 
 
 def test_run_without_a_claimed_case_is_untested():
@@ -251,7 +251,7 @@ def test_json_says_what_the_report_says(write_kernel):
     result = judged(write_kernel("told", STRIDE_DROPPED), "exact", "--json", "report.json")
     data = json.loads(Path("report.json").read_text())
     assert result.exit_code == 1
-    assert (data["schema"], data["verdict"], data["passed"], data["cases"]) == (1, "differs", False, 120)
+    assert (data["schema"], data["verdict"], data["passed"], data["cases"]) == (1, "differs", False, 160)
     assert data["subject"] == {
         "name": "told.py", "framework": "numpy", "operations": ["conv2d"], "accuracy": "direct"
     }  # fmt: skip
