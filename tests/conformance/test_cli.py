@@ -258,7 +258,7 @@ def test_json_says_what_the_report_says(write_kernel):
     rows = {row["output"]: row for row in data["rows"]}
     assert rows["output"] == {
         "operation": "conv2d", "output": "output", "requirement": "exact", "dtype": "float32", "verdict": "conforms",
-        "cases": 120, "cases_not_claimed": 0, "worst_share": 0.0,
+        "cases": 160, "cases_not_claimed": 0, "worst_share": 0.0,
     }  # fmt: skip
     failure = data["failures"][0]
     assert failure["output"] == "grad_input"
