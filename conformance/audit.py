@@ -32,6 +32,7 @@ NOTICED_BY = {  # the requirements most likely to notice a family of mutants, as
     "tails": ["sizes"],
     "precision": ["rounding"],
     "max_pool": ["exact", "special"],
+    "fast_paths": ["special", "rounding", "sizes"],
 }
 
 

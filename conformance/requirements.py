@@ -6,6 +6,7 @@ A new requirement is one function for its cases, one for its check, and a line i
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -71,6 +72,18 @@ class Plan:
 
     def named(self, texts: dict[str, str]) -> Iterator[Case]:
         return corpus.named(texts, self.operation, self.features)
+
+    def large(self, quick: int, standard: int, deep: int) -> Iterator[Case]:
+        """Sizes for which a kernel takes its fast paths: layers of networks, and several large extents at once.
+
+        The paths are the same in every dtype: after the first, a third of the cases does (in the deep profile all).
+        """
+        asked = (self.operation, self.features)
+        count = {"quick": quick, "standard": standard, "deep": deep}[self.profile]
+        yield from self.named(sizing.LAYERS)
+        layers = sizing.layers(*asked) if self.profile != "quick" else iter(())
+        drawn = itertools.chain(layers, sizing.mixed(*asked, count, self.seed))
+        yield from itertools.islice(drawn, 0, None, 1 if self.first or self.profile == "deep" else 3)
 
 
 @dataclass(frozen=True)
@@ -161,6 +174,8 @@ def exact(plan: Plan) -> Iterator[Case]:
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
     if plan.operation.startswith("max_pool"):
         yield from plan.with_values(plan.covering(), "close")
+    for values in ("large", "tiny") if plan.accuracy not in TRANSFORMS else ():
+        yield from plan.with_values(plan.named(corpus.CORPUS), values)
 
 
 def rounding(plan: Plan) -> Iterator[Case]:
@@ -168,6 +183,7 @@ def rounding(plan: Plan) -> Iterator[Case]:
         yield from plan.with_values(
             itertools.chain(plan.named(corpus.CORPUS), plan.covering(), plan.explore(0, 150, 5_000)), values
         )
+    yield from plan.with_values(plan.large(0, 40, 1_000), "mean_zero")
 
 
 def special(plan: Plan) -> Iterator[Case]:
@@ -177,33 +193,51 @@ def special(plan: Plan) -> Iterator[Case]:
             yield from plan.with_values(
                 (replace(case, seed=case.seed + 1000 * seed) for case in cases), values
             )
+        yield from plan.with_values(plan.large(0, 30, 1_000), values)
 
 
 def layouts(plan: Plan) -> Iterator[Case]:
-    """Each array in each layout by itself, then all of them, over cases with and without the usual fast paths."""
+    """Each array in each layout by itself, then all of them; all of them over sizes that take the fast paths."""
     cases = [case for case in plan.named(corpus.CORPUS) if case.size < 2000]
     for number, view in enumerate(VIEWS):
-        for offset in range(3 if plan.profile == "quick" else len(cases)):
+        for offset in range({"quick": 3, "standard": 2 * len(cases) // 3}.get(plan.profile, len(cases))):
             case = cases[(number * 3 + offset) % len(cases)]
+            if case.batch == 1 and offset % 2:
+                case = replace(case, batch=2)  # else the stride of the images is never used
             for array in case.array_names:
                 yield replace(case, layout=f"{array}:{view}", dtype=plan.dtype, values=plan.integers)
-            every = ",".join(f"{array}:{view}" for array in case.array_names)
-            yield replace(case, layout=every, dtype=plan.dtype, values=plan.integers)
+            yield replace(case, layout=_every(case, view), dtype=plan.dtype, values=plan.integers)
+    for case, view in zip(plan.large(0, 0, 1_000), itertools.cycle(VIEWS), strict=False):
+        if not (view == "channels_last" and _deadly_channels_last(case)):
+            yield replace(case, layout=_every(case, view), dtype=plan.dtype, values=plan.integers)
+
+
+def _deadly_channels_last(case: Case) -> bool:
+    """What ends the process of PyTorch's own float32 kernels: asked by the hazards, in a worker."""
+    if not isinstance(case, Conv):
+        return False
+    strided = max(case.kernel) == 1 < max(case.axes(case.stride)) and case.channels < 8
+    return strided or (case.groups > 1 and max(case.axes(case.dilation)) > 1)
+
+
+def _every(case: Case, view: str) -> str:
+    return ",".join(f"{array}:{view}" for array in case.array_names)
 
 
 def empty(plan: Plan) -> Iterator[Case]:
     yield from plan.with_values(corpus.smallest(plan.operation, plan.features), plan.integers)
+    named = (replace(case, batch=0) for case in plan.named(corpus.CORPUS) if case.batch is not None)
+    yield from plan.with_values(named, plan.integers)
 
 
 def sizes(plan: Plan) -> Iterator[Case]:
     asked = (plan.operation, plan.features)
-    several = sizing.mixed(*asked, {"quick": 40, "standard": 200, "deep": 5_000}[plan.profile], plan.seed)
-    blocks = (8, 16) if plan.profile == "quick" else sizing.BLOCKS
+    quick = plan.profile == "quick"
+    blocks, beyond = ((8, 16), ()) if quick else (sizing.BLOCKS, sizing.BEYOND)
     parts = (
-        sizing.tails(*asked, (*blocks, *plan.blocks)),
+        sizing.tails(*asked, (*blocks, *plan.blocks), beyond),
         sizing.reaches(*asked),
-        several,
-        plan.named(sizing.LAYERS),
+        plan.large(40, 200, 5_000),
     )
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
 
@@ -275,11 +309,18 @@ def check_arguments(subject: Subject, oracle: Oracle, case: Case) -> list[Judgem
     """What PyTorch refuses is refused: any exception will do, an answer will not."""
     with np.errstate(all="ignore"):
         arrays = fill(case)
-    answer = subject.answer(case, arrays, ("output",))["output"]
+    judged = "grad_input" if case.malformed.startswith("grad_output") else "output"
+    answer = subject.answer(case, arrays, (judged,))[judged]
     if isinstance(answer, Refused) or answer is None:
-        return [Judgement("output", "conforms" if answer else "not claimed", 0.0, True)]
+        return [Judgement(judged, "conforms" if answer else "not claimed", 0.0, True)]
     shape = f" of shape {answer.shape}" if isinstance(answer, np.ndarray) else ""
-    return [differs("output", f"bad arguments answered: {case.problem}; the kernel gave an output{shape}")]
+    return [
+        differs(judged, f"bad arguments answered: {case.problem}; the kernel gave {_kind(judged)}{shape}")
+    ]
+
+
+def _kind(output: str) -> str:
+    return "an output" if _is_forward(output) else "a gradient"
 
 
 def arguments(plan: Plan) -> Iterator[Case]:
@@ -376,8 +417,12 @@ def _nudged(arrays: Arrays) -> Arrays:
 
 
 def state(plan: Plan) -> Iterator[Case]:
-    cases = itertools.chain(plan.named(corpus.CORPUS), itertools.islice(plan.covering(), 12))
-    yield from (case for case in plan.with_values(cases, plan.integers) if case.size < 2000)
+    small = itertools.chain(plan.named(corpus.CORPUS), itertools.islice(plan.covering(), 12))
+    larger = (
+        case for case in plan.large(0, 0, 0) if case.size < 5000
+    )  # their weights are worth packing once
+    cases = itertools.chain((c for c in small if c.size < 2000), itertools.islice(larger, 0, None, 8))
+    yield from plan.with_values(cases, plan.integers)
 
 
 def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
@@ -387,23 +432,42 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
     filled = [fill(each) for each in cases]
     expected = [oracle(each, arrays) for each, arrays in zip(cases, filled, strict=True)]
 
-    def ask(i: int) -> dict[str, Answer]:
-        answer: dict[str, Answer] = {}
-        for _ in range(3):
-            answer = subject.answer(cases[i], filled[i])
-        return answer
+    def ask(i: int) -> list[dict[str, Answer]]:
+        answers = [subject.answer(cases[i], filled[i]) for _ in range(_CALLS)]
+        others = (answer for answer in answers if not _same(answer, answers[0]))
+        return [answers[0], *itertools.islice(others, 1)]
 
-    with ThreadPoolExecutor(len(cases)) as threads:
-        answers = list(threads.map(ask, range(len(cases))))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH)
+    try:
+        with ThreadPoolExecutor(len(cases)) as threads:
+            answers = list(threads.map(ask, range(len(cases))))
+    finally:
+        sys.setswitchinterval(interval)
     results: dict[str, Judgement] = {}
     for each, arrays, want, got in zip(cases, filled, expected, answers, strict=True):
-        for found in judge_all(subject, oracle, each, arrays, want, got):
+        for found in itertools.chain(*(judge_all(subject, oracle, each, arrays, want, one) for one in got)):
             if found.output not in results or found.failed:
                 results[found.output] = found
     return [
         j._replace(message=f"from {len(cases)} threads: {j.message}") if j.failed else j
         for j in results.values()
     ]
+
+
+_CALLS = 6  # of each thread; which of them meets another thread's is chance
+
+
+def _same(one: dict[str, Answer], other: dict[str, Answer]) -> bool:
+    """Whether two answers to one question are the same, bit for bit; how a call fails need not be."""
+    pairs = ((one[name], other[name]) for name in one)
+    arrays = ((a, b) for a, b in pairs if isinstance(a, np.ndarray) or isinstance(b, np.ndarray))
+    return all(type(a) is type(b) and np.array_equal(a, b, equal_nan=True) for a, b in arrays)  # type: ignore[arg-type]
+
+
+_SWITCH = (
+    1e-6  # seconds a thread runs before another may: by default 5 ms, longer than most of the kernels' calls
+)
 
 
 def threads(plan: Plan) -> Iterator[Case]:

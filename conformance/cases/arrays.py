@@ -86,6 +86,24 @@ def _close(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ..
     return 1 + rng.permutation(math.prod(shape)).reshape(shape) * float(np.finfo(case.dtype).eps)
 
 
+def _large(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Integers times a power of two: as exact, and beyond what a constant of the kernel was meant for."""
+    return _scaled(rng, case, name, shape, SCALES[case.dtype][0])
+
+
+def _tiny(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Integers by a power of two, their products still normal: no number is small enough to be none."""
+    return _scaled(rng, case, name, shape, SCALES[case.dtype][1])
+
+
+def _scaled(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...], exponent: int) -> Array:
+    integers = _integers(rng, case, name, shape).astype(np.float64)
+    return np.ldexp(integers, 2 * exponent if name == "bias" else exponent)  # bias: as the products
+
+
+# Powers of two by which a sum of products of two scaled numbers is neither infinite nor subnormal.
+SCALES = {"float16": (2, -6), "float32": (50, -55), "float64": (450, -480)}
+
 VALUES: dict[str, Callable[[np.random.Generator, Case, str, tuple[int, ...]], Array]] = {
     "integers": _integers,
     "small_integers": _small_integers,
@@ -93,6 +111,8 @@ VALUES: dict[str, Callable[[np.random.Generator, Case, str, tuple[int, ...]], Ar
     "non_negative": _non_negative,
     "ties": _ties,
     "close": _close,
+    "large": _large,
+    "tiny": _tiny,
     "special": _integers,  # with NaN and infinities put in by _put_specials
 }
 
@@ -158,6 +178,41 @@ def _cropped(array: Array) -> Array:
     return _within(array, tuple(slice(1, n + 1) for n in array.shape), tuple(n + 3 for n in array.shape))
 
 
+def _images_apart(array: Array) -> Array:
+    """Every second image of a batch: all but the first axis packed."""
+    return _every_second(array, 0)
+
+
+def _channels_apart(array: Array) -> Array:
+    """Every second channel: rows and columns packed, planes not."""
+    return _every_second(array, max(array.ndim - 3, 0))
+
+
+def _every_second(array: Array, axis: int) -> Array:
+    places = tuple(slice(1, 2 * n, 2) if i == axis else slice(n) for i, n in enumerate(array.shape))
+    return _within(array, places, tuple(2 * n if i == axis else n for i, n in enumerate(array.shape)))
+
+
+def _exchanged(array: Array) -> Array:
+    """Stored with images and channels exchanged: planes packed, in another order."""
+    return np.ascontiguousarray(array.swapaxes(0, 1)).swapaxes(0, 1) if array.ndim > 3 else array
+
+
+def _mirrored(array: Array) -> Array:
+    """Rows stored backwards, as a flipped image has them."""
+    return np.ascontiguousarray(array[..., ::-1])[..., ::-1]
+
+
+def _last_image_first(array: Array) -> Array:
+    """Negative strides along the first axis alone."""
+    return np.ascontiguousarray(array[::-1])[::-1]
+
+
+def _repeated(array: Array) -> Array:
+    """The first axis repeats one image (stride 0)."""
+    return np.broadcast_to(array[:1], array.shape) if array.size else array
+
+
 def _reversed(array: Array) -> Array:
     back = (slice(None, None, -1),) * array.ndim
     return array[back].copy()[back]
@@ -210,6 +265,12 @@ VIEWS: dict[str, Callable[[Array], Array]] = {
     "expanded": _expanded,
     "offset": _offset,
     "read_only": _read_only,
+    "images_apart": _images_apart,
+    "channels_apart": _channels_apart,
+    "exchanged": _exchanged,
+    "mirrored": _mirrored,
+    "last_image_first": _last_image_first,
+    "repeated": _repeated,
 }
 
 
@@ -217,15 +278,17 @@ VIEWS: dict[str, Callable[[Array], Array]] = {
 
 
 def _spoil(case: Case, arrays: Arrays) -> Arrays:
-    name, _, part = case.malformed.partition("_")
+    name, _, part = case.malformed.rpartition("_")
     if name not in arrays:
-        return arrays
+        return arrays  # an option is spoiled
     array = arrays[name]
     other = np.float64 if array.dtype != np.float64 else np.float32
     spoiled: dict[str, Callable[[], Array]] = {
         "channels": lambda: np.concatenate([array, array[:, :1]], axis=1),
         "length": lambda: np.concatenate([array, array[:1]]),
+        "one": lambda: array[..., :1] if name in ("bias", "grad_output") else array[:, :1],  # broadcasts
         "rank": lambda: array[..., None] if name == "bias" else array[0, 0] if name == "input" else array[0],
+        "five": lambda: array[None],
         "dtype": lambda: array.astype(other),
     }
     return arrays | {name: spoiled[part]()}

@@ -103,7 +103,12 @@ SQUARE = {True: "filters not square", False: "windows not square"}
 def build(operation: str, form: str, row: Row, seed: int, **more: Any) -> Case:
     """The case of one row of classes; more fields (dtype, values, ...) as given."""
     family = FAMILIES[operation]
-    fields: Row = {"operation": operation, "batch": BATCHES[row["batch"]], "seed": seed, **more}
+    fields: Row = {
+        "operation": operation,
+        "batch": BATCHES.get(row["batch"], row["batch"]),
+        "seed": seed,
+        **more,
+    }
     kernel = tuple(_of_axis(row, "kernel", axis) for axis in "hw")
     stride, dilation = (_option(row, name, form) for name in ("stride", "dilation"))
     padding = tuple(_padding(family, row, axis, kernel[i]) for i, axis in enumerate("hw"))

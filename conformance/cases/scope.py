@@ -53,7 +53,11 @@ def exhausted(operation: str, features: Features, pairs: bool) -> Exhausted | No
     every = list(every_geometry(operation, features))
     if not every:
         return None
-    of_axis = geometries(operation, features)
+    of_axis = [
+        g
+        for ceil_mode in _ceil_modes(operation, features)
+        for g in geometries(operation, features, ceil_mode=ceil_mode)
+    ]
     degree = {"conv": 2, "avg_": 1}.get(operation[:4], 0)
     chances = [degree / (2 * magnitude(case) + 1) for case in every]
     paired = len(geometries(operation, features, PAIRED_SCOPE)) ** 2 if pairs else 0
@@ -62,32 +66,45 @@ def exhausted(operation: str, features: Features, pairs: bool) -> Exhausted | No
 
 
 def geometries(
-    operation: str, features: Features, scope: dict[str, Geometry] = SMALL_SCOPE
+    operation: str,
+    features: Features,
+    scope: dict[str, Geometry] = SMALL_SCOPE,
+    ceil_mode: bool = False,
 ) -> list[Geometry]:
-    """Every valid geometry of one axis in a scope that these features allow."""
+    """Every valid geometry of one axis in a scope that these features allow.
+
+    ceil_mode   those alone that are valid in ceil_mode only: the one window exceeds the padded image
+    """
     image, kernel, stride, padding, dilation = scope[operation]
     strides = range(1, stride + 1) if "stride" in features else (1,)
     pads = range(padding + 1) if "padding" in features else (0,)
     dilations = range(1, dilation + 1) if "dilation" in features else (1,)
     every = itertools.product(range(1, image + 1), range(1, kernel + 1), strides, pads, dilations)
-    return [g for g in every if _valid(operation, g) and not (g[1] == 1 and g[4] > 2)]
+    return [g for g in every if _valid(operation, g, ceil_mode) and not (g[1] == 1 and g[4] > 2)]
 
 
-def _valid(operation: str, geometry: Geometry) -> bool:
+def _valid(operation: str, geometry: Geometry, ceil_mode: bool) -> bool:
     n, k, s, p, d = geometry
-    if issubclass(FAMILIES[operation], Conv):
-        return window_outputs(n, k, s, (p, p), d) >= 1
     outputs = window_outputs(n, k, s, (p, p), d)
+    if issubclass(FAMILIES[operation], Conv):
+        return outputs >= 1
+    if ceil_mode:
+        outputs = window_outputs(n + s - 1, k, s, (p, p), d) if outputs < 1 else 0
     return p <= k // 2 and outputs >= 1 and windows_all_hit(n, k, s, p, d, outputs)
 
 
 def every_geometry(operation: str, features: Features) -> Iterator[Case]:
     """Cases in which each geometry of one axis occurs on the height and on the width; two axes share a case."""
-    heights = geometries(operation, features)
-    widths = list(heights)
-    if _PER_AXIS[issubclass(FAMILIES[operation], Conv)] <= features:
-        random.Random(0).shuffle(widths)
-    return _of_pairs(operation, features, zip(heights, widths, strict=True))
+    for ceil_mode in _ceil_modes(operation, features):
+        heights = geometries(operation, features, ceil_mode=ceil_mode)
+        widths = list(heights)
+        if _PER_AXIS[issubclass(FAMILIES[operation], Conv)] <= features:
+            random.Random(0).shuffle(widths)
+        yield from _of_pairs(operation, features, zip(heights, widths, strict=True))
+
+
+def _ceil_modes(operation: str, features: Features) -> tuple[bool, ...]:
+    return (False, True) if "ceil_mode" in features and not operation.startswith("conv") else (False,)
 
 
 def every_pair(operation: str, features: Features) -> Iterator[Case]:

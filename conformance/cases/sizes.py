@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Iterator
@@ -11,19 +12,22 @@ from typing import Any
 from conformance.cases.capabilities import Features
 from conformance.cases.case import FAMILIES, Case
 from conformance.cases.conv import Conv
-from conformance.cases.covering import as_claimed, build, classes_of, forms
+from conformance.cases.covering import as_claimed, axes_of, build, classes_of, forms, image_extent
 
 BLOCKS = (4, 8, 16, 32, 64)
-LARGE = (7, 8, 9, 12, 15, 16, 17, 23, 31, 32, 33)  # extents that a kernel may take its fast path for
+BEYOND = (128, 257)  # larger blocks fit exactly, and leave a tail; more than a byte counts
+LARGE = (7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 48)  # extents that a kernel may take its fast path for
 PRODUCTS = 200_000  # multiplications of a forward: a kernel of plain loops must not take seconds
 
 
-def tails(operation: str, features: Features, blocks: tuple[int, ...] = BLOCKS) -> Iterator[Case]:
+def tails(
+    operation: str, features: Features, blocks: tuple[int, ...] = BLOCKS, beyond: tuple[int, ...] = ()
+) -> Iterator[Case]:
     """Every extent that a kernel may block over, just under, at and just over a block, the others small."""
     near = {block + off for block in blocks for off in (-1, 0, 1)} | {
         7 * block // 4 for block in blocks if block < 32
     }
-    for seed, n in enumerate(sorted(near)):
+    for seed, n in enumerate(sorted(near | set(beyond))):
         for name in ("width", "height", "channels", "filters", "batch"):
             yield from _claimed(_tail(operation, name, n, seed), features)
 
@@ -85,9 +89,9 @@ def mixed(operation: str, features: Features, count: int, seed: int) -> Iterator
     for number in range(count):
         form, classes = rng.choice(possible)
         row = {name: rng.choice(values) for name, values in classes.items()}
-        large: list[str] = [name for name in ("output h", "output w", "channels", "filters") if name in row]
-        for name in rng.sample(large, rng.choice([2, 2, 3]) if len(large) > 2 else 2):
-            row[name] = rng.choice(LARGE)
+        large: list[str] = [n for n in ("output h", "output w", "channels", "filters", "batch") if n in row]
+        large = rng.sample(large, rng.choice([2, 2, 3]))
+        row |= {name: rng.choice(LARGE) for name in large}
         yield as_claimed(_within(operation, form, row, seed + number, large), features)
 
 
@@ -109,6 +113,51 @@ def products(case: Case) -> int:
     return math.prod(case.shapes["grad_output"]) * case.terms("output")
 
 
+# Layers of networks.
+
+FILTERS = """
+kernel=3,3 padding=1 | kernel=3,3 stride=2 padding=1 | kernel=1,1 | kernel=1,1 stride=2
+kernel=5,5 padding=2 | kernel=5,5 stride=2 padding=2 | kernel=7,7 padding=3 | kernel=7,7 stride=2 padding=3
+kernel=2,2 stride=2 | kernel=4,4 stride=4 | kernel=4,4 stride=2 padding=1 | kernel=11,11 stride=4 padding=2
+kernel=3,3 padding=2 dilation=2 | kernel=3,3 padding=4 dilation=4 | kernel=3,3 padding=same | kernel=1,7 padding=0,3
+"""
+WINDOWS = """
+kernel=2,2 | kernel=2,2 stride=1 | kernel=3,3 stride=2 | kernel=3,3 stride=2 padding=1 | kernel=3,3 | kernel=4,4
+kernel=3,3 stride=2 ceil_mode=true | kernel=3,3 stride=2 padding=1 ceil_mode=true | kernel=2,2 ceil_mode=true
+kernel=3,3 stride=1 padding=1 | kernel=5,5 stride=1 padding=2 | kernel=9,9 stride=1 padding=4 | kernel=8,8
+"""
+WIDTHS = {  # input channels, filters and groups: what vector units like, and few and many of either
+    "conv2d": ((3, 16, 1), (4, 4, 1), (8, 8, 1), (16, 16, 1), (8, 32, 1), (32, 1, 1), (1, 32, 1),
+               (16, 16, 4), (16, 16, 16), (8, 16, 8), (32, 48, 8)),
+    "max_pool2d": ((3,), (8,), (32,)),
+    "avg_pool2d": ((3,), (8,), (32,)),
+}  # fmt: skip
+SIDES = (7, 8, 14, 16)  # of a square answer
+FLAGS: dict[str, list[dict[str, Any]]] = {
+    "conv2d": [{}, {"bias": True}],
+    "max_pool2d": [{"return_indices": True}, {}],
+    "avg_pool2d": [{}, {"count_include_pad": False}, {"divisor_override": 3}],
+}
+
+
+def layers(operation: str, features: Features) -> Iterator[Case]:
+    """Every filter or window that networks are made of with every width; square images, batches of 1, 2 and 4."""
+    rng = random.Random(operation)
+    forms = (FILTERS if operation.startswith("conv") else WINDOWS).strip().replace("\n", " | ").split(" | ")
+    for seed, (form, width) in enumerate(itertools.product(forms, WIDTHS[operation])):
+        fields: dict[str, Any] = dict(zip(("channels", "filters", "groups"), width, strict=False))
+        fields |= rng.choice(FLAGS[operation]) | {"batch": rng.choice((1, 2, 4)), "seed": seed}
+        plain = replace(Case.parse(f"{operation} {form}"), **fields)
+        yield from _claimed(iter([_square(plain, rng.choice(SIDES), rng.choice((0, 1)))]), features)
+
+
+def _square(plain: Any, side: int, unread: int) -> Case:
+    """With a square answer, smaller where a kernel of plain loops would take long; the stride leaves pixels or none."""
+    image = (image_extent(side, k, s, pads, d, unread * (s - 1)) for k, s, pads, d in axes_of(plain))
+    case = replace(plain, image=tuple(image))
+    return _square(plain, side // 2, unread) if products(case) > PRODUCTS // 2 and side > 1 else case
+
+
 LAYERS = {  # layers of real networks, thinner than they are: every extent and option as in the network, fewer channels
     "conv2d": """
 conv2d channels=3 filters=4 image=28,29 kernel=7,7 stride=2 padding=3
@@ -122,16 +171,25 @@ conv2d channels=6 filters=13 image=14,14 kernel=5,5 bias=true
 conv2d channels=8 filters=4 image=17,33 kernel=3,3 padding=2 dilation=2
 conv2d channels=64 filters=17 image=4,5 kernel=3,3 padding=1
 conv2d channels=130 filters=67 image=3,2 batch=2
+conv2d channels=300 filters=5 image=3,2 kernel=3,3 padding=1
+conv2d batch=9 channels=8 filters=8 image=1,1 bias=true
+conv2d batch=257 filters=257
+conv2d image=257,259 kernel=3,3 stride=2 padding=1
 """,
     "max_pool2d": """
 max_pool2d kernel=3,3 stride=2 padding=1 image=56,56 channels=2
 max_pool2d kernel=2,2 image=28,28 channels=6 batch=2
 max_pool2d kernel=2,2 stride=2 image=33,31 channels=33
+max_pool2d kernel=2,2 image=257,259 return_indices=true
+max_pool2d kernel=1,2 image=1,2 batch=257 channels=256
+max_pool2d kernel=8,8 image=8,8 channels=17 batch=2
 """,
     "avg_pool2d": """
 avg_pool2d kernel=3,3 stride=2 padding=1 image=56,56 channels=2
 avg_pool2d kernel=2,2 image=28,28 channels=6 batch=2
 avg_pool2d kernel=7,7 image=7,7 channels=65
+avg_pool2d kernel=2,2 image=257,259
+avg_pool2d kernel=1,2 image=1,2 batch=257 channels=256
 """,
 }
 

@@ -159,7 +159,7 @@ def test_run_finds_a_mistake_with_a_small_case(name, write_kernel):
 def test_run_of_a_right_kernel_conforms():
     result = judged("npcnn", "empty", "--op", "avg_pool2d")
     assert result.exit_code == 0
-    assert result.output.splitlines()[-1].startswith("conforms: 20 cases, 2 verdicts; worst error ")
+    assert result.output.splitlines()[-1].startswith("conforms: 31 cases, 2 verdicts; worst error ")
 
 
 def test_run_without_a_claimed_case_is_untested():
@@ -272,14 +272,14 @@ def test_json_says_what_the_report_says(write_kernel):
     result = judged(write_kernel("told", STRIDE_DROPPED), "exact", "--json", "report.json")
     data = json.loads(Path("report.json").read_text())
     assert result.exit_code == 1
-    assert (data["schema"], data["verdict"], data["passed"], data["cases"]) == (1, "differs", False, 120)
+    assert (data["schema"], data["verdict"], data["passed"], data["cases"]) == (1, "differs", False, 160)
     assert data["subject"] == {
         "name": "told.py", "framework": "numpy", "operations": ["conv2d"], "accuracy": "direct"
     }  # fmt: skip
     rows = {row["output"]: row for row in data["rows"]}
     assert rows["output"] == {
         "operation": "conv2d", "output": "output", "requirement": "exact", "dtype": "float32", "verdict": "conforms",
-        "cases": 120, "cases_not_claimed": 0, "worst_share": 0.0,
+        "cases": 160, "cases_not_claimed": 0, "worst_share": 0.0,
     }  # fmt: skip
     failure = data["failures"][0]
     assert failure["output"] == "grad_input"

@@ -7,6 +7,7 @@ from conformance.kernels.mutants import (
     contract,
     conv_backward,
     conv_forward,
+    fast_paths,
     layouts,
     max_pool,
     precision,
@@ -17,6 +18,7 @@ from conformance.kernels.mutants.registry import ALL, Mutant
 
 FILES = (
     axes, conv_forward, conv_backward, max_pool, avg_pool, tails, precision, layouts, contract, stateful, arguments,
+    fast_paths,
 )  # fmt: skip
 
 __all__ = ["ALL", "FILES", "Mutant"]

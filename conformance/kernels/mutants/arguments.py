@@ -185,6 +185,42 @@ def _padding_up_to_the_dilated_half(arrays: dict[str, Any], options: Options) ->
         _long_padding(arrays, options)
 
 
+def _weight_of_one_channel(arrays: dict[str, Any], options: Options) -> None:
+    """A single channel of the weight is repeated for all of the input's, as broadcasting does."""
+    per_group = arrays["input"].shape[-3] // max(options["groups"], 1)
+    if arrays["weight"].ndim == 4 and arrays["weight"].shape[1] == 1 < per_group:
+        arrays["weight"] = np.repeat(arrays["weight"], per_group, axis=1)
+
+
+def _input_of_one_channel(arrays: dict[str, Any], options: Options) -> None:
+    expected = arrays["weight"].shape[1] * options["groups"] if arrays["weight"].ndim == 4 else 1
+    if arrays["input"].ndim == 4 and arrays["input"].shape[1] == 1 < expected:
+        arrays["input"] = np.repeat(arrays["input"], expected, axis=1)
+
+
+def _bias_of_one(arrays: dict[str, Any], options: Options) -> None:
+    if arrays["bias"] is not None and arrays["bias"].shape == (1,):
+        arrays["bias"] = np.repeat(arrays["bias"], arrays["weight"].shape[0])
+
+
+def _input_of_five_axes(arrays: dict[str, Any], options: Options) -> None:
+    if arrays["input"].ndim == 5:
+        arrays["input"] = arrays["input"].reshape(-1, *arrays["input"].shape[2:])
+
+
+def _more_than_two(name: str) -> Mend:
+    def mend(arrays: dict[str, Any], options: Options) -> None:
+        if isinstance(options[name], tuple):
+            options[name] = options[name][:2]
+
+    return mend
+
+
+def _fraction(arrays: dict[str, Any], options: Options) -> None:
+    if isinstance(options["stride"], float):
+        options["stride"] = int(options["stride"])
+
+
 def _divisor_0(arrays: dict[str, Any], options: Options) -> None:
     options["divisor_override"] = options["divisor_override"] or None
 
@@ -215,6 +251,14 @@ CONV: dict[str, tuple[str, Mend]] = {
     "capital_mode": ("padding=SAME in capitals is answered", _any_case_of_letters),
     "unknown_mode": ("an unknown padding mode is taken for valid", _other_modes_are_valid),
     "long_filter": ("a filter that exceeds the padded image is answered", _long_filter),
+    "weight_of_one_channel": ("a weight of one channel is repeated for all", _weight_of_one_channel),
+    "input_of_one_channel": ("an input of one channel is repeated for all", _input_of_one_channel),
+    "bias_of_one": ("a bias of one number is added to every filter", _bias_of_one),
+    "input_of_five_axes": ("an input of five axes is answered", _input_of_five_axes),
+    "three_strides": ("of three strides the first two are taken", _more_than_two("stride")),
+    "three_pads": ("of three paddings the first two are taken", _more_than_two("padding")),
+    "three_dilations": ("of three dilations the first two are taken", _more_than_two("dilation")),
+    "fraction": ("a stride that is no integer is rounded down", _fraction),
 }
 POOL: dict[str, tuple[str, Mend]] = {
     "kernel_0": ("a kernel_size of 0 is taken for 1", _at_least("kernel_size", 1)),
@@ -223,10 +267,16 @@ POOL: dict[str, tuple[str, Mend]] = {
     "long_padding": ("a padding of more than half of the window is cut", _long_padding),
     "long_window": ("a window that exceeds the padded image is answered", _long_window),
     "input_of_two_axes": ("an input of two axes is answered", _input_of_two_axes),
+    "input_of_five_axes": ("an input of five axes is answered", _input_of_five_axes),
+    "three_windows": ("of three extents of a window the first two are taken", _more_than_two("kernel_size")),
+    "three_strides": ("of three strides the first two are taken", _more_than_two("stride")),
+    "three_pads": ("of three paddings the first two are taken", _more_than_two("padding")),
+    "fraction": ("a stride that is no integer is rounded down", _fraction),
 }
 ANSWERED: dict[str, dict[str, tuple[str, Mend]]] = {
     "conv2d": CONV,
     "max_pool2d": POOL | {
+        "three_dilations": ("of three dilations the first two are taken", _more_than_two("dilation")),
         "dilation_0": ("a dilation below 1 is taken for 1", _at_least("dilation", 1)),
         "dilated_padding": ("padding up to half of the dilated window is answered", _padding_up_to_the_dilated_half),
     },
@@ -276,6 +326,33 @@ def conv2d_answers_zeros() -> SimpleNamespace:
     return hooked("conv2d", hook, only="forward")
 
 
+def _stretched(operation: str) -> Callable[[], SimpleNamespace]:
+    """A backward that broadcasts a grad_output of another shape to that of the output."""
+
+    def make() -> SimpleNamespace:
+        right = hooked(operation, lambda call, arrays, options: call(arrays, options))
+        forward = getattr(right, operation)
+
+        def hook(call: Any, arrays: dict[str, Any], options: Options) -> Any:
+            rest = {name: array for name, array in arrays.items() if name != "grad_output"}
+            shape = forward(**rest, **options).shape
+            return call(arrays | {"grad_output": np.broadcast_to(arrays["grad_output"], shape)}, options)
+
+        return hooked(operation, hook, only="backward")
+
+    return make
+
+
+for _operation in ALL_OUTPUTS:
+    kernel(
+        _operation,
+        "grad_input",
+        "a grad_output of another shape than the output is broadcast to it",
+        "arguments that PyTorch refuses",
+        f"{_operation}_broadcasts_grad_output",
+    )(_stretched(_operation))
+
+
 # Refused, though PyTorch answers.
 
 Refuses = Callable[[dict[str, Any], Options], Any]
@@ -306,6 +383,29 @@ def refusal(
 @refusal("avg_pool2d", "no_images", "a batch of no images is refused", "N == 0")
 def _no_images(arrays: dict[str, Any], options: Options) -> bool:
     return bool(arrays["input"].size == 0)
+
+
+@refusal(
+    "conv2d",
+    "no_images_of_groups",
+    "a batch of no images is refused where there are groups",
+    "N == 0 and G > 1",
+)
+def _no_images_of_groups(arrays: dict[str, Any], options: Options) -> bool:
+    return bool(arrays["input"].size == 0 and options["groups"] > 1)
+
+
+@refusal("max_pool2d", "no_images_of_ceil", "a batch of no images is refused in ceil_mode", "N == 0 and ceil")
+@refusal("avg_pool2d", "no_images_of_ceil", "a batch of no images is refused in ceil_mode", "N == 0 and ceil")
+def _no_images_of_ceil(arrays: dict[str, Any], options: Options) -> bool:
+    return bool(arrays["input"].size == 0 and options["ceil_mode"])
+
+
+@refusal("max_pool2d", "large_window", "a window beyond the padded image is refused in ceil_mode", "ceil")
+@refusal("avg_pool2d", "large_window", "a window beyond the padded image is refused in ceil_mode", "ceil")
+def _large_window(arrays: dict[str, Any], options: Options) -> bool:
+    axes = arrays["input"].shape[-2:], _pair(options["kernel_size"]), _pair(options["padding"])
+    return any(k > n + 2 * p for n, k, p in zip(*axes, strict=True))
 
 
 @refusal("conv2d", "unbatched", "an input without a batch axis is refused", "unbatched")

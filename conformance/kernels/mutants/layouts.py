@@ -79,6 +79,27 @@ def with_packed_planes(array: Array) -> Array:
     return walk(array, (contiguous_strides(array.shape)[0], *in_elements(array)[1:])) if array.ndim else array
 
 
+def planes_assumed(array: Array) -> Array:
+    """Read as contiguous where rows and columns are packed: how planes lie is not looked at."""
+    packed = in_elements(array)[-2:] == contiguous_strides(array.shape)[-2:]
+    return walk(array, contiguous_strides(array.shape)) if array.ndim > 2 and packed else array
+
+
+def one_axis_backwards(array: Array) -> Array:
+    """Negative strides are looked for along the first axis (of images) alone."""
+    return with_positive_strides(array) if array.ndim and array.strides[0] >= 0 else array
+
+
+def images_backwards(array: Array) -> Array:
+    """Negative strides are looked for along the last axis alone."""
+    return with_positive_strides(array) if array.ndim and array.strides[-1] >= 0 else array
+
+
+def images_repeated(array: Array) -> Array:
+    """A stride of 0 is looked for along the last axis alone."""
+    return without_stride_0(array) if array.ndim and array.strides[-1] else array
+
+
 def from_start_of_memory(array: Array) -> Array:
     """The offset of a view into its memory is ignored."""
     return walk(array, in_elements(array), start=0) if min((0, *array.strides)) >= 0 else array
@@ -107,6 +128,10 @@ READINGS: dict[str, tuple[str, Reading, str]] = {
     "columns": ("read with neighbouring columns side by side", with_unit_columns, "a sliced or transposed view"),
     "rows": ("read with its rows packed", with_packed_rows, "a cropped view"),
     "planes": ("read with its images packed", with_packed_planes, "a cropped or sliced view"),
+    "packed_rows": ("read as contiguous where its rows are packed", planes_assumed, "images or channels apart"),
+    "backwards": ("read forward where its first axis is not reversed", one_axis_backwards, "a mirrored view"),
+    "images_backwards": ("read forward where its last axis is not reversed", images_backwards, "images in reverse"),
+    "repeated": ("read on where its strides are 0, the last one excepted", images_repeated, "a repeated image"),
     "offset": ("read from the start of its memory", from_start_of_memory, "a view that starts later in its memory"),
     "fortran": ("taken for contiguous where it is in Fortran order", fortran_taken_for_contiguous, "a Fortran array"),
     "sorted": ("read with its axes in the order of their strides", sorted_strides, "a transposed view"),
@@ -123,10 +148,31 @@ PLACES = {  # which readings of which argument
         "columns",
         "rows",
         "fortran",
+        "packed_rows",
+        "repeated",
     ),
-    ("max_pool2d", "input"): ("contiguous", "positive", "stride_0", "rows", "fortran", "offset"),
+    ("max_pool2d", "input"): (
+        "contiguous",
+        "positive",
+        "stride_0",
+        "rows",
+        "fortran",
+        "offset",
+        "packed_rows",
+        "backwards",
+        "images_backwards",
+        "repeated",
+    ),
     ("max_pool2d", "grad_output"): ("contiguous", "stride_0", "columns"),
-    ("avg_pool2d", "input"): ("contiguous", "positive", "columns", "planes", "sorted"),
+    ("avg_pool2d", "input"): (
+        "contiguous",
+        "positive",
+        "columns",
+        "planes",
+        "sorted",
+        "packed_rows",
+        "backwards",
+    ),
     ("avg_pool2d", "grad_output"): ("contiguous", "stride_0", "collapsed", "memory_order"),
 }
 FORWARD = {"conv2d": "output", "max_pool2d": "output indices", "avg_pool2d": "output"}

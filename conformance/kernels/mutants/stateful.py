@@ -429,6 +429,17 @@ def refuses_a_second_caller(state: State, call: Call, arrays: Arguments, options
         state["busy"] = False
 
 
+@mistake("not safe in threads: all calls copy their arrays into the same memory", "several threads at once")
+def copies_into_shared_memory(state: State, call: Call, arrays: Arguments, options: Arguments) -> Any:
+    """No pause between the copy and its use: what comes in between is chance."""
+    kept = {
+        name: state.setdefault((name, a.shape, a.dtype), a.copy()) for name, a in _present(arrays).items()
+    }
+    for name, array in kept.items():
+        array[...] = arrays[name]
+    return call(arrays | kept, options)
+
+
 def _register(number: int, place: tuple[str, str, str]) -> None:
     (operation, direction, outputs), (name, sentence, when, remembering, _) = place, _MISTAKES[number]
     words = sentence if direction == "forward" else f"{sentence} (gradients)"
@@ -463,6 +474,28 @@ def conv2d_weight_packed_once() -> SimpleNamespace:
         return call(arrays | {"weight": packed}, options)
 
     return _conv("forward", remembering)
+
+
+@kernel(
+    "conv2d",
+    "output",
+    "a 3x3 weight of 8 channels and filters or more is packed once for its address",
+    "same storage, new weight, C/G and K at least 8",
+)
+def conv2d_large_weight_packed_once() -> SimpleNamespace:
+    packed: State = {}
+
+    def hook(call: Call, arrays: Arguments, options: Arguments) -> Any:
+        weight = arrays["weight"]
+        if weight.ndim == 4 and min(weight.shape[:2]) >= 8 and weight.shape[2:] == (3, 3):
+            key = weight.__array_interface__["data"][0], weight.shape, weight.dtype
+            kept, _ = packed.setdefault(
+                key, (weight.copy(), weight)
+            )  # the weight is kept: its address stays its own
+            arrays = arrays | {"weight": kept}
+        return call(arrays, options)
+
+    return hooked("conv2d", hook, only="forward")
 
 
 @kernel(
