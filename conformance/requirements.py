@@ -267,7 +267,7 @@ def check_contract(subject: Subject, oracle: Oracle, case: Case) -> list[Judgeme
         if not fault and changed and _is_forward(name) == (changed[0] != "grad_output"):
             fault = f"the kernel changed its argument {changed[0]}"
         if not fault and moved:
-            fault = f"the kernel changed {moved[0]}"
+            fault = f"the kernel changed {', '.join(moved)}"
         if fault:
             results[name] = differs(name, fault)
     return list(results.values())

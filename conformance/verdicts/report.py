@@ -313,7 +313,10 @@ def table_lines(operation: str, cells: dict[str, dict[str, Cell]]) -> Iterator[L
         padded = (
             [*part, (" " * (w + 2 - len(plain(part))), "")] for part, w in zip(line, widths, strict=True)
         )
-        yield [piece for part in padded for piece in part][:-1]
+        pieces = [piece for part in padded for piece in part]
+        while not pieces[-1][0].strip():
+            pieces.pop()
+        yield pieces
 
 
 def not_claimed_lines(report: Report, width: int) -> Iterator[Line]:

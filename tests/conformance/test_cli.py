@@ -187,6 +187,7 @@ def test_run_names_what_is_not_claimed(write_kernel):
 def test_no_verdict_is_cut_off_in_the_table(write_kernel):
     result = judged(write_kernel("takes_all", "def conv2d(input, weight): raise MemoryError"), "empty")
     assert re.search(r"^  empty +\d+ out of memory( |$)", result.output, re.M)
+    assert [line for line in result.output.splitlines() if line != line.rstrip()] == []
 
 
 def test_run_keeps_to_80_columns_but_for_commands(write_kernel):
@@ -258,6 +259,19 @@ def test_run_again_with_the_command_that_the_report_prints(write_kernel):
     assert command(*words, "--in-process").exit_code == 1
 
 
+def test_everything_that_a_kernel_changes_around_it_is_named(write_kernel):
+    source = """
+import random
+def conv2d(input, weight, bias=None):
+    random.random()
+    np.random.rand()
+    return npcnn.conv2d(input, weight, bias)
+"""
+    result = judged(write_kernel("moves", source), "contract")
+    told = " ".join(result.output.split())
+    assert "the kernel changed NumPy's global random state, the global random state" in told
+
+
 def test_run_names_the_requirement_to_replay_where_it_is_not_the_answer(write_kernel):
     source = "def conv2d(input, weight, bias=None):\n    input += 1\n    return npcnn.conv2d(input - 1, weight, bias)\n"
     result = judged(write_kernel("careless", source), "contract")
@@ -308,7 +322,9 @@ def test_a_full_disk_is_told_before_the_run(option):
     assert f"{option} /dev/full: cannot be written: No space left on device" in result.output
 
 
-def test_a_disk_that_fills_up_during_the_run_costs_the_journal_and_not_the_verdict(monkeypatch):
+def test_a_disk_that_fills_up_during_the_run_costs_the_journal_and_not_the_verdict(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def full(*_):
         raise OSError(28, "No space left on device")
 
@@ -534,7 +550,8 @@ def test_ctrl_c_before_there_is_a_verdict_is_no_verdict_and_no_traceback(write_k
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
-def test_a_report_that_cannot_be_printed_is_told_and_the_json_is_written():
+def test_a_report_that_cannot_be_printed_is_told_and_the_json_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     arguments = ["--op", "avg_pool2d", "--requirement", "empty", "--json", "report.json", *QUICK]
     with Path("/dev/full").open("w") as full:
         run = subprocess.run(
