@@ -280,13 +280,13 @@ VIEWS: dict[str, Callable[[Array], Array]] = {
 def _spoil(case: Case, arrays: Arrays) -> Arrays:
     name, _, part = case.malformed.rpartition("_")
     if name not in arrays:
-        return arrays  # an option is spoiled
+        return arrays
     array = arrays[name]
     other = np.float64 if array.dtype != np.float64 else np.float32
     spoiled: dict[str, Callable[[], Array]] = {
         "channels": lambda: np.concatenate([array, array[:, :1]], axis=1),
         "length": lambda: np.concatenate([array, array[:1]]),
-        "one": lambda: array[..., :1] if name in ("bias", "grad_output") else array[:, :1],  # broadcasts
+        "one": lambda: array[:1] if name == "bias" else array[:, :1],  # broadcasts
         "rank": lambda: array[..., None] if name == "bias" else array[0, 0] if name == "input" else array[0],
         "five": lambda: array[None],
         "dtype": lambda: array.astype(other),

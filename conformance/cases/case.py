@@ -127,13 +127,6 @@ class Case:
         """The batch axis, or none of it for an unbatched input."""
         return () if self.batch is None else (self.batch,)
 
-    def spoiled(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options, one of them of a wrong length or type where the case is malformed so."""
-        name, _, part = self.malformed.rpartition("_")
-        if part == "three":
-            return options | {name: (self.axes(options[name] or 1)[0],) * 3}
-        return options | {name: 1.5} if part == "fraction" else options
-
     def axes(self, option: Option) -> tuple[int, ...]:
         """An option as one int an axis."""
         if isinstance(option, int):

@@ -18,10 +18,7 @@ class Pool(Case):
     padding: Option = 0
     ceil_mode: bool = False
 
-    MALFORMED: ClassVar[tuple[str, ...]] = (
-        "input_rank", "input_five", "kernel_zero", "grad_output_one",
-        "kernel_size_three", "stride_three", "padding_three", "stride_fraction",
-    )  # fmt: skip
+    MALFORMED: ClassVar[tuple[str, ...]] = ("input_rank", "input_five", "kernel_zero")
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -123,8 +120,6 @@ class Pool(Case):
 class MaxPool(Pool, operations=("max_pool2d",)):
     """The largest of each window; padding never wins; the first of equals, the last NaN."""
 
-    MALFORMED: ClassVar[tuple[str, ...]] = (*Pool.MALFORMED, "dilation_three")
-
     dilation: Option = 1
     return_indices: bool = False
 
@@ -135,7 +130,7 @@ class MaxPool(Pool, operations=("max_pool2d",)):
     @property
     def options(self) -> dict[str, Any]:
         names = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
-        return self.spoiled({name: getattr(self, name) for name in names})
+        return {name: getattr(self, name) for name in names}
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -167,7 +162,7 @@ class AvgPool(Pool, operations=("avg_pool2d",)):
     @property
     def options(self) -> dict[str, Any]:
         names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-        return self.spoiled({name: getattr(self, name) for name in names})
+        return {name: getattr(self, name) for name in names}
 
     @cached_property
     def problem(self) -> str | None:

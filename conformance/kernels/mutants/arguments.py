@@ -208,19 +208,6 @@ def _input_of_five_axes(arrays: dict[str, Any], options: Options) -> None:
         arrays["input"] = arrays["input"].reshape(-1, *arrays["input"].shape[2:])
 
 
-def _more_than_two(name: str) -> Mend:
-    def mend(arrays: dict[str, Any], options: Options) -> None:
-        if isinstance(options[name], tuple):
-            options[name] = options[name][:2]
-
-    return mend
-
-
-def _fraction(arrays: dict[str, Any], options: Options) -> None:
-    if isinstance(options["stride"], float):
-        options["stride"] = int(options["stride"])
-
-
 def _divisor_0(arrays: dict[str, Any], options: Options) -> None:
     options["divisor_override"] = options["divisor_override"] or None
 
@@ -255,10 +242,6 @@ CONV: dict[str, tuple[str, Mend]] = {
     "input_of_one_channel": ("an input of one channel is repeated for all", _input_of_one_channel),
     "bias_of_one": ("a bias of one number is added to every filter", _bias_of_one),
     "input_of_five_axes": ("an input of five axes is answered", _input_of_five_axes),
-    "three_strides": ("of three strides the first two are taken", _more_than_two("stride")),
-    "three_pads": ("of three paddings the first two are taken", _more_than_two("padding")),
-    "three_dilations": ("of three dilations the first two are taken", _more_than_two("dilation")),
-    "fraction": ("a stride that is no integer is rounded down", _fraction),
 }
 POOL: dict[str, tuple[str, Mend]] = {
     "kernel_0": ("a kernel_size of 0 is taken for 1", _at_least("kernel_size", 1)),
@@ -268,16 +251,11 @@ POOL: dict[str, tuple[str, Mend]] = {
     "long_window": ("a window that exceeds the padded image is answered", _long_window),
     "input_of_two_axes": ("an input of two axes is answered", _input_of_two_axes),
     "input_of_five_axes": ("an input of five axes is answered", _input_of_five_axes),
-    "three_windows": ("of three extents of a window the first two are taken", _more_than_two("kernel_size")),
-    "three_strides": ("of three strides the first two are taken", _more_than_two("stride")),
-    "three_pads": ("of three paddings the first two are taken", _more_than_two("padding")),
-    "fraction": ("a stride that is no integer is rounded down", _fraction),
 }
 ANSWERED: dict[str, dict[str, tuple[str, Mend]]] = {
     "conv2d": CONV,
     "max_pool2d": POOL | {
-        "three_dilations": ("of three dilations the first two are taken", _more_than_two("dilation")),
-        "dilation_0": ("a dilation below 1 is taken for 1", _at_least("dilation", 1)),
+            "dilation_0": ("a dilation below 1 is taken for 1", _at_least("dilation", 1)),
         "dilated_padding": ("padding up to half of the dilated window is answered", _padding_up_to_the_dilated_half),
     },
     "avg_pool2d": POOL | {"divisor_0": ("a divisor_override of 0 is ignored", _divisor_0)},
