@@ -292,6 +292,7 @@ class _Call:
     takes_bias: bool = True
     needs_bias: bool = False
     bias_keyword: str = ""  # the name to pass it by, where it does not stand right behind the weight
+    ordered: tuple[str, ...] = ()  # options that have no keyword, in their order
     by_position: bool = False  # kernel_size goes after the arrays: its parameter has another name
 
     @classmethod
@@ -313,6 +314,7 @@ class _Call:
             takes_bias=bias is not None or inspect.Parameter.VAR_POSITIONAL in kinds,
             needs_bias=bias is not None and bias.default is inspect.Parameter.empty,
             bias_keyword=bias.name if bias and by_name else "",
+            ordered=tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and n in known),
             by_position=not every and "kernel_size" in known - set(parameters),
         )
 
@@ -335,6 +337,7 @@ class _Call:
             positional.append(options.pop("kernel_size"))
         if self.options is not None:
             options = {name: value for name, value in options.items() if name in self.options}
+        positional += [options.pop(name) for name in self.ordered if name in options]
         if self.bias_keyword:
             options[self.bias_keyword] = arrays.get("bias")
         return positional, options

@@ -55,6 +55,7 @@ def test_arrays_are_passed_by_position_and_options_by_keyword():
         (lambda x, w, stride=1, b=None: (stride, b), True),
         (lambda x, w, *, bias=None, stride=1: (stride, bias), True),
         (lambda x, w, b=None, stride=1, block=64: (stride, b), True),
+        (lambda x, w, b=None, stride=1, padding=0, /: (stride, b), True),
         (lambda x, w, block=64, stride=1: (stride, None if block == 64 else block), False),
         (lambda x, w, stride=1, tile=8: (stride, None if tile == 8 else tile), False),
     ],
