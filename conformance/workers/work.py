@@ -119,19 +119,24 @@ def _examine(requirement: str, case: Case, asked: Subject, oracle: Oracle) -> li
 
 
 class _Watch:
-    """Told the function in hand; several threads may be in several."""
+    """Told the function in hand; several threads may be in several. One that hangs is in hand when the others left."""
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
         self.inside: dict[int, str] = {}
+        self.lock = threading.Lock()
 
     def __call__(self, function: str) -> None:
         thread = threading.get_ident()
-        if function:
-            self.inside[thread] = function
-            self.slot.enter(function)
-        elif self.inside.pop(thread, None) and not self.inside:
-            self.slot.leave()
+        with self.lock:
+            if function:
+                self.inside[thread] = function
+                self.slot.enter(function)
+            elif self.inside.pop(thread, None):
+                if self.inside:
+                    self.slot.enter(next(iter(self.inside.values())))
+                else:
+                    self.slot.leave()
 
 
 def _watched(oracle: Oracle, watch: _Watch) -> Oracle:

@@ -21,6 +21,8 @@ from conformance.kernels.subject import SubjectError, load
 from conformance.pipeline import InProcess, Settings, run
 from conformance.workers import ExaminationError, Workers
 from conformance.workers.deaths import Death
+from conformance.workers.slot import Slot
+from conformance.workers.work import _Watch
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers need fork")
 
@@ -333,3 +335,16 @@ def test_a_death_is_shrunk_like_any_failure(subject):
 )  # fmt: skip
 def test_a_death_reads(death, words):
     assert str(death) == words
+
+
+def test_a_thread_that_hangs_is_in_hand_once_the_others_have_left():
+    slot = Slot.new()
+    watch = _Watch(slot)
+    watch("conv2d")
+    other = threading.Thread(target=lambda: (watch("conv2d_backward"), watch("")))
+    other.start()
+    other.join()
+    assert (slot.function, slot.since > 0) == ("conv2d", True)
+    watch("")
+    assert slot.since == 0
+    slot.close()
