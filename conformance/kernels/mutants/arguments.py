@@ -304,33 +304,6 @@ def conv2d_answers_zeros() -> SimpleNamespace:
     return hooked("conv2d", hook, only="forward")
 
 
-def _stretched(operation: str) -> Callable[[], SimpleNamespace]:
-    """A backward that broadcasts a grad_output of another shape to that of the output."""
-
-    def make() -> SimpleNamespace:
-        right = hooked(operation, lambda call, arrays, options: call(arrays, options))
-        forward = getattr(right, operation)
-
-        def hook(call: Any, arrays: dict[str, Any], options: Options) -> Any:
-            rest = {name: array for name, array in arrays.items() if name != "grad_output"}
-            shape = forward(**rest, **options).shape
-            return call(arrays | {"grad_output": np.broadcast_to(arrays["grad_output"], shape)}, options)
-
-        return hooked(operation, hook, only="backward")
-
-    return make
-
-
-for _operation in ALL_OUTPUTS:
-    kernel(
-        _operation,
-        "grad_input",
-        "a grad_output of another shape than the output is broadcast to it",
-        "arguments that PyTorch refuses",
-        f"{_operation}_broadcasts_grad_output",
-    )(_stretched(_operation))
-
-
 # Refused, though PyTorch answers.
 
 Refuses = Callable[[dict[str, Any], Options], Any]
