@@ -18,12 +18,14 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.cases.capabilities import features_of
 from conformance.kernels import mutants, reference, right
 from conformance.kernels.subject import Subject
-from conformance.pipeline import InProcess, Settings, failure_of, run
+from conformance.pipeline import InProcess, Settings, examine, failure_of, plans
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
+from conformance.verdicts.verdict import Report
 from conformance.workers.work import die_with_parent
 
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
+PARTS = 3  # of the cases of a profile: a right kernel is asked one of them
 NOTICED_BY = {  # the requirements most likely to notice a family of mutants, asked first
     "layouts": ["layouts"],
     "stateful": ["contract", "state", "threads", "arguments"],
@@ -132,14 +134,17 @@ def accusations(
 
 
 def _accused(name: str, profile: str) -> list[str]:
+    """What accuses a right kernel in one case of three, others for the next: together they are asked all of them."""
     kernel = right.ALL[name]
     subject = Subject(kernel.subject(), name=name, **kernel.declared)
-    report = run(subject, InProcess(subject, _oracle), Settings(profile=profile))
-    wrong = [row for row in report.rows if not row.passed]
-    return [
-        f"{row.output} {row.verdict} {row.unit.requirement} {row.failure and row.failure.case}"
-        for row in wrong
-    ]
+    first = list(right.ALL).index(name) % PARTS
+    wrong = []
+    for plan in plans(subject, InProcess(subject, _oracle), Settings(profile=profile), Report(subject)):
+        for requirement in _asked(plan, REQUIREMENTS):
+            for case in islice(requirement.cases(plan), first, None, PARTS):
+                judgements = examine(subject, _oracle, requirement.name, case)
+                wrong += [f"{j.output} {j.status} {requirement.name} {case}" for j in judgements if j.failed]
+    return wrong
 
 
 def _judged(name: str, profile: str) -> Kill:
@@ -184,13 +189,14 @@ def _order(mutant: mutants.Mutant, profile: str) -> Iterator[tuple[Requirement, 
     first = NOTICED_BY.get(mutant.family, [])
     names = [*first, *(name for name in REQUIREMENTS if name not in first)]
     for dtype in DTYPES:
-        plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile)
-        for name in names:
-            requirement = REQUIREMENTS[name]
-            if not requirement.why_not(plan, isolated=False) and (
-                requirement.every_dtype or dtype == DTYPES[0]
-            ):
-                yield requirement, plan
+        plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile, first=dtype == DTYPES[0])
+        yield from ((requirement, plan) for requirement in _asked(plan, names))
+
+
+def _asked(plan: Plan, names: Iterable[str]) -> Iterator[Requirement]:
+    for requirement in (REQUIREMENTS[name] for name in names):
+        if (requirement.every_dtype or plan.first) and not requirement.why_not(plan, isolated=False):
+            yield requirement
 
 
 @cache
