@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -183,16 +184,33 @@ def lines_of(runs: Array, n: int, lines: tuple[int, ...], pitch: int) -> Array:
 
 def each(work: Callable[[Block], Answer], blocks: Sequence[Block]) -> list[Answer]:
     """Work on every block, on several threads if threads() says so; overflow and NaN are no news to anyone."""
+    answers: dict[int, Answer] = {}
+    waiting = iter(enumerate(blocks))
 
-    def quietly(block: Block) -> Answer:
+    def take() -> None:
         with np.errstate(all="ignore"):  # of this thread
-            return work(block)
+            for number, block in waiting:
+                answers[number] = work(block)
 
-    count = min(threads(), len(blocks))
-    if count < 2:
-        return [quietly(block) for block in blocks]
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(quietly, blocks))
+    others = min(threads(), len(blocks)) - 1
+    helping = [_helpers(others).submit(take) for _ in range(others)]
+    try:
+        take()  # this thread, too: to wake another takes as long as a small block
+    finally:
+        for help in helping:
+            if not help.cancel():
+                help.result()
+    return [answers[number] for number in range(len(blocks))]
+
+
+@cache
+def _helpers(count: int) -> ThreadPoolExecutor:
+    """Threads that are kept: to start them takes as long as a small call."""
+    return ThreadPoolExecutor(count)
+
+
+if hasattr(os, "register_at_fork"):  # a child has no threads but the one that forked
+    os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
 def threads() -> int:

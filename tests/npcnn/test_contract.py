@@ -1,15 +1,18 @@
 """Every function reads any array right, changes none, keeps none, and answers with arrays of its own."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
 import pytest
 
 import npcnn
+from npcnn import windows
 
 CONV: dict[str, Any] = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}
 MAX: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
@@ -173,6 +176,28 @@ def test_threads_of_its_own_and_small_blocks_change_nothing(name, monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     for one, other in zip(answers(name, arrays), expected, strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("conv2d")])
+def test_rows_that_are_matrices_of_their_own_change_nothing(name, dtype, monkeypatch):
+    arrays = arguments(name, dtype)
+    expected = answers(name, arrays)
+    monkeypatch.setattr("npcnn.conv.WIDE", 1)
+    monkeypatch.setattr("npcnn.conv.CACHE", 300)
+    for one, other in zip(answers(name, arrays), expected, strict=True):
+        np.testing.assert_array_equal(one, other, strict=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_process_has_helpers_of_its_own():
+    assert helped() == 0
+    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+        assert pool.submit(helped).result(timeout=60) == 0
+
+
+def helped() -> int:
+    return windows._helpers(1).submit(int).result(timeout=5)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
