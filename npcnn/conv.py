@@ -141,7 +141,7 @@ def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array |
             into[...] = lines_of(products, len(into), into.shape[3:], pitch).transpose(2, 0, 1, 3, 4)
 
     copied = rows.stride / rows.kernel if slabs else 1  # of each window
-    each(work, _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied)))
+    each(work, _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied), filters))
 
 
 def _input_gradient(g: Array, weight: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
@@ -180,7 +180,7 @@ def _scatter(g: Array, weight: Array, axes: Axes, grad: Array) -> None:
                 for j, qs, xs in cols.taps():
                     grad[images, parts, :, ys, xs] += np.moveaxis(products[:, :, i, j, :, ps, qs], 2, 0)
 
-    blocks = _blocks(len(g), groups, axes, matrix[0, :, 0].nbytes)
+    blocks = _blocks(len(g), groups, axes, matrix[0, :, 0].nbytes, filters)
     each(work, [list(of) for _, of in groupby(blocks, lambda block: block[:2])])  # lines of an image overlap
 
 
@@ -198,7 +198,7 @@ def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW
             grad[parts] += _runs(gradients[images, parts, :, lines], dtype, pitch) @ columns.swapaxes(1, 2)
         return grad
 
-    blocks = _blocks(len(x), groups, axes, shape[2] * dtype.itemsize)
+    blocks = _blocks(len(x), groups, axes, shape[2] * dtype.itemsize, shape[1])
     count = min(threads(), max(1, len(blocks)))
     grads = each(work, [blocks[i::count] for i in range(count)])
     grad = sum(grads[1:], grads[0])
@@ -239,12 +239,16 @@ def _runs(g: Array, dtype: Any, pitch: int) -> Array:
     return runs
 
 
-def _blocks(count: int, groups: int, axes: Axes, column: int) -> list[Block]:
-    """(images, groups, lines): about CACHE bytes of windows at `column` bytes a window of one group."""
+def _blocks(count: int, groups: int, axes: Axes, column: int, times: int) -> list[Block]:
+    """(images, groups, lines): about CACHE bytes of windows at `column` bytes a window of one group.
+
+    times   how often each number of them is multiplied
+    """
     rows, cols = axes
     size = rows.output * cols.output
     wanted = max(CACHE // column, min(COLUMNS, 4 * CACHE // column))
-    if column * size * count * groups > CACHE // 8:  # enough for a thread to be worth starting
+    work = column * size * count * groups * max(1, times // 64)  # 64 products take as long as the copy
+    if work > CACHE and size * count >= COLUMNS:  # enough for a thread to be worth waking
         wanted = min(wanted, -(-size * count // threads()))
     lines = min(rows.output, max(1, wanted // cols.output))
     images = (

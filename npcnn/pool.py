@@ -25,6 +25,7 @@ from npcnn.windows import (
 PLANES = (
     1 << 20
 )  # bytes of the planes worked on at a time: more leave the cache, fewer are all calls and no work
+MANY = 8  # blocks of planes that are worth a second thread
 
 
 def max_pool2d(
@@ -74,7 +75,7 @@ def max_pool2d(
             maxima = _maxima(taps)
         output[part] = lines_of(maxima, 1, output.shape[1:], pitch)[:, 0]
 
-    each(work, _parts(x))
+    each(work, _parts(x), MANY)
     shape = (*input.shape[:-2], *output.shape[1:])
     return (output.reshape(shape), indices.reshape(shape)) if return_indices else output.reshape(shape)
 
@@ -113,7 +114,7 @@ def max_pool2d_backward(
         added = g[part].reshape(-1).astype(grad.dtype)  # a copy: add.at is slow on a view
         np.add.at(grad[part].reshape(-1), places.reshape(-1), added)
 
-    each(work, _parts(x))
+    each(work, _parts(x), MANY)
     return grad.astype(x.dtype, copy=False).reshape(input.shape)
 
 
@@ -126,7 +127,9 @@ def _taps(x: Array, axes: Axes) -> tuple[list[Array], int]:
     rows, cols = axes
     down, across = _phases(rows), _phases(cols)
     shape = (down.kernel, across.kernel, len(x), down.output, across.output)
-    phases = np.full(shape, _lowest(x.dtype), wide(x.dtype))
+    phases = np.empty(shape, wide(x.dtype))
+    if not (down.inside and across.inside):
+        phases.fill(_lowest(x.dtype))
     for a, ps, ys in down.taps():
         for b, qs, xs in across.taps():
             phases[a, b, :, ps, qs] = x[:, ys, xs]
@@ -169,9 +172,9 @@ def _winners(taps: list[Array], axes: Axes, pitch: int) -> tuple[Array, Array]:
     first = _first(rows)[:, None] * cols.kernel + _first(cols)
     if first.any():
         lines_of(winners, 1, shape, pitch)[:, 0] = first.astype(winners.dtype)
-    best = np.full(taps[0].shape, _lowest(taps[0].dtype), taps[0].dtype)
+    best = taps[0].copy()
     more, moved = np.empty(best.shape, bool), np.empty_like(winners)
-    for t, tap in enumerate(taps):
+    for t, tap in enumerate(taps[1:], 1):
         np.greater(tap, best, out=more)
         np.maximum(tap, best, out=best)
         np.multiply(more.view(np.uint8), winners.dtype.type(t), out=moved)
@@ -240,7 +243,7 @@ def avg_pool2d(
         seen = x[part].astype(divisor.dtype, copy=False)
         output[part] = _add(_add(seen, axes[0], -2), axes[1], -1) / divisor
 
-    each(work, _parts(x))
+    each(work, _parts(x), MANY)
     return output.reshape(*input.shape[:-2], *output.shape[1:])
 
 
@@ -274,7 +277,7 @@ def avg_pool2d_backward(
     def work(part: slice) -> None:
         grad[part] = _spread(_spread(g[part] / divisor, axes[1], -1), axes[0], -2)
 
-    each(work, _parts(grad))
+    each(work, _parts(grad), MANY)
     return grad.reshape(input.shape)
 
 
@@ -302,8 +305,13 @@ def _add(x: Array, axis: Axis, along: int) -> Array:
     """Add the pixels of every window along one axis, -2 or -1."""
     shape = list(x.shape)
     shape[along] = axis.output
-    output = np.zeros(shape, x.dtype)
-    for _, outputs, pixels in axis.taps():
+    every = slice(0, axis.output)
+    (_, first, pixels), *others = sorted(
+        axis.taps(), key=lambda tap: tap[1] != every
+    )  # one of all windows first
+    output = np.empty(shape, x.dtype) if first == every else np.zeros(shape, x.dtype)
+    output[_at(along, first)] = x[_at(along, pixels)]
+    for _, outputs, pixels in others:
         output[_at(along, outputs)] += x[_at(along, pixels)]
     return output
 
@@ -313,8 +321,13 @@ def _spread(g: Array, axis: Axis, along: int) -> Array:
     shape = list(g.shape)
     shape[along] = axis.image
     grad = np.zeros(shape, g.dtype)
-    for _, outputs, pixels in axis.taps():
-        grad[_at(along, pixels)] += g[_at(along, outputs)]
+    written: set[int] = set()  # taps a stride apart lie on the same pixels
+    for tap, outputs, pixels in axis.taps():
+        if tap % axis.stride in written:
+            grad[_at(along, pixels)] += g[_at(along, outputs)]
+        else:
+            grad[_at(along, pixels)] = g[_at(along, outputs)]
+            written.add(tap % axis.stride)
     return grad
 
 

@@ -36,6 +36,11 @@ class Axis(NamedTuple):
         """Pixels, padding included, from the first tap of the first window to the last tap of the last."""
         return (self.output - 1) * self.stride + (self.kernel - 1) * self.dilation + 1
 
+    @property
+    def inside(self) -> bool:
+        """Whether no window reaches over the image."""
+        return self.before <= 0 and self.span - self.before <= self.image
+
     def part(self, lines: slice) -> "Axis":
         """The same axis with only the windows of `lines`."""
         return self._replace(before=self.before - lines.start * self.stride, output=lines.stop - lines.start)
@@ -182,8 +187,11 @@ def lines_of(runs: Array, n: int, lines: tuple[int, ...], pitch: int) -> Array:
     return as_strided(runs, (*runs.shape[:-1], n, p, q), (*runs.strides[:-1], run * step, pitch * step, step))
 
 
-def each(work: Callable[[Block], Answer], blocks: Sequence[Block]) -> list[Answer]:
-    """Work on every block, on several threads if threads() says so; overflow and NaN are no news to anyone."""
+def each(work: Callable[[Block], Answer], blocks: Sequence[Block], least: int = 2) -> list[Answer]:
+    """Work on every block; overflow and NaN are no news to anyone.
+
+    On several threads if threads() says so and there are at least so many blocks.
+    """
     answers: dict[int, Answer] = {}
     waiting = iter(enumerate(blocks))
 
@@ -192,7 +200,7 @@ def each(work: Callable[[Block], Answer], blocks: Sequence[Block]) -> list[Answe
             for number, block in waiting:
                 answers[number] = work(block)
 
-    others = min(threads(), len(blocks)) - 1
+    others = min(threads(), len(blocks)) - 1 if len(blocks) >= least else 0
     helping = [_helpers(others).submit(take) for _ in range(others)]
     try:
         take()  # this thread, too: to wake another takes as long as a small block

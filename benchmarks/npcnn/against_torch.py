@@ -2,8 +2,8 @@
 
     python benchmarks/npcnn/against_torch.py [--threads 1|2] [--batch 8 1] [--only resnet,pool] [--json]
 
-Each ratio is the median time of npcnn over the median time of PyTorch, the two called in turn, so that a
-busy machine slows both. `step` is forward and all gradients; `memory` is what a call allocates beyond its
+Each ratio is the median time of npcnn over the median time of PyTorch, the two called in turn, a few calls at a time,
+so that a busy machine slows both. `step` is forward and all gradients; `memory` is what a call allocates beyond its
 answer, as a share of 1.25 times its arguments and answer plus 16 MiB.
 """
 
@@ -20,6 +20,9 @@ from typing import Any, NamedTuple
 BLAS = {
     "OPENBLAS_NUM_THREADS": "1"
 }  # npcnn's own threads, OMP_NUM_THREADS of them, serve it better than BLAS's
+
+
+SETTLING = 0.005  # seconds
 
 
 class Conv(NamedTuple):
@@ -208,15 +211,23 @@ def pool_calls(layer: Pool, batch: int) -> Any:
 
 
 def in_turn(one: Callable[[], Any], other: Callable[[], Any], seconds: float) -> tuple[float, float]:
-    """Median times of two calls made in turn, for about so many seconds."""
-    one(), other()
+    """Median times of two calls made in turn, three at a time, for about so many seconds.
+
+    The first calls of each turn do not count: PyTorch's threads go on for some milliseconds, waiting for more work,
+    and would take the processors from the other.
+    """
     times: tuple[list[float], list[float]] = ([], [])
     end = time.perf_counter() + seconds
-    while len(times[0]) < 3 or (time.perf_counter() < end and len(times[0]) < 201):
+    while not times[0] or (time.perf_counter() < end and len(times[0]) < 201):
         for call, spent in zip((one, other), times, strict=True):
-            start = time.perf_counter()
+            settled = time.perf_counter() + SETTLING
             call()
-            spent.append(time.perf_counter() - start)
+            while time.perf_counter() < settled:
+                call()
+            for _ in range(3):
+                start = time.perf_counter()
+                call()
+                spent.append(time.perf_counter() - start)
     return tuple(sorted(spent)[len(spent) // 2] for spent in times)  # type: ignore[return-value]
 
 

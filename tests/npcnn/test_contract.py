@@ -172,6 +172,7 @@ def test_threads_of_its_own_and_small_blocks_change_nothing(name, monkeypatch):
     monkeypatch.setattr("npcnn.conv.CACHE", 300)
     monkeypatch.setattr("npcnn.conv.COLUMNS", 1)
     monkeypatch.setattr("npcnn.pool.PLANES", 300)
+    monkeypatch.setattr("npcnn.pool.MANY", 2)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     for one, other in zip(answers(name, arrays), expected, strict=True):
