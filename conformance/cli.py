@@ -328,15 +328,19 @@ def _features() -> Iterator[tuple[str, str]]:
 def _values() -> Iterator[tuple[str, str]]:
     from conformance.cases.arrays import VALUES
 
-    return ((name, (make.__doc__ or "").strip()) for name, make in VALUES.items())
+    return _first_lines(VALUES)
 
 
 def _layouts() -> Iterator[tuple[str, str]]:
     from conformance.cases.arrays import VIEWS
 
+    return _first_lines(VIEWS)
+
+
+def _first_lines(functions: dict[str, Callable[..., Any]]) -> Iterator[tuple[str, str]]:
+    """What each says of itself."""
     return (
-        (name, (view.__doc__ or "").strip().splitlines()[0] if view.__doc__ else "")
-        for name, view in VIEWS.items()
+        (name, (function.__doc__ or "").strip().partition("\n")[0]) for name, function in functions.items()
     )
 
 

@@ -54,6 +54,7 @@ def magnitude(case: Case) -> int:
 
 
 def _integers(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Integers of both signs, as large as exact sums allow; the input of a max pooling all different."""
     if case.operation.startswith("max_pool") and name == "input":
         size = math.prod(shape)  # all different, so that no answer depends on which of two equals is taken
         return rng.permutation(size).reshape(shape) - size // 2 - 1
@@ -62,18 +63,22 @@ def _integers(rng: np.random.Generator, case: Case, name: str, shape: tuple[int,
 
 
 def _small_integers(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Integers from -3 to 3: for kernels that multiply transforms."""
     return rng.integers(-3, 3, size=shape, endpoint=True)
 
 
 def _mean_zero(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Reals of both signs: rounding errors cancel, so that narrower products show."""
     return rng.standard_normal(shape)
 
 
 def _non_negative(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Reals from 0 to 1: sums grow, and what a narrow sum loses with them."""
     return rng.random(shape)
 
 
 def _ties(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """An input of few different numbers, among them zeros of both signs."""
     if name != "input":
         return _integers(rng, case, name, shape)
     return rng.choice(np.array([-2.0, -1.0, -1.0, -0.0, 0.0]), size=shape)
@@ -84,6 +89,11 @@ def _close(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ..
     if name != "input":
         return _integers(rng, case, name, shape)
     return 1 + rng.permutation(math.prod(shape)).reshape(shape) * float(np.finfo(case.dtype).eps)
+
+
+def _special(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Integers with NaN, infinities and zeros of both signs among them."""
+    return _integers(rng, case, name, shape)  # the others are put in once all arrays are there: _put_specials
 
 
 def _large(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
@@ -113,7 +123,7 @@ VALUES: dict[str, Callable[[np.random.Generator, Case, str, tuple[int, ...]], Ar
     "close": _close,
     "large": _large,
     "tiny": _tiny,
-    "special": _integers,  # with NaN and infinities put in by _put_specials
+    "special": _special,
 }
 
 
@@ -159,10 +169,12 @@ def _transposed(array: Array) -> Array:
 
 
 def _channels_last(array: Array) -> Array:
+    """Stored with the channels last."""
     return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, -3, -1)), -1, -3) if array.ndim > 2 else array
 
 
 def _fortran(array: Array) -> Array:
+    """Stored with the first axis innermost."""
     return np.asfortranarray(array)
 
 
@@ -214,6 +226,7 @@ def _repeated(array: Array) -> Array:
 
 
 def _reversed(array: Array) -> Array:
+    """Every axis stored backwards (negative strides)."""
     back = (slice(None, None, -1),) * array.ndim
     return array[back].copy()[back]
 
@@ -240,6 +253,7 @@ def _offset(array: Array) -> Array:
 
 
 def _read_only(array: Array) -> Array:
+    """May not be written to."""
     array = array.copy()
     array.flags.writeable = False
     return array
