@@ -2,9 +2,9 @@
 
     python benchmarks/npcnn/against_torch.py [--threads 1|2] [--batch 8 1] [--only resnet,pool] [--json]
 
-Each ratio is the median time of npcnn over the median time of PyTorch, the two called in turn, a few calls at a time,
-so that a busy machine slows both. `step` is forward and all gradients; `memory` is what a call allocates beyond its
-answer, as a share of 1.25 times its arguments and answer plus 16 MiB.
+Each ratio is the median time of npcnn over the median time of PyTorch, the two called in turn, so that a
+busy machine slows both and neither finds its arrays in the cache. `step` is forward and all gradients; `memory`
+is what a call allocates beyond its answer, as a share of 1.25 times its arguments and answer plus 16 MiB.
 """
 
 import argparse
@@ -22,7 +22,7 @@ BLAS = {
 }  # npcnn's own threads, OMP_NUM_THREADS of them, serve it better than BLAS's
 
 
-SETTLING = 0.005  # seconds
+SETTLING = 0.005  # seconds, with more than one thread
 
 
 class Conv(NamedTuple):
@@ -210,24 +210,25 @@ def pool_calls(layer: Pool, batch: int) -> Any:
     return calls, (x, g)
 
 
-def in_turn(one: Callable[[], Any], other: Callable[[], Any], seconds: float) -> tuple[float, float]:
-    """Median times of two calls made in turn, three at a time, for about so many seconds.
+def in_turn(
+    one: Callable[[], Any], other: Callable[[], Any], seconds: float, settling: float
+) -> tuple[float, float]:
+    """Median times of two calls made in turn for about so many seconds.
 
-    The first calls of each turn do not count: PyTorch's threads go on for some milliseconds, waiting for more work,
-    and would take the processors from the other.
+    settling   seconds of calls that do not count at each turn: after a call, PyTorch's threads wait for more work
+               with the processor in their hands, and would take it from the other
     """
     times: tuple[list[float], list[float]] = ([], [])
+    one(), other()
     end = time.perf_counter() + seconds
-    while not times[0] or (time.perf_counter() < end and len(times[0]) < 201):
+    while len(times[0]) < 3 or (time.perf_counter() < end and len(times[0]) < 201):
         for call, spent in zip((one, other), times, strict=True):
-            settled = time.perf_counter() + SETTLING
-            call()
+            settled = time.perf_counter() + settling
             while time.perf_counter() < settled:
                 call()
-            for _ in range(3):
-                start = time.perf_counter()
-                call()
-                spent.append(time.perf_counter() - start)
+            start = time.perf_counter()
+            call()
+            spent.append(time.perf_counter() - start)
     return tuple(sorted(spent)[len(spent) // 2] for spent in times)  # type: ignore[return-value]
 
 
@@ -241,11 +242,11 @@ def memory(call: Callable[[], Any], arrays: Any) -> float:
     return (peak - after) / (1.25 * (sum(a.nbytes for a in arrays) + after) + (16 << 20))
 
 
-def measure(layer: Conv | Pool, batch: int, seconds: float) -> dict[str, Any]:
+def measure(layer: Conv | Pool, batch: int, seconds: float, settling: float) -> dict[str, Any]:
     calls, arrays = (conv_calls if isinstance(layer, Conv) else pool_calls)(layer, batch)
     row: dict[str, Any] = {"layer": str(layer), "batch": batch, "network": layer.network}
     for name, (ours, theirs) in calls.items():
-        mine, their = in_turn(ours, theirs, seconds)
+        mine, their = in_turn(ours, theirs, seconds, settling)
         row |= {name: mine / their, f"{name}_ms": mine * 1e3, f"{name}_torch_ms": their * 1e3}
     row["memory"] = max(memory(calls[name][0], arrays) for name in ("forward", "step"))
     return row
@@ -296,7 +297,7 @@ def main() -> None:
         print(f"{'layer':45}{'batch':>6}" + "".join(f"{c:>12}" for c in (*COLUMNS, "forward ms", "step ms")))
     for batch in arguments.batch:
         for layer in asked:
-            rows.append(measure(layer, batch, arguments.seconds))
+            rows.append(measure(layer, batch, arguments.seconds, SETTLING if arguments.threads > 1 else 0))
             if not arguments.json:
                 print(line(rows[-1]), flush=True)
     print(json.dumps(rows, indent=1) if arguments.json else "\n".join(("", *summary(rows))))
