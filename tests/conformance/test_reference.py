@@ -60,6 +60,8 @@ def test_average_pooling_with_an_overhang_divides_by_what_is_padded():
         "conv2d batch=2 channels=4 filters=6 groups=2 image=5,6 kernel=3,2 stride=2,1 padding=1,0 bias=true",
         "conv2d batch=none channels=2 filters=3 image=5,4 kernel=2,3 padding=same",
         "max_pool2d channels=2 image=6,7 kernel=3,2 stride=2 padding=1 ceil_mode=true return_indices=true",
+        "max_pool2d channels=2 image=6,7 kernel=3,2 stride=1 dilation=2,1 return_indices=true",
+        "max_pool2d channels=2 image=6,7 kernel=3,2 stride=1 values=special",
         "avg_pool2d channels=2 image=6,7 kernel=3,2 stride=2 padding=1 ceil_mode=true count_include_pad=false",
     ],
 )
