@@ -64,15 +64,17 @@ def subject(variant: str) -> Any:
 def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     """Every output of a case in float64; of a max pooling, what lax does not give comes from the reference.
 
-    That is indices, and the gradient of windows that are dilated or hold a NaN.
+    That is indices, the gradient of dilated windows, and everything where there are NaN: on the CPU
+    lax.reduce_window may lose them (0.10, max_pool2d channels=6 image=25,28 kernel=2,2).
     """
     if case.problem:
         raise ValueError(case.problem)
     with jax.enable_x64(True):
         doubles = [jnp.array(array, jnp.float64) for name, array in arrays.items() if name != "grad_output"]
         if isinstance(case, MaxPool) and (max(case.dilations) > 1 or np.isnan(arrays["input"]).any()):
-            output = jax.jit(partial(_answer, case))(*doubles)
-            answers = reference.answer(case, arrays) | {"output": to_numpy(output)}
+            answers = reference.answer(case, arrays)
+            if not np.isnan(arrays["input"]).any():
+                answers["output"] = to_numpy(jax.jit(partial(_answer, case))(*doubles))
             return {output: answers[output] for output in case.outputs}
         grad_output = jnp.array(arrays["grad_output"], jnp.float64)
         both = jax.jit(lambda g, *leaves: differentiate(partial(_answer, case), leaves, g))  # one compilation
