@@ -62,6 +62,8 @@ def test_average_pooling_with_an_overhang_divides_by_what_is_padded():
         "max_pool2d channels=2 image=6,7 kernel=3,2 stride=2 padding=1 ceil_mode=true return_indices=true",
         "max_pool2d channels=2 image=6,7 kernel=3,2 stride=1 dilation=2,1 return_indices=true",
         "max_pool2d channels=2 image=6,7 kernel=3,2 stride=1 values=special",
+        "max_pool2d channels=6 image=25,28 kernel=2,2 values=special",
+        "conv2d channels=2 values=special filters=2 groups=2",
         "avg_pool2d channels=2 image=6,7 kernel=3,2 stride=2 padding=1 ceil_mode=true count_include_pad=false",
     ],
 )
