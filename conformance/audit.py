@@ -172,7 +172,7 @@ def _in_rounds(
     whole   requirements of which all cases come at once
     """
     begun: list[tuple[Requirement, Plan, Iterator[Case]]] = []
-    size: int = FIRST_ROUND
+    size = FIRST_ROUND
     for requirement, plan in units:
         rest = iter(_cases(requirement.name, plan))
         begun.append((requirement, plan, rest))

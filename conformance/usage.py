@@ -126,10 +126,10 @@ def check_writable(option: str, path: str | None) -> None:
     except OSError as error:
         raise WrongUsage(f"{option} {path}: cannot be written: {error.strerror}") from None
     finally:
-        if before is not None and file.stat().st_size != before:
-            os.truncate(file, before)
-        elif file.is_file():
+        if before is None and file.is_file():  # made here
             file.unlink()
+        elif before is not None and file.stat().st_size != before:
+            os.truncate(file, before)
 
 
 def journal_of(path: str, subject: Subject, asked: dict[str, Any]) -> Journal:

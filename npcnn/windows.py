@@ -205,9 +205,9 @@ def each(work: Callable[[Block], Answer], blocks: Sequence[Block], least: int = 
     try:
         take()  # this thread, too: to wake another takes as long as a small block
     finally:
-        for help in helping:
-            if not help.cancel():
-                help.result()
+        for helper in helping:
+            if not helper.cancel():
+                helper.result()
     return [answers[number] for number in range(len(blocks))]
 
 

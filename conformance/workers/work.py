@@ -31,9 +31,8 @@ WHERE = (
     signal.SIGUSR1
 )  # sent to a worker that hangs: it prints where, even while native code holds the lock of Python
 
-KEEPS = (
-    1 << 29
-)  # bytes: what earlier cases left behind, as a compiler of every shape does, is not held against a later
+# Bytes: what earlier cases left behind, as a compiler of every shape does, is not held against a later one.
+KEEPS = 1 << 29
 
 
 def preload(options: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The command line: the mistakes it finds, what it says and writes, and what it returns."""
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import conformance
+from conformance import usage
 from conformance.cases import Case
 from conformance.cli import WHAT, main
 from conformance.verdicts.journal import Journal
@@ -229,6 +231,7 @@ def test_run_with_script_prints_one_that_shows_the_failure(write_kernel):
 
 DECLARED = """
 import conformance
+from conformance import usage
 subject = conformance.Subject({"conv2d": conv2d})
 """
 
@@ -588,3 +591,18 @@ def test_list_names_what_there_is(what):
     result = command("list", what)
     assert result.exit_code == 0
     assert len(result.output.splitlines()) >= 3
+
+
+@pytest.mark.parametrize("option", ["--json", "--resume"])
+def test_a_file_that_cannot_be_written_is_not_lost(option, monkeypatch, tmp_path):
+    kept = tmp_path / "kept"
+    kept.write_text("of an earlier run")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", full)
+        with pytest.raises(usage.WrongUsage, match="cannot be written: No space left"):
+            usage.check_writable(option, str(kept))
+    assert kept.read_text() == "of an earlier run"
