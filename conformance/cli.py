@@ -372,7 +372,7 @@ def _wrong_usage() -> Iterator[None]:
 
         if not isinstance(error, ExaminationError):
             raise
-        raise click.ClickException(f"the suite or the oracle failed, no verdict: {error}") from None
+        raise click.ClickException(f"the suite failed, no verdict: {error}") from None
 
 
 def _write_json(path: str, report: Report, asked: Asked) -> None:

@@ -22,7 +22,7 @@ from conformance.verdicts.report import OUTPUTS, Asked, Found, not_claimed, row_
 from conformance.verdicts.verdict import Report, Row, Unit
 from conformance.workers import ExaminationError
 
-NO_VERDICT = (ExaminationError, SubjectError)  # the suite or the oracle raised, or no worker starts
+NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker starts
 
 
 def matrix(

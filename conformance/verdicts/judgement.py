@@ -10,7 +10,7 @@ from conformance.cases.arrays import Array
 from conformance.kernels.subject import Answer, Malformed, Refused
 
 DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
-FAILURES = ("differs", "refused", *DEATHS)
+FAILURES = ("differs", "refused", "oracle raised", *DEATHS)
 
 
 LOOKED_INTO = 4096  # elements

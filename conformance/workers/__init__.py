@@ -34,7 +34,7 @@ from conformance.kernels.subject import SubjectError
 from conformance.verdicts.judgement import Judgement
 from conformance.workers.deaths import Death
 from conformance.workers.slot import ORACLE, Slot
-from conformance.workers.work import WHERE
+from conformance.workers.work import WHERE, of_oracle
 
 Examined = tuple[Case, list[Judgement]]
 
@@ -50,7 +50,7 @@ START_SECONDS = 120.0  # for a process to start, and for the import of the subje
 
 
 class ExaminationError(RuntimeError):
-    """The suite or the oracle raised an exception while it examined a case: no verdict on the subject."""
+    """The suite raised an exception while it examined a case: no verdict on the subject."""
 
 
 class Workers:
@@ -187,7 +187,7 @@ class Workers:
                 return again if excused else _only_after_others(case, death, again)
             death = again
         if death.function in ("", ORACLE) and isinstance(alone := self._alone(ORACLE, case), Death):
-            return _oracle_died(case, alone, str(self.options["oracle"]))
+            return [of_oracle("died", f"{self.options['oracle']} {alone}")]
         return self._blame(requirement, case, death)
 
     def _is_new(self, case: Case, death: Death) -> bool:
@@ -298,11 +298,6 @@ def _only_after_others(case: Case, death: Death, alone: list[Judgement]) -> list
     words = "; not when asked alone: an earlier call wrote where it must not, or left a thread running"
     found = _dead(death, _outputs_of(case, death.function), words)
     return found + [judgement for judgement in alone if judgement.output not in {f.output for f in found}]
-
-
-def _oracle_died(case: Case, death: Death, oracle: str) -> list[Judgement]:
-    words = f"the oracle {oracle} {death}; this says nothing of the subject"
-    return [Judgement("output", "oracle died", float("inf"), True, words)]
 
 
 def _died(worker: _Worker, death: Death) -> None:

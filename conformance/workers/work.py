@@ -25,6 +25,7 @@ from conformance.kernels.frameworks import MissingFramework, Oracle
 from conformance.kernels.subject import Subject, SubjectError
 from conformance.kernels.surroundings import kept
 from conformance.pipeline import examine
+from conformance.verdicts.judgement import Judgement
 from conformance.workers.slot import ORACLE, Slot
 
 WHERE = (
@@ -83,7 +84,7 @@ def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
 def _load(slot: Slot, options: dict[str, Any]) -> tuple[Subject, Oracle]:
     watch = _Watch(slot)
     loaded = subject.load(options["subject"])
-    return replace(loaded, watch=watch), _watched(frameworks.oracle(options["oracle"]), watch)
+    return replace(loaded, watch=watch), _watched(options["oracle"], watch)
 
 
 def _answer(task: dict[str, Any], slot: Slot, asked: Subject, oracle: Oracle) -> dict[str, Any]:
@@ -98,7 +99,9 @@ def _answer(task: dict[str, Any], slot: Slot, asked: Subject, oracle: Oracle) ->
         try:
             with kept():
                 answers.append(_examine(task["requirement"], Case.parse(text), asked, oracle))
-        except Exception as error:  # the suite's own, or the oracle's: the parent raises it
+        except OracleError as error:
+            answers.append([list(of_oracle("raised", str(error)))])
+        except Exception as error:  # the suite's own: the parent raises it
             return {
                 "failed": text,
                 "text": traceback.format_exc(),
@@ -138,11 +141,25 @@ class _Watch:
                     self.slot.leave()
 
 
-def _watched(oracle: Oracle, watch: _Watch) -> Oracle:
+class OracleError(Exception):
+    """The oracle raised an exception."""
+
+
+def of_oracle(ended: str, words: str) -> Judgement:
+    """No verdict on the subject: the oracle died or raised an exception."""
+    words = f"the oracle {words}; this says nothing of the subject"
+    return Judgement("output", f"oracle {ended}", float("inf"), True, words)
+
+
+def _watched(name: str, watch: _Watch) -> Oracle:
+    oracle = frameworks.oracle(name)
+
     def answer(case: Case, arrays: Arrays) -> dict[str, Array]:
         watch(ORACLE)
         try:
             return oracle(case, arrays)
+        except Exception as error:
+            raise OracleError(f"{name} raised {type(error).__name__}: {error}") from error
         finally:
             watch("")
 

@@ -301,8 +301,15 @@ def test_an_oracle_that_dies_is_not_blamed_on_the_subject(subject, monkeypatch, 
     ] == [("oracle died", True)]
 
 
-def test_an_oracle_that_raises_ends_the_run_with_its_case(subject):
+def test_an_oracle_that_raises_is_told_and_the_run_goes_on(subject):
     name = subject(top="import conformance.kernels.reference as r\nr.answer = lambda *_: 1 / 0")
+    (judgement,) = judged(name, [PLAIN])[0][1]
+    assert judgement.status == "oracle raised"
+    assert "the oracle reference raised ZeroDivisionError: division by zero" in judgement.message
+
+
+def test_an_exception_of_the_suite_ends_the_run_with_its_case(subject):
+    name = subject(top="import conformance.workers.work as w\nw.examine = lambda *_: 1 / 0")
     with pytest.raises(ExaminationError, match=f"{PLAIN}: ZeroDivisionError"):
         judged(name, [PLAIN])
 
