@@ -7,7 +7,8 @@ import math
 import re
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
-from typing import Any, ClassVar
+from types import NoneType, UnionType
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 from conformance.cases.guarded import GUARDS
 
@@ -54,18 +55,22 @@ class Case:
             object.__setattr__(self, name, (extents,) if isinstance(extents, int) else tuple(extents))
             if len(getattr(self, name)) != self.dimensions:
                 raise CaseError(f"{name}={_write(extents)}: {self.operation} has {self.dimensions} extents")
-            if any(type(extent) is int and extent < 0 for extent in getattr(self, name)):
-                raise CaseError(f"{name}={_write(extents)}: an extent is not negative")
         self._check("dtype", self.dtype, DTYPES)
         self._check("malformed", self.malformed, ("", *self.MALFORMED))
-        from conformance.cases.arrays import VALUES, VIEWS  # what exists is listed where it is made
-
-        self._check("values", self.values, tuple(VALUES))
-        for array, view in self.views.items():
+        self._check("values", self.values, _known("VALUES"))
+        for array, view in self.views.items() if self.layout else ():
             self._check("layout", array, (*self.array_names, ANSWERS))
-            self._check("layout", view, (*(VIEWS if array != ANSWERS else ()), *GUARDS))
-        for name, allowed in _types_of(self.operation):
-            _check_type(self, name, allowed)
+            self._check("layout", view, (*(_known("VIEWS") if array != ANSWERS else ()), *GUARDS))
+        values = vars(self)
+        for name, types in _types_of(self.operation):
+            kind = type(value := values[name])
+            if kind not in types or (kind is tuple and set(map(type, value)) != {int}):
+                allowed = " or ".join("None" if t is NoneType else t.__name__ for t in types)
+                raise CaseError(f"{name}={_write(value)}: {name} is {allowed}")
+            if kind is tuple and len(value) not in (1, self.dimensions):
+                raise CaseError(f"{name}={_write(value)}: {self.operation} has {self.dimensions} axes")
+            if name in _COUNTS and value is not None and (min(value) if kind is tuple else value) < 0:
+                raise CaseError(f"{name}={_write(value)}: {name} is not negative")
 
     def _check(self, field: str, value: str, known: tuple[str, ...]) -> None:
         if value not in known:
@@ -104,9 +109,9 @@ class Case:
 
     # What follows from the fields.
 
-    @cached_property
+    @property
     def dimensions(self) -> int:
-        return int(re.findall(r"(\d)d$", self.operation)[0])
+        return int(self.operation[-2])  # conv2d
 
     @cached_property
     def views(self) -> dict[str, str]:
@@ -171,13 +176,23 @@ _TEXT_FIELDS = ("dtype", "values", "layout", "malformed")
 
 
 @cache
-def _types_of(operation: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+def _types_of(operation: str) -> tuple[tuple[str, tuple[type, ...]], ...]:
     """The fields of such a case, and the types that each may have."""
-    short = {"Option": "int | tuple", "[int, ...]": "", " ": ""}
-    types = {field.name: str(field.type) for field in fields(FAMILIES[operation])}
-    for long, word in short.items():
-        types = {name: annotation.replace(long, word) for name, annotation in types.items()}
-    return tuple((name, tuple(annotation.replace(" ", "").split("|"))) for name, annotation in types.items())
+    hints = get_type_hints(FAMILIES[operation])
+    return tuple((field.name, _types(hints[field.name])) for field in fields(FAMILIES[operation]))
+
+
+def _types(hint: Any) -> tuple[type, ...]:
+    """The types of a union; those of what is in a tuple are not among them."""
+    return tuple(get_origin(of) or of for of in (get_args(hint) if isinstance(hint, UnionType) else (hint,)))
+
+
+@cache
+def _known(table: str) -> tuple[str, ...]:
+    """The names of VALUES or VIEWS: what exists is listed where it is made."""
+    from conformance.cases import arrays
+
+    return tuple(getattr(arrays, table))
 
 
 @cache
@@ -186,18 +201,7 @@ def _defaults_of(operation: str) -> tuple[tuple[str, Any], ...]:
     return tuple((f.name, getattr(plain, f.name)) for f in fields(plain) if f.name != "operation")
 
 
-def _check_type(case: Case, name: str, allowed: tuple[str, ...]) -> None:
-    value = getattr(case, name)
-    kind = "None" if value is None else type(value).__name__
-    if kind not in allowed or (kind == "tuple" and any(type(i) is not int for i in value)):
-        raise CaseError(f"{name}={_write(value)}: {name} is {' or '.join(allowed)}")
-    if kind == "tuple" and len(value) not in (1, case.dimensions):
-        raise CaseError(f"{name}={_write(value)}: {case.operation} has {case.dimensions} axes")
-    if name in _COUNTS and value is not None and value < 0:
-        raise CaseError(f"{name}={value}: {name} is not negative")
-
-
-_COUNTS = ("batch", "channels", "filters", "seed")
+_COUNTS = ("batch", "channels", "filters", "image", "kernel", "seed")
 
 
 def _write(value: Any) -> str:

@@ -378,7 +378,7 @@ WRONG = {
     "timeout that is no number": (["run", "bare.py", "--timeout", "nan"], "timeout nan: is more than 0 seconds"),
     "journal without a name": (["run", "bare.py", "--resume", ""], "--resume : cannot be written"),
     "text in no mutant's name": (["mutants", "--only", "zz"], "zz: in the name of no mutant and of no right kernel"),
-    "negative extent": (["replay", "npcnn", "conv2d image=-1,3"], "image=-1,3: an extent is not negative"),
+    "negative extent": (["replay", "npcnn", "conv2d image=-1,3"], "image=-1,3: image is not negative"),
     "case too large": (
         ["replay", "npcnn", "conv2d image=9999,9999"], "its arrays have 199,960,003 elements, a case at most 33,554",
     ),
