@@ -139,7 +139,7 @@ class Workers:
         self._pool.fill(self.jobs)
         for _ in range(AHEAD):
             for worker in sorted(self._pool.workers, key=lambda worker: len(worker.tasks)):
-                if len(worker.tasks) < AHEAD and (task := job.next(self._numbers, self._size)):
+                if len(worker.tasks) < AHEAD and (task := job.next(self._numbers, self._size, AHEAD * self.jobs)):
                     self._pool.send(worker, task)
         return bool(job.tasks)
 
@@ -333,10 +333,11 @@ class _Job:
     tasks: set[int] = field(default_factory=set)
     done: dict[int, Examined] = field(default_factory=dict)
     deaths: dict[int, tuple[_Task, Death]] = field(default_factory=dict)
+    drawn: deque[tuple[int, Case]] = field(default_factory=deque)  # and not yet sent
     dropped: bool = False
 
-    def next(self, numbers: Iterator[int], size: int) -> _Task | None:
-        """What to send next: work of a worker that died, else the next cases."""
+    def next(self, numbers: Iterator[int], size: int, shares: int) -> _Task | None:
+        """What to send next: work of a worker that died, else the next cases, the last ones in ever smaller messages."""
         if self.waiting:
             task = min(self.waiting, key=lambda task: task.first)
             self.waiting.remove(task)
@@ -344,9 +345,10 @@ class _Job:
         elif len(self.done) + len(self.deaths) > LOOK_AHEAD:
             return None
         else:
-            chunk = list(itertools.islice(self.cases, size))
-            if not chunk:
+            self.drawn.extend(itertools.islice(self.cases, max(0, size * shares - len(self.drawn))))
+            if not self.drawn:
                 return None
+            chunk = [self.drawn.popleft() for _ in range(min(size, -(-len(self.drawn) // shares)))]
             task = _Task(next(numbers), self, chunk[0][0], [case for _, case in chunk])
         self.tasks.add(task.number)
         return task
