@@ -74,15 +74,15 @@ class Plan:
         return corpus.named(texts, self.operation, self.features)
 
     def large(self, quick: int, standard: int, deep: int) -> Iterator[Case]:
-        """Sizes for which a kernel takes its fast paths: layers of networks, and several large extents at once.
+        """Sizes for which a kernel takes other paths: layers of networks, extremes, and several large extents at once.
 
         The paths are the same in every dtype: after the first, a third of the cases does (in the deep profile all).
         """
         asked = (self.operation, self.features)
         count = {"quick": quick, "standard": standard, "deep": deep}[self.profile]
         yield from self.named(sizing.LAYERS)
-        layers = sizing.layers(*asked) if self.profile != "quick" else iter(())
-        drawn = itertools.chain(layers, sizing.mixed(*asked, count, self.seed))
+        built = (sizing.layers(*asked), sizing.crossed(*asked)) if self.profile != "quick" else ()
+        drawn = itertools.chain(*built, sizing.mixed(*asked, count, self.seed))
         yield from itertools.islice(drawn, 0, None, 1 if self.first or self.profile == "deep" else 3)
 
 

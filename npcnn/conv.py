@@ -4,6 +4,8 @@ A block of output rows is copied as a matrix, one column per window, small enoug
 and multiplied by the filters: the multiplication is BLAS's, the copy is the price.
 """
 
+from collections.abc import Callable
+from functools import partial
 from itertools import groupby, product
 from typing import Any
 
@@ -30,6 +32,7 @@ from npcnn.windows import (
 )
 
 Block = tuple[slice, slice, slice]
+Task = Callable[[], Any]
 
 CACHE = 1 << 22  # bytes of a block of windows: larger leave the cache, smaller are all calls and no work
 FEW = 32  # filters up to which copying windows costs more than multiplying them
@@ -67,7 +70,7 @@ def conv2d(
     """
     x, axes = _check(input, weight, bias, stride, padding, dilation, groups)
     output = np.empty((len(x), len(weight), axes[0].output, axes[1].output), x.dtype.newbyteorder("="))
-    _correlate(x, _grouped(weight, groups), axes, output, bias)
+    each(_correlate(x, _grouped(weight, groups), axes, output, bias))
     return output if input.ndim == 4 else output[0]
 
 
@@ -101,15 +104,20 @@ def conv2d_backward(
     check_gradient(grad_output, input, shape, f"input {input.shape}, weight {weight.shape}")
     g = batched("grad_output", grad_output)
     dtype = x.dtype.newbyteorder("=")
+    grad_input = np.zeros(x.shape, wide(dtype))
+    of_weight = _weight_gradient(g, x, axes, groups)
+    of_input = _input_gradient(g, _grouped(weight, groups), axes, grad_input)
     with np.errstate(all="ignore"):
-        grad_input = _input_gradient(g, _grouped(weight, groups), axes, x.shape).astype(dtype, copy=False)
-        grad_weight = _weight_gradient(g, x, axes, groups).astype(dtype, copy=False)
+        grad_weight = sum(each(of_weight + of_input)[: len(of_weight)])
+        if not np.isfinite(grad_weight).all():  # a NaN between two lines may have met a zero there
+            grad_weight = sum(each(_weight_gradient(g, x, axes, groups, few=0)))
         grad_bias = None if bias is None else g.sum((0, 2, 3), wide(dtype)).astype(dtype, copy=False)
+        grad_input, grad_weight = grad_input.astype(dtype, copy=False), grad_weight.astype(dtype, copy=False)
     return grad_input.reshape(input.shape), grad_weight.reshape(weight.shape), grad_bias
 
 
-def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array | None = None) -> None:
-    """Write the correlation of x (N, C, H, W) with (G, K/G, C/G, R, S) into output (N, K, P, Q)."""
+def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array | None = None) -> list[Task]:
+    """Tasks that write the correlation of x (N, C, H, W) with (G, K/G, C/G, R, S) into output (N, K, P, Q)."""
     groups, filters = weight.shape[:2]
     rows, cols = axes
     slabs = rows.kernel > 1 == rows.dilation and cols.output >= WIDE and filters > 1
@@ -141,28 +149,28 @@ def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array |
             into[...] = lines_of(products, len(into), into.shape[3:], pitch).transpose(2, 0, 1, 3, 4)
 
     copied = rows.stride / rows.kernel if slabs else 1  # of each window
-    each(work, _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied), filters))
+    blocks = _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied), filters)
+    return [partial(work, block) for block in blocks]
 
 
-def _input_gradient(g: Array, weight: Array, axes: Axes, shape: tuple[int, ...]) -> Array:
-    """grad_input: each phase of the stride is g correlated with the taps that read it, last first."""
-    grad = np.zeros(shape, weight.dtype)
+def _input_gradient(g: Array, weight: Array, axes: Axes, grad: Array) -> list[Task]:
+    """Tasks for grad, of zeros: each phase of the stride is g correlated with the taps that read it, last first."""
     filters, channels = weight.shape[1:3]
     few = (
         filters > 2 * channels or g[:, 0].size < 2 * filters
     )  # few channels, or windows too few to turn filters for
     if few or not np.isfinite(weight).all():
-        _scatter(g, weight, axes, grad)
-        return grad
+        return _scatter(g, weight, axes, grad)
+    tasks = []
     for ys, rs, row in axes[0].phases():
         for xs, ss, col in axes[1].phases():
             taps = weight[:, :, :, rs][..., ss].swapaxes(1, 2)
-            _correlate(g, taps, (row, col), grad[:, :, ys, xs])
-    return grad
+            tasks += _correlate(g, taps, (row, col), grad[:, :, ys, xs])
+    return tasks
 
 
-def _scatter(g: Array, weight: Array, axes: Axes, grad: Array) -> None:
-    """Add grad_input into grad, one tap at a time: the fewer the channels, the cheaper.
+def _scatter(g: Array, weight: Array, axes: Axes, grad: Array) -> list[Task]:
+    """Tasks that add grad_input into grad, one tap at a time: the fewer the channels, the cheaper.
 
     Only products that belong to a pixel are formed, so that infinite weights meet no zeros of padding.
     """
@@ -181,11 +189,13 @@ def _scatter(g: Array, weight: Array, axes: Axes, grad: Array) -> None:
                     grad[images, parts, :, ys, xs] += np.moveaxis(products[:, :, i, j, :, ps, qs], 2, 0)
 
     blocks = _blocks(len(g), groups, axes, matrix[0, :, 0].nbytes, filters)
-    each(work, [list(of) for _, of in groupby(blocks, lambda block: block[:2])])  # lines of an image overlap
+    return [
+        partial(work, list(of)) for _, of in groupby(blocks, lambda block: block[:2])
+    ]  # lines of an image overlap
 
 
-def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW) -> Array:
-    """grad_weight as (G, K/G, C/G * R * S), added up block by block."""
+def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW) -> list[Task]:
+    """Tasks whose answers add up to grad_weight, (G, K/G, C/G * R * S); each adds up its blocks."""
     rows, cols = axes
     seen, gradients = _split(x, groups), _split(g, groups)
     dtype = wide(x.dtype)
@@ -200,11 +210,7 @@ def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW
 
     blocks = _blocks(len(x), groups, axes, shape[2] * dtype.itemsize, shape[1])
     count = min(threads(), max(1, len(blocks)))
-    grads = each(work, [blocks[i::count] for i in range(count)])
-    grad = sum(grads[1:], grads[0])
-    if few and not np.isfinite(grad).all():  # a NaN between two lines has met a zero there
-        return _weight_gradient(g, x, axes, groups, few=0)
-    return grad
+    return [partial(work, blocks[i::count]) for i in range(count)]
 
 
 def _columns(x: Array, axes: Axes, long: bool) -> tuple[Array, int]:

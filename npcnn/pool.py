@@ -3,6 +3,7 @@
 The maximum visits one tap of all windows after the other; the average adds along rows, then along columns.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ def max_pool2d(
             maxima = _maxima(taps)
         output[part] = lines_of(maxima, 1, output.shape[1:], pitch)[:, 0]
 
-    each(work, _parts(x), MANY)
+    each([partial(work, part) for part in _parts(x)], MANY)
     shape = (*input.shape[:-2], *output.shape[1:])
     return (output.reshape(shape), indices.reshape(shape)) if return_indices else output.reshape(shape)
 
@@ -114,7 +115,7 @@ def max_pool2d_backward(
         added = g[part].reshape(-1).astype(grad.dtype)  # a copy: add.at is slow on a view
         np.add.at(grad[part].reshape(-1), places.reshape(-1), added)
 
-    each(work, _parts(x), MANY)
+    each([partial(work, part) for part in _parts(x)], MANY)
     return grad.astype(x.dtype, copy=False).reshape(input.shape)
 
 
@@ -243,7 +244,7 @@ def avg_pool2d(
         seen = x[part].astype(divisor.dtype, copy=False)
         output[part] = _add(_add(seen, axes[0], -2), axes[1], -1) / divisor
 
-    each(work, _parts(x), MANY)
+    each([partial(work, part) for part in _parts(x)], MANY)
     return output.reshape(*input.shape[:-2], *output.shape[1:])
 
 
@@ -277,7 +278,7 @@ def avg_pool2d_backward(
     def work(part: slice) -> None:
         grad[part] = _spread(_spread(g[part] / divisor, axes[1], -1), axes[0], -2)
 
-    each(work, _parts(grad), MANY)
+    each([partial(work, part) for part in _parts(grad)], MANY)
     return grad.reshape(input.shape)
 
 

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 Array = NDArray[Any]
 Pair = tuple[int, int]
-Block = TypeVar("Block")
 Answer = TypeVar("Answer")
 Option = int | Sequence[int]
 """An option of one int for both axes, or a pair (height, width)."""
@@ -187,28 +186,28 @@ def lines_of(runs: Array, n: int, lines: tuple[int, ...], pitch: int) -> Array:
     return as_strided(runs, (*runs.shape[:-1], n, p, q), (*runs.strides[:-1], run * step, pitch * step, step))
 
 
-def each(work: Callable[[Block], Answer], blocks: Sequence[Block], least: int = 2) -> list[Answer]:
-    """Work on every block; overflow and NaN are no news to anyone.
+def each(tasks: Sequence[Callable[[], Answer]], least: int = 2) -> list[Answer]:
+    """Do every task; overflow and NaN are no news to anyone.
 
-    On several threads if threads() says so and there are at least so many blocks.
+    On several threads if threads() says so and there are at least so many tasks.
     """
     answers: dict[int, Answer] = {}
-    waiting = iter(enumerate(blocks))
+    waiting = iter(enumerate(tasks))
 
     def take() -> None:
         with np.errstate(all="ignore"):  # of this thread
-            for number, block in waiting:
-                answers[number] = work(block)
+            for number, task in waiting:
+                answers[number] = task()
 
-    others = min(threads(), len(blocks)) - 1 if len(blocks) >= least else 0
+    others = min(threads(), len(tasks)) - 1 if len(tasks) >= least else 0
     helping = [_helpers(others).submit(take) for _ in range(others)]
     try:
-        take()  # this thread, too: to wake another takes as long as a small block
+        take()  # this thread, too: to wake another takes as long as a small task
     finally:
         for helper in helping:
             if not helper.cancel():
                 helper.result()
-    return [answers[number] for number in range(len(blocks))]
+    return [answers[number] for number in range(len(tasks))]
 
 
 @cache

@@ -12,7 +12,16 @@ from typing import Any
 from conformance.cases.capabilities import Features
 from conformance.cases.case import FAMILIES, Case
 from conformance.cases.conv import Conv
-from conformance.cases.covering import as_claimed, axes_of, build, classes_of, forms, image_extent
+from conformance.cases.covering import (
+    Classes,
+    Row,
+    as_claimed,
+    axes_of,
+    build,
+    classes_of,
+    forms,
+    image_extent,
+)
 
 BLOCKS = (4, 8, 16, 32, 64)
 BEYOND = (128, 257)  # larger blocks fit exactly, and leave a tail; more than a byte counts
@@ -82,6 +91,60 @@ def _reach(operation: str, n: int, seed: int) -> Iterator[Case]:
         yield replace(plain, dilation=n, image=(2 * n + 3, 2 * n + 4), stride=1)
 
 
+Extent = int | tuple[int, int]  # of the height and of the width, 0 where it is left open
+EXTREMES: dict[str, list[dict[str, Extent]]] = {  # classes beyond those of covering arrays
+    "conv2d": [
+        {"output": (0, 65)}, {"output": (64, 0)}, {"output": (32, 33)}, {"output": (64, 66)},
+        {"channels": 64}, {"filters": 64}, {"channels": 32, "filters": 32}, {"batch": 16},
+        {"kernel": (5, 7)}, {"kernel": (7, 7)}, {"kernel": (0, 33)},
+        {"stride": (5, 5)}, {"stride": (0, 5)}, {"dilation": (4, 4)}, {"dilation": (0, 4)},
+    ],
+    "pool": [
+        {"output": (0, 65)}, {"output": (64, 0)}, {"output": (32, 33)}, {"output": (64, 66)},
+        {"channels": 16}, {"batch": 16}, {"divisor_override": 7}, {"divisor_override": 16}, {"divisor_override": -100},
+        {"kernel": (5, 5)}, {"kernel": (5, 6)}, {"kernel": (8, 8)}, {"kernel": (0, 17)},
+        {"kernel": (5, 5), "output": (0, 33)}, {"kernel": (5, 5), "output": (0, 33), "stride": (1, 1)},
+        {"stride": (5, 5)}, {"stride": (0, 5)}, {"dilation": (4, 4)}, {"dilation": (0, 4)},
+    ],
+}  # fmt: skip
+
+
+def crossed(operation: str, features: Features) -> Iterator[Case]:
+    """Every extreme with every class of every other parameter: a general path, or a fast one, with each option."""
+    rng = random.Random(operation)
+    for form in forms(operation, features)[:2]:
+        classes = classes_of(operation, form, features)
+        for extreme in EXTREMES.get(operation, EXTREMES["pool"]):
+            fixed = {
+                name: n for of, extents in extreme.items() for name, n in _named(of, extents, classes).items()
+            }
+            if any(len(classes.get(name, ())) < 2 for name in fixed):
+                continue  # not claimed
+            others = {name: rng.sample(of, len(of)) for name, of in classes.items() if name not in fixed}
+            for number in range(max(map(len, others.values()))):
+                row = {name: of[number % len(of)] for name, of in others.items()}
+                yield as_claimed(_beside(operation, form, fixed, row, number), features)
+
+
+def _named(name: str, extents: Extent, classes: Classes) -> dict[str, int]:
+    """The classes that hold an extreme: one of each axis, or the one that both share."""
+    if isinstance(extents, int):
+        return {name: extents}
+    names = (f"{name} {axis}" if f"{name} {axis}" in classes else f"{name} " for axis in "hw")
+    return {name: n for name, n in zip(names, extents, strict=True) if n}
+
+
+def _beside(operation: str, form: str, fixed: Row, row: Row, seed: int) -> Case:
+    """The case of these classes, the extents that are not fixed made smaller until a forward has few enough products."""
+    while products(case := build(operation, form, row | fixed, seed)) > PRODUCTS:
+        widest = max((n for n in row if n.startswith(_EXTENTS)), key=lambda name: int(row[name]))
+        row = row | {widest: row[widest] - 1}
+    return case
+
+
+_EXTENTS = ("output", "kernel", "channels", "filters")
+
+
 def mixed(operation: str, features: Features, count: int, seed: int) -> Iterator[Case]:
     """Two or three large extents at once, with options drawn at random: fast paths that need several conditions."""
     rng = random.Random(f"{operation} {seed}")
@@ -127,8 +190,8 @@ kernel=3,3 stride=2 ceil_mode=true | kernel=3,3 stride=2 padding=1 ceil_mode=tru
 kernel=3,3 stride=1 padding=1 | kernel=5,5 stride=1 padding=2 | kernel=9,9 stride=1 padding=4 | kernel=8,8
 """
 WIDTHS = {  # input channels, filters and groups: what vector units like, and few and many of either
-    "conv2d": ((3, 16, 1), (4, 4, 1), (8, 8, 1), (16, 16, 1), (8, 32, 1), (32, 1, 1), (1, 32, 1),
-               (16, 16, 4), (16, 16, 16), (8, 16, 8), (32, 48, 8)),
+    "conv2d": ((3, 32, 1), (4, 4, 1), (8, 8, 1), (16, 16, 1), (8, 32, 1), (32, 1, 1), (1, 32, 1), (32, 32, 1),
+               (16, 16, 4), (16, 16, 16), (8, 16, 8), (32, 48, 8), (32, 32, 16)),
     "max_pool2d": ((3,), (8,), (32,)),
     "avg_pool2d": ((3,), (8,), (32,)),
 }  # fmt: skip
@@ -141,12 +204,12 @@ FLAGS: dict[str, list[dict[str, Any]]] = {
 
 
 def layers(operation: str, features: Features) -> Iterator[Case]:
-    """Every filter or window that networks are made of with every width; square images, batches of 1, 2 and 4."""
+    """Every filter or window that networks are made of with every width; square images, batches of 1 to 8."""
     rng = random.Random(operation)
     forms = (FILTERS if operation.startswith("conv") else WINDOWS).strip().replace("\n", " | ").split(" | ")
     for seed, (form, width) in enumerate(itertools.product(forms, WIDTHS[operation])):
         fields: dict[str, Any] = dict(zip(("channels", "filters", "groups"), width, strict=False))
-        fields |= rng.choice(FLAGS[operation]) | {"batch": rng.choice((1, 2, 4)), "seed": seed}
+        fields |= rng.choice(FLAGS[operation]) | {"batch": rng.choice((1, 2, 4, 8)), "seed": seed}
         plain = replace(Case.parse(f"{operation} {form}"), **fields)
         yield from _claimed(iter([_square(plain, rng.choice(SIDES), rng.choice((0, 1)))]), features)
 
@@ -175,6 +238,12 @@ conv2d channels=300 filters=5 image=3,2 kernel=3,3 padding=1
 conv2d batch=9 channels=8 filters=8 image=1,1 bias=true
 conv2d batch=257 filters=257
 conv2d image=257,259 kernel=3,3 stride=2 padding=1
+conv2d batch=2 channels=2 filters=2 image=200,201 kernel=2,2 stride=3
+conv2d filters=65 image=32,32
+conv2d image=257,257 kernel=1,2
+conv2d channels=456 filters=2 image=3,4 kernel=3,3
+conv2d channels=64 filters=64 image=3,4 kernel=3,3
+conv2d channels=513 filters=2 image=3,4 stride=2
 """,
     "max_pool2d": """
 max_pool2d kernel=3,3 stride=2 padding=1 image=56,56 channels=2
@@ -183,11 +252,15 @@ max_pool2d kernel=2,2 stride=2 image=33,31 channels=33
 max_pool2d kernel=2,2 image=257,259 return_indices=true
 max_pool2d kernel=1,2 image=1,2 batch=257 channels=256
 max_pool2d kernel=8,8 image=8,8 channels=17 batch=2
+max_pool2d kernel=16,16 image=16,16 channels=3
+max_pool2d kernel=2,2 image=200,201 channels=2
 """,
     "avg_pool2d": """
 avg_pool2d kernel=3,3 stride=2 padding=1 image=56,56 channels=2
 avg_pool2d kernel=2,2 image=28,28 channels=6 batch=2
 avg_pool2d kernel=7,7 image=7,7 channels=65
+avg_pool2d kernel=16,16 image=16,16 channels=3
+avg_pool2d kernel=2,2 image=200,201 channels=2
 avg_pool2d kernel=2,2 image=257,259
 avg_pool2d kernel=1,2 image=1,2 batch=257 channels=256
 """,
