@@ -35,6 +35,7 @@ NOTICED_BY = {  # the requirements most likely to notice a family of mutants, as
     "precision": ["rounding"],
     "max_pool": ["exact", "special"],
     "fast_paths": ["special", "rounding", "sizes"],
+    "conditions": ["sizes"],
 }
 
 

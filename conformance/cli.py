@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdict import Report, Unit
 
 INTERRUPTED = 130
+LOG_SECONDS = 30  # between lines of progress where standard error is no terminal
 
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -121,6 +123,7 @@ def run(
         asked_for = {"oracle": oracle, "profile": profile, "seed": seed}
         start = time.perf_counter()
         with (
+            _ended_by_sigterm(),
             usage.opened(subject, oracle, jobs=jobs, in_process=in_process, timeout=timeout) as opened,
             _progress() as progress,
         ):
@@ -184,7 +187,8 @@ def replay(
     judgements = [judgement for judgement in judgements if not outputs or judgement.output in outputs]
     judgements.sort(key=lambda judgement: read.outputs.index(judgement.output))
     show_replay(_console(), loaded, read, name, oracle, judgements)
-    sys.exit(0 if judgements and all(j.status == "conforms" for j in judgements) else 1)
+    judged = [judgement.status for judgement in judgements if judgement.asked]
+    sys.exit(0 if judged and all(status == "conforms" for status in judged) else 1)
 
 
 def _examined(runner: Runner, requirement: str, case: Case) -> list[Judgement]:
@@ -408,6 +412,8 @@ def print_report(console: Console, report: Report, asked: Asked, script: bool = 
         if script:
             _print(console, [[]])
             _print_script(console, report.subject, each.case, each.output)
+    refusing = list(r.refusing_lines(report, console.width))
+    _print(console, [[], *refusing] if refusing else [])
     stale = list(r.stale_lines(report))
     _print(console, [[], *stale] if stale else [])
     console.print()
@@ -415,15 +421,11 @@ def print_report(console: Console, report: Report, asked: Asked, script: bool = 
 
 
 def _print_script(console: Console, subject: Subject, case: Case, output: str) -> None:
-    from conformance.verdicts.script import script
+    from conformance.verdicts.script import script, why_not
 
-    text = script(subject, case, output)
-    lines = (
-        text.splitlines()
-        if text
-        else ["no script: its arrays are too large, or not plain NumPy's or PyTorch's"]
-    )
-    _print(console, [[("    " + line if line else "", "" if text else "dim")] for line in lines])
+    why = why_not(subject, case, output)
+    lines = [f"no script: {why}"] if why else script(subject, case, output).splitlines()
+    _print(console, [[("    " + line if line else "", "dim" if why else "")] for line in lines])
 
 
 def show_replay(
@@ -509,26 +511,38 @@ def _silenced() -> Iterator[None]:
 
 
 @contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM, as of a CI job whose time is up, ends a run as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
 def _progress() -> Iterator[Progress]:
-    """A line on the terminal that says what is being judged; nothing where standard error is none."""
+    """A line on the terminal that says what is being judged; in the log of a long run, one now and then."""
     console = _console(stderr=True)
     if not console.is_terminal:
-        yield lambda unit, done: None
+        yield _telling(lambda text: click.echo(text, err=True), LOG_SECONDS, time.monotonic())
         return
     with console.status("loading", spinner="dots") as status:
-        counts: dict[Unit, int] = {}
-        last = 0.0
+        yield _telling(status.update, 0.1)
 
-        def progress(unit: Unit, done: int) -> None:
-            nonlocal last
-            counts[unit] = done
-            if time.monotonic() - last > 0.1:
-                last = time.monotonic()
-                status.update(
-                    f"{unit.operation} {unit.requirement} {unit.dtype}, {sum(counts.values()):,} cases"
-                )
 
-        yield progress
+def _telling(tell: Callable[[str], None], seconds: float, last: float = 0.0) -> Progress:
+    """Progress that is told, at most once in so many seconds."""
+    counts: dict[Unit, int] = {}
+
+    def progress(unit: Unit, done: int) -> None:
+        nonlocal last
+        counts[unit] = done
+        if time.monotonic() - last > seconds:
+            last = time.monotonic()
+            tell(f"{unit.operation} {unit.requirement} {unit.dtype}, {sum(counts.values()):,} cases")
+
+    return progress
 
 
 def _console(stderr: bool = False) -> Console:

@@ -11,10 +11,10 @@ from typing import Protocol
 import numpy as np
 
 from conformance.cases import Case
-from conformance.cases.capabilities import FEATURES, PROBES, Features, features_of
-from conformance.cases.covering import squared
+from conformance.cases.capabilities import Features, features_of
 from conformance.cases.shrink import cost, shrink
 from conformance.kernels.frameworks import Oracle
+from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS, Plan
 from conformance.verdicts.journal import Journal
@@ -36,6 +36,9 @@ class Runner(Protocol):
     """Who examines cases: this process or workers; the answers come in the order of the cases."""
 
     def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[tuple[Case, list[Judgement]]]: ...
+
+    def afresh(self, requirement: str, case: Case) -> list[Judgement]:
+        """What a case says first thing in a new process; nothing where there is none to be had."""
 
     @property
     def isolated(self) -> bool:
@@ -59,6 +62,9 @@ class InProcess:
 
     def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[tuple[Case, list[Judgement]]]:
         return ((case, examine(self.subject, self.oracle, requirement, case)) for case in cases)
+
+    def afresh(self, requirement: str, case: Case) -> list[Judgement]:
+        return []
 
     deadly: Sequence[Case] = ()
     isolated = False
@@ -157,42 +163,23 @@ def claims(
             report.not_claimed.append((operation, feature, lacking))
         else:
             features.add(feature)
-    probes = _probes(operation, frozenset(features))
-    base = next((case for case in probes["plain"] if not _refusal(runner, case)), None)
-    dtypes = subject.asked_dtypes
+    dtypes, showing = subject.asked_dtypes, probes(subject, operation)
+    plain = [replace(case, dtype=dtypes[0]) for case in showing["plain"]]
+    base = next((case for case in plain if not _refusal(runner, case)), None)
     if base is None:
+        report.refusing[operation] = _refusal(runner, plain[0])
         return dtypes, frozenset(features)
     for dtype in dtypes if not subject.dtypes else ():
         if reason := _refusal(runner, replace(base, dtype=dtype)):
             report.not_claimed.append((operation, dtype, reason))
             dtypes = tuple(d for d in dtypes if d != dtype)
     asked = dtypes[0] if dtypes else "float32"
-    for feature in sorted(features & set(probes)):
-        reasons = [_refusal(runner, replace(case, dtype=asked)) for case in probes[feature]]
+    for feature in sorted(features & set(showing)):
+        reasons = [_refusal(runner, replace(case, dtype=asked)) for case in showing[feature]]
         if reasons and all(reasons):
             report.not_claimed.append((operation, feature, reasons[0]))
             features.discard(feature)
     return dtypes, frozenset(features)
-
-
-def _probes(operation: str, features: Features) -> dict[str, list[Case]]:
-    """Plain cases that show a feature, each with and without what else the signature may demand."""
-    probes = {"plain": [f"{operation} image=4,6 kernel=2,2", f"{operation} image=4,6 kernel=2,2 stride=2"]}
-    probes |= {feature: [text] for feature, text in PROBES[operation].items()}
-    biased = "bias" in features
-    cases = {}
-    for feature, texts in probes.items():
-        each = [Case.parse(text) for text in texts]
-        if biased and feature != "no bias":
-            each += [replace(case, bias=True) for case in each]  # type: ignore[call-arg]
-        if feature != "images not square":
-            each += [squared(case) for case in each]
-        if not operation.startswith("conv") and feature != "stride=None":
-            each += [replace(case, stride=1) for case in each if case.options["stride"] is None]  # type: ignore[call-arg]
-        cases[feature] = [
-            case for case in each if case.needs & FEATURES <= features | {feature} or feature == "plain"
-        ]
-    return cases
 
 
 def _refusal(runner: Runner, case: Case) -> str:
@@ -316,6 +303,10 @@ def failure_of(
     )
     small = [replace(f.case, dtype=plan.dtype) for f in alike]
     smallest, told = smallest_failure(runner, plan.features, requirement, first, judgement, small)
+    if told.status == "differs" and any(
+        again.output == told.output and not again.failed for again in runner.afresh(requirement, smallest)
+    ):
+        told = told._replace(message=f"{told.message}; right in a new process: an earlier call decides")
     return _explained(runner, plan, requirement, Failure(smallest, told, first), failures)
 
 

@@ -127,13 +127,27 @@ def _verdict(verdicts: list[tuple[dict[str, Any], bool]]) -> str:
     units: dict[str, int] = {}
     for told, _ in verdicts:
         units[told["unit"]] = max(units.get(told["unit"], 0), told["cases"])
-    cases = f"{sum(units.values()):,} cases"
+    cases = _plural(sum(units.values()), "case")
     judged = [told for told, _ in verdicts if told["verdict"] not in ("not claimed", "no longer fails")]
     wrong = [told for told, failed in verdicts if failed]
+    if not wrong and (unclaimed := _unclaimed([told for told, _ in verdicts])):
+        return f"untested: {', '.join(unclaimed)}: no case that was asked is claimed, bad arguments apart"
     if not wrong and any(told["verdict"] == "conforms" for told in judged):
-        share = max(told["share"] for told in judged)
-        return f"conforms: {cases}, {len(judged)} verdicts; worst error {share:.2f} of what rounding explains"
+        share, count = max(told["share"] for told in judged), _plural(len(judged), "verdict")
+        return f"conforms: {cases}, {count}; worst error {share:.2f} of what rounding explains"
     if not wrong:
         return "untested: no case was judged"
     kinds = dict.fromkeys(f"{told['what']} {told['verdict']}" for told in wrong)
     return f"differs: {'; '.join(kinds)} ({cases})"
+
+
+def _unclaimed(verdicts: list[dict[str, Any]]) -> list[str]:
+    """Operations of which more than bad arguments was asked, and nothing of that is claimed; see Report.unclaimed."""
+    units = [(told["unit"].split("-"), told["verdict"]) for told in verdicts]
+    asked = [(of[0], verdict) for of, verdict in units if len(of) == 3 and of[1] != "arguments"]
+    judged = {operation for operation, verdict in asked if verdict != "not claimed"}
+    return [operation for operation in dict.fromkeys(of for of, _ in asked) if operation not in judged]
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -128,7 +128,7 @@ def judge_all(
     answers: dict[str, Answer],
 ) -> list[Judgement]:
     limits = limits_of(subject, oracle, case, arrays, expected)
-    if "grad_input" in answers and special_weight(case, arrays):
+    if "grad_input" in answers and more_nan(case, arrays):
         got = answers["grad_input"]
         if isinstance(got, np.ndarray) and got.shape == expected["grad_input"].shape:
             expected = expected | {"grad_input": np.where(np.isnan(got), np.nan, expected["grad_input"])}
@@ -156,13 +156,19 @@ def judged_outputs(subject: Subject, case: Case, arrays: Arrays) -> tuple[str, .
     tied = case.values in ("ties", "special") or case.views.get("input") in ("broadcast", "expanded")
     if isinstance(case, MaxPool) and subject.ties == "any" and tied:
         return ("output",)
+    if isinstance(case, Conv) and any(map(any, case.pads)) and _special(case, arrays, "grad_output"):
+        return tuple(output for output in outputs if output != "grad_weight")  # padding times NaN
     return outputs
 
 
-def special_weight(case: Case, arrays: Arrays) -> bool:
-    """Whether a gradient of the input may hold more NaN than PyTorch's: a full correlation multiplies weights by the
-    zeros around grad_output, which is its choice (semantics.md)."""
-    return case.values == "special" and "weight" in arrays and not bool(np.isfinite(arrays["weight"]).all())
+def more_nan(case: Case, arrays: Arrays) -> bool:
+    """Whether a gradient of the input may hold more NaN than PyTorch's, which is the kernel's choice (semantics.md):
+    a full correlation multiplies weights by the zeros around grad_output, a mask of maxima grad_output by zeros."""
+    return _special(case, arrays, "grad_output" if isinstance(case, MaxPool) else "weight")
+
+
+def _special(case: Case, arrays: Arrays, name: str) -> bool:
+    return case.values == "special" and name in arrays and not bool(np.isfinite(arrays[name]).all())
 
 
 def exact(plan: Plan) -> Iterator[Case]:
@@ -191,9 +197,13 @@ def special(plan: Plan) -> Iterator[Case]:
         for seed in range(2 if plan.profile == "quick" else 3):
             cases = itertools.chain(plan.named(corpus.CORPUS), plan.covering())
             yield from plan.with_values(
-                (replace(case, seed=case.seed + 1000 * seed) for case in cases), values
+                (replace(case, seed=case.seed + 1001 * seed) for case in cases), values
             )
         yield from plan.with_values(plan.large(0, 30, 1_000), values)
+        small = [case for case in plan.named(corpus.CORPUS) if case.size < 2000]
+        for number, view in enumerate(VIEWS if plan.profile != "quick" else ()):
+            seen = [small[(4 * number + offset) % len(small)] for offset in range(4)] if small else []
+            yield from plan.with_values((replace(case, layout=_every(case, view)) for case in seen), values)
 
 
 def layouts(plan: Plan) -> Iterator[Case]:
@@ -206,6 +216,8 @@ def layouts(plan: Plan) -> Iterator[Case]:
                 case = replace(case, batch=2)  # else the stride of the images is never used
             for array in case.array_names:
                 yield replace(case, layout=f"{array}:{view}", dtype=plan.dtype, values=plan.integers)
+            yield replace(case, layout=_every(case, view), dtype=plan.dtype, values=plan.integers)
+        for case in plan.named(sizing.BUSY) if plan.profile != "quick" else ():
             yield replace(case, layout=_every(case, view), dtype=plan.dtype, values=plan.integers)
     for case, view in zip(plan.large(0, 0, 1_000), itertools.cycle(VIEWS), strict=False):
         if not (view == "channels_last" and _deadly_channels_last(case)):
@@ -300,7 +312,8 @@ def _contract_fault(
 
 
 def contract(plan: Plan) -> Iterator[Case]:
-    yield from plan.with_values(itertools.chain(plan.named(corpus.CORPUS), plan.covering()), plan.integers)
+    named = itertools.chain(plan.named(corpus.CORPUS), plan.named(sizing.BUSY))
+    yield from plan.with_values(itertools.chain(named, plan.covering()), plan.integers)
     if plan.accuracy not in TRANSFORMS:  # a kernel may take NaN out of its arguments
         yield from plan.with_values(plan.named(corpus.CORPUS), "special")
 
@@ -330,7 +343,11 @@ def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]
         if not subject.claims(asked):
             continue
         given = arrays()
-        answers = subject.answer(asked, given)
+        if story == _ALONE:
+            half = tuple(half for half in subject.asked if half == "backward")
+            answers = replace(subject, asked=half).answer(asked, given, case.gradients)
+        else:
+            answers = subject.answer(asked, given)
         if asked.problem or story == _UNJUDGED:
             continue
         for found in judge_all(subject, oracle, asked, given, oracle(asked, given), answers):
@@ -362,6 +379,7 @@ def _stories(case: Case) -> Iterator[tuple[str, Case, Callable[[], Arrays]]]:
     yield "after a call in another dtype", case, lambda: first
     yield "new arrays with the same contents", case, lambda: {n: a.copy() for n, a in first.items()}
     yield "other contents", replace(case, seed=case.seed + 1), lambda: fill(replace(case, seed=case.seed + 1))
+    yield _ALONE, case, lambda: {n: a.copy() for n, a in first.items()}
     yield "the same storage with other contents", case, lambda: _rewritten(first, case)
     yield "one value changed in the same storage", case, lambda: _nudged(first)
     yield "the same values in another order", case, lambda: {n: _turned(a) for n, a in first.items()}
@@ -369,6 +387,7 @@ def _stories(case: Case) -> Iterator[tuple[str, Case, Callable[[], Arrays]]]:
 
 def neighbours(case: Case) -> list[Case]:
     """Other options on arrays of the same shape (a plan or cache keyed by shapes takes them for the same call)."""
+    options: Any = case
     changes: list[dict[str, Any]] = []
     if isinstance(case, Conv):
         changes = [{"stride": tuple(s + 1 for s in case.axes(case.stride))}, {"stride": 1}, {"dilation": 1}]
@@ -377,6 +396,9 @@ def neighbours(case: Case) -> list[Case]:
         changes = [{"stride": 1}, {"stride": (2, 1)}, {"padding": 0}, {"ceil_mode": not case.ceil_mode}]  # type: ignore[attr-defined]
         if isinstance(case, AvgPool):  # the shape stays the same: a mix-up of two calls is seen, not refused
             changes = [{"divisor_override": 2}, {"count_include_pad": not case.count_include_pad}, *changes]
+    if min(case.image) > 2 and not isinstance(options.padding, str):  # the same extents once padded
+        pads = tuple(p + 1 for p in case.axes(options.padding))
+        changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
     refused = replace(case, groups=0) if isinstance(case, Conv) else replace(case, stride=0)  # type: ignore[call-arg]
     allowed = case.needs | {"no bias"}
     others = [replace(case, **change) for change in changes]
@@ -389,6 +411,7 @@ def neighbours(case: Case) -> list[Case]:
 
 
 _UNJUDGED = "a call in a dtype that may not be claimed"
+_ALONE = "the gradient of an earlier call"  # what its forward kept is no longer there, or is another's
 
 
 def _turned(array: Array) -> Array:
@@ -414,8 +437,12 @@ def state(plan: Plan) -> Iterator[Case]:
     larger = (
         case for case in plan.large(0, 0, 0) if case.size < 5000
     )  # their weights are worth packing once
-    cases = itertools.chain((c for c in small if c.size < 2000), itertools.islice(larger, 0, None, 8))
-    yield from plan.with_values(cases, plan.integers)
+    cases = (
+        (c for c in small if c.size < 2000),
+        itertools.islice(larger, 0, None, 8),
+        plan.named(sizing.BUSY),
+    )
+    yield from plan.with_values(itertools.chain(*cases), plan.integers)
 
 
 def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
@@ -440,12 +467,14 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
     results: dict[str, Judgement] = {}
     for each, arrays, want, got in zip(cases, filled, expected, answers, strict=True):
         for found in itertools.chain(*(judge_all(subject, oracle, each, arrays, want, one) for one in got)):
+            if found.failed:
+                again = subject.answer(each, arrays, [found.output])
+                (alone,) = judge_all(subject, oracle, each, arrays, want, again)
+                words = f"{each}, from one thread, too" if alone.failed else f"from {len(cases)} threads"
+                found = found._replace(message=f"{words}: {found.message}")
             if found.output not in results or found.failed:
                 results[found.output] = found
-    return [
-        j._replace(message=f"from {len(cases)} threads: {j.message}") if j.failed else j
-        for j in results.values()
-    ]
+    return list(results.values())
 
 
 _CALLS = 6  # of each thread; which of them meets another thread's is chance
@@ -464,7 +493,8 @@ _SWITCH = (
 
 
 def threads(plan: Plan) -> Iterator[Case]:
-    yield from plan.with_values(plan.named(corpus.CORPUS), plan.integers)
+    named = itertools.chain(plan.named(corpus.CORPUS), plan.named(sizing.BUSY))
+    yield from plan.with_values(named, plan.integers)
 
 
 # What ends the process of a kernel that fails it.

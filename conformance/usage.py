@@ -75,7 +75,8 @@ def settings(
     profile: str = "standard",
     seed: int = 0,
 ) -> Settings:
-    """Settings in which every word exists and every operation is one of the subject's."""
+    """Settings in which every word exists and every operation is one of the subject's; a word alone is one of one."""
+    operations, requirements, dtypes = map(_words, (operations, requirements, dtypes))
     check_words(operations, requirements, dtypes, profile)
     if seed < 0:
         raise WrongUsage(f"seed {seed}: is not negative")
@@ -84,7 +85,11 @@ def settings(
             raise WrongUsage(
                 f"{operation}: {name_of(subject)} has no {operation}; it has {_listed(subject.operations)}"
             )
-    return Settings(tuple(operations), tuple(requirements), tuple(dtypes), profile, seed)
+    return Settings(operations, requirements, dtypes, profile, seed)
+
+
+def _words(given: Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def check_words(

@@ -131,32 +131,48 @@ def _put_specials(rng: np.random.Generator, case: Case, arrays: Arrays) -> None:
     """NaN and infinities in one array, few enough that most answers stay finite.
 
     Max pooling scans its input, so there they are dense, with windows of nothing but -inf. A convolution gets them
-    in its weight or grad_output only where nothing is padded: zero times infinity at a padded tap is the
-    implementation's choice (semantics.md). So is zero times infinity where one channel is scaled by one number:
-    BLAS, and so numpy.dot of a 1x1 matrix, takes that zero for nothing to add.
+    in its weight only where nothing is padded: zero times infinity at a padded tap is the implementation's choice
+    (semantics.md). So is zero times infinity where one channel is scaled by one number: BLAS, and so numpy.dot of a
+    1x1 matrix, takes that zero for nothing to add. Elsewhere the other arrays get zeros: a zero times a NaN or an
+    infinity is NaN, and a kernel that skips zeros loses it.
     """
-    if case.operation.startswith("max_pool"):
+    names = special_arrays(case)
+    name = names[case.seed % len(names)]
+    if case.operation.startswith("max_pool") and name == "input":
         flat = arrays["input"].reshape(-1)
         chosen = rng.random(flat.size) < rng.choice([0.2, 0.6, 1.0])
         kinds = np.array([[np.nan, np.inf, -np.inf, -0.0, 0.0], [-np.inf, -np.inf, -np.inf, -np.inf, np.nan]])
         flat[chosen] = rng.choice(kinds[rng.integers(2)], size=int(chosen.sum()))
         return
-    name = str(rng.choice(special_arrays(case)))
     flat = arrays[name].reshape(-1)
     count = min(flat.size, 1 + flat.size // 16)
     where = rng.choice(max(flat.size, 1), size=count, replace=False)
     flat[where] = rng.choice([np.nan, np.inf, -np.inf], size=count)
     for other in arrays.keys() - {name}:
-        arrays[other][arrays[other] == 0] = 1  # zeros stand only where they are meant
-    factor = {"input": "weight", "weight": "input"}.get(name, "")
-    if factor in arrays and case.channels > case.groups:  # type: ignore[attr-defined]
-        arrays[factor].reshape(-1)[::3] = 0  # zero times a NaN or an infinity is NaN
+        zeros = arrays[other] == 0  # stand only where they are meant; of both signs, or sums would grow
+        arrays[other][zeros] = rng.choice([-1, 1], size=int(zeros.sum()))
+    if "weight" not in arrays or case.channels == case.groups:  # type: ignore[attr-defined]
+        return
+    gradient = arrays["grad_output"].reshape(-1)
+    alone = case.filters == case.groups or gradient.size == case.filters  # type: ignore[attr-defined]
+    if alone and name == "grad_output":
+        return
+    for other in {"input", "weight"} - {name}:
+        arrays[other].reshape(-1)[::3] = 0
+    if not alone and name != "grad_output":
+        gradient[: gradient.size // 2] = 0  # whole images, or whole channels of one
 
 
 def special_arrays(case: Case) -> list[str]:
-    if not hasattr(case, "pads") or any(map(any, case.pads)):
-        return ["input"]
-    return ["input", "weight", "grad_output"]
+    """The arrays that get NaN and infinities in turn, by the seed; of a max pooling mostly the one it chooses from."""
+    if not hasattr(case, "pads"):
+        return (
+            ["input", "input", "grad_output"]
+            if case.operation.startswith("max_pool")
+            else ["input", "grad_output"]
+        )
+    padded = any(map(any, case.pads))
+    return [name for name in case.array_names if name != "weight" or not padded]
 
 
 # Layouts: the same values behind other strides (a broadcast view repeats its own).

@@ -43,7 +43,9 @@ class Case:
     malformed: str = ""
     seed: int = 0
 
-    MALFORMED: ClassVar[tuple[str, ...]] = ()  # ways of spoiling the arrays that no other field can express
+    MALFORMED: ClassVar[
+        dict[str, str]
+    ] = {}  # ways of spoiling the arrays that no other field can express, in words
 
     def __init_subclass__(cls, operations: tuple[str, ...] = (), **rest: Any) -> None:
         super().__init_subclass__(**rest)

@@ -21,10 +21,19 @@ class Conv(Case, operations=("conv2d",)):
     dilation: Option = 1
     bias: bool = False
 
-    MALFORMED: ClassVar[tuple[str, ...]] = (
-        "weight_channels", "bias_length", "bias_rank", "input_rank", "weight_rank", "weight_dtype", "bias_dtype",
-        "weight_one", "input_one", "bias_one", "input_five",
-    )  # fmt: skip
+    MALFORMED: ClassVar[dict[str, str]] = {
+        "weight_channels": "weight has one channel more than input has in a group",
+        "weight_one": "weight has one channel where input has several in a group",
+        "weight_rank": "weight has three axes",
+        "weight_dtype": "weight has another dtype than input",
+        "input_one": "input has one channel where weight has several",
+        "input_rank": "input has two axes",
+        "input_five": "input has five axes",
+        "bias_length": "bias is longer than there are filters",
+        "bias_one": "bias has one number where there are several filters",
+        "bias_rank": "bias has two axes",
+        "bias_dtype": "bias has another dtype than input",
+    }
 
     @property
     def options(self) -> dict[str, Any]:
@@ -92,9 +101,21 @@ class Conv(Case, operations=("conv2d",)):
         return None
 
     @cached_property
+    def _spoiling(self) -> frozenset[str]:
+        """The ways of spoiling that change these arrays: a bias that is there, several of what is cut to one."""
+        several = {
+            "weight_one": self.channels > self.groups, "input_one": self.channels > 1, "bias_one": self.filters > 1
+        }  # fmt: skip
+        return frozenset(
+            name
+            for name in self.MALFORMED
+            if several.get(name, True) and (self.bias or not name.startswith("bias"))
+        )
+
+    @cached_property
     def problem(self) -> str | None:
-        if self.malformed or self._option_problem:
-            return self.malformed or self._option_problem
+        if self._option_problem or self.malformed in self._spoiling:
+            return self._option_problem or self.MALFORMED[self.malformed]
         if self.channels % self.groups or self.filters % self.groups:
             return (
                 f"channels={self.channels} or filters={self.filters} do not divide into {self.groups} groups"

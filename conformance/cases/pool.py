@@ -18,7 +18,11 @@ class Pool(Case):
     padding: Option = 0
     ceil_mode: bool = False
 
-    MALFORMED: ClassVar[tuple[str, ...]] = ("input_rank", "input_five", "kernel_zero")
+    MALFORMED: ClassVar[dict[str, str]] = {
+        "input_rank": "input has two axes",
+        "input_five": "input has five axes",
+        "kernel_zero": "kernel_size is 0",
+    }
 
     @property
     def dilations(self) -> tuple[int, ...]:
@@ -86,7 +90,7 @@ class Pool(Case):
     @cached_property
     def problem(self) -> str | None:
         if self.malformed or self._option_problem:
-            return self.malformed or self._option_problem
+            return self.MALFORMED.get(self.malformed) or self._option_problem
         if min(self.image) < 1 or self.channels < 1:
             return "an extent is 0"
         return "the window exceeds the padded image" if min(self.output_extents) < 1 else None

@@ -103,6 +103,7 @@ EXTREMES: dict[str, list[dict[str, Extent]]] = {  # classes beyond those of cove
         {"output": (0, 65)}, {"output": (64, 0)}, {"output": (32, 33)}, {"output": (64, 66)},
         {"channels": 16}, {"batch": 16}, {"divisor_override": 7}, {"divisor_override": 16}, {"divisor_override": -100},
         {"kernel": (5, 5)}, {"kernel": (5, 6)}, {"kernel": (8, 8)}, {"kernel": (0, 17)},
+        {"kernel": (8, 8), "ceil_mode": True},
         {"kernel": (5, 5), "output": (0, 33)}, {"kernel": (5, 5), "output": (0, 33), "stride": (1, 1)},
         {"stride": (5, 5)}, {"stride": (0, 5)}, {"dilation": (4, 4)}, {"dilation": (0, 4)},
     ],
@@ -123,7 +124,8 @@ def crossed(operation: str, features: Features) -> Iterator[Case]:
             others = {name: rng.sample(of, len(of)) for name, of in classes.items() if name not in fixed}
             for number in range(max(map(len, others.values()))):
                 row = {name: of[number % len(of)] for name, of in others.items()}
-                yield as_claimed(_beside(operation, form, fixed, row, number), features)
+                if case := _beside(operation, form, fixed, row, number):
+                    yield as_claimed(case, features)
 
 
 def _named(name: str, extents: Extent, classes: Classes) -> dict[str, int]:
@@ -134,10 +136,12 @@ def _named(name: str, extents: Extent, classes: Classes) -> dict[str, int]:
     return {name: n for name, n in zip(names, extents, strict=True) if n}
 
 
-def _beside(operation: str, form: str, fixed: Row, row: Row, seed: int) -> Case:
-    """The case of these classes, the extents that are not fixed made smaller until a forward has few enough products."""
+def _beside(operation: str, form: str, fixed: Row, row: Row, seed: int) -> Case | None:
+    """The case of these classes, extents that are not fixed made smaller until a forward has few enough products."""
     while products(case := build(operation, form, row | fixed, seed)) > PRODUCTS:
         widest = max((n for n in row if n.startswith(_EXTENTS)), key=lambda name: int(row[name]))
+        if row[widest] == 1:
+            return None  # the extreme alone has too many
         row = row | {widest: row[widest] - 1}
     return case
 
@@ -211,7 +215,8 @@ def layers(operation: str, features: Features) -> Iterator[Case]:
         fields: dict[str, Any] = dict(zip(("channels", "filters", "groups"), width, strict=False))
         fields |= rng.choice(FLAGS[operation]) | {"batch": rng.choice((1, 2, 4, 8)), "seed": seed}
         plain = replace(Case.parse(f"{operation} {form}"), **fields)
-        yield from _claimed(iter([_square(plain, rng.choice(SIDES), rng.choice((0, 1)))]), features)
+        unread = getattr(plain, "ceil_mode", False) or rng.choice((0, 1))  # what ceil_mode is there for
+        yield from _claimed(iter([_square(plain, rng.choice(SIDES), int(unread))]), features)
 
 
 def _square(plain: Any, side: int, unread: int) -> Case:
@@ -263,6 +268,21 @@ avg_pool2d kernel=16,16 image=16,16 channels=3
 avg_pool2d kernel=2,2 image=200,201 channels=2
 avg_pool2d kernel=2,2 image=257,259
 avg_pool2d kernel=1,2 image=1,2 batch=257 channels=256
+""",
+}
+
+
+BUSY = {  # worth a packed weight, a workspace that is kept, a fast path; small enough to be asked again and again
+    "conv2d": """
+conv2d channels=32 filters=2 image=8,9 kernel=3,3 padding=1 bias=true
+conv2d channels=22 filters=22 image=2,3 kernel=3,3 padding=1
+""",
+    "max_pool2d": """
+max_pool2d channels=8 image=34,36 kernel=2,2
+max_pool2d channels=8 image=34,36 kernel=2,2 return_indices=true
+""",
+    "avg_pool2d": """
+avg_pool2d channels=8 image=34,36 kernel=2,2
 """,
 }
 

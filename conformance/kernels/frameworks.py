@@ -29,6 +29,10 @@ class Framework(Protocol):
     def subject(self, variant: str) -> Any: ...
 
 
+class NoGradient(RuntimeError):
+    """An answer comes without what its framework differentiates by."""
+
+
 class MissingFramework(ImportError):
     """A framework that was asked for is not installed."""
 

@@ -20,10 +20,10 @@ from typing import Any
 import numpy as np
 
 from conformance.cases import FAMILIES, Case, Conv
-from conformance.cases.arrays import Array, Arrays
+from conformance.cases.arrays import Array, Arrays, fill
 from conformance.cases.capabilities import FEATURES
 from conformance.cases.case import DTYPES as CASE_DTYPES
-from conformance.kernels.frameworks import FRAMEWORKS, Framework, framework
+from conformance.kernels.frameworks import FRAMEWORKS, Framework, NoGradient, framework
 
 ACCURACIES = ("direct", "winograd", "fft", "tf32")
 LAYOUTS = ("NCHW", "NHWC")
@@ -42,6 +42,7 @@ class Refused:
 
     error: str
     status: str = "refused"  # or: out of memory
+    no_gradient: bool = False  # there is an answer, but nothing to differentiate
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,10 @@ class Subject:
 
     def claims(self, case: Case) -> bool:
         """Whether a case is among those that the subject declares; what PyTorch refuses always is."""
-        return bool(self.only is None or case.problem or self.only(case))
+        try:
+            return bool(self.only is None or case.problem or self.only(case))
+        except Exception as error:
+            raise SubjectError(f"only= raises {type(error).__name__}: {error}, asked for {case}") from error
 
     def why_not(self, case: Case) -> str | None:
         """The first feature of a case that the forward does not claim, or None."""
@@ -160,7 +164,7 @@ class Subject:
 
     def _call(self, name: str) -> _Call:
         if name not in self._calls:
-            self._calls[name] = _Call.read(name, self.function(name))
+            self._calls[name] = _Call.read(name, self.function(name), self.without)
         return self._calls[name]
 
     @cached_property
@@ -235,11 +239,15 @@ class Subject:
         gradients = [f"grad_{name}" for name in names]
         if isinstance(answer, (Refused, Malformed)):
             return dict.fromkeys(gradients, answer)
+        due = [name for name in gradients if name not in self.without]
+        if isinstance(answer, Mapping):
+            fault = f"missing: {call.name} returned a {type(answer).__name__}"
+            fault += f"; due is a tuple in the order of the arguments: {', '.join(due)}"
+            return dict.fromkeys(due, Malformed(fault))
         given = tuple(answer) if isinstance(answer, (tuple, list)) else (answer,)
         if len(given) < len(gradients) and not call.takes_bias:  # a backward without bias claims no grad_bias
             given = (*given, *(None,) * (len(gradients) - len(given)))
             return dict(zip(gradients, given, strict=True))
-        due = [name for name in gradients if name not in self.without]
         found = dict(zip(gradients if len(given) >= len(gradients) else due, given, strict=False))
         if any(found.get(name) is None for name in due):
             count = _count(given) if isinstance(answer, (tuple, list)) else f"a {type(answer).__name__}"
@@ -248,6 +256,18 @@ class Subject:
         return found
 
     def _differentiated(self, case: Case, arrays: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+        answer = self._autograd(case, arrays, names)
+        if isinstance(answer, Refused):
+            forward = self._forward(case, arrays)  # is it the forward that refuses, or its gradient?
+            if answer.no_gradient and self._forward_only(case.operation):
+                return forward
+            return forward | dict.fromkeys(case.gradients, answer)
+        if isinstance(answer, Malformed):
+            return dict.fromkeys(case.outputs, answer)
+        output, gradients = answer
+        return _split_forward(case, output) | {f"grad_{n}": g for n, g in zip(names, gradients, strict=True)}
+
+    def _autograd(self, case: Case, arrays: Mapping[str, Any], names: list[str]) -> Any:
         def function(*leaves: Any) -> Any:
             answer = self._call(case.operation)(case, [], dict(zip(names, leaves, strict=True)))
             self.watch(f"{case.operation}_backward")
@@ -255,14 +275,28 @@ class Subject:
 
         leaves = [arrays[name] for name in names]
         differentiate = self._framework.differentiate
-        answer = self._guarded(case.operation, lambda: differentiate(function, leaves, arrays["grad_output"]))
-        if isinstance(answer, Refused):
-            forward = self._forward(case, arrays)  # is it the forward that refuses, or its gradient?
-            return forward | dict.fromkeys(case.gradients, answer)
-        if isinstance(answer, Malformed):
-            return dict.fromkeys(case.outputs, answer)
-        output, gradients = answer
-        return _split_forward(case, output) | {f"grad_{n}": g for n, g in zip(names, gradients, strict=True)}
+        return self._guarded(case.operation, lambda: differentiate(function, leaves, arrays["grad_output"]))
+
+    def _forward_only(self, operation: str) -> bool:
+        """Whether no gradient comes from the plain call either."""
+        if operation not in self._forwards_only:
+            self._forwards_only[operation] = self._has_no_graph(operation)
+        return self._forwards_only[operation]
+
+    @cached_property
+    def _forwards_only(self) -> dict[str, bool]:
+        return {}
+
+    def _has_no_graph(self, operation: str) -> bool:
+        """What the first plain call that is not refused shows."""
+        from conformance.kernels.probes import probes
+
+        for case in probes(self, operation)["plain"]:
+            arrays = self.to_framework(fill(replace(case, dtype=self.asked_dtypes[0])))
+            answer = self._autograd(case, arrays, [name for name in arrays if name != "grad_output"])
+            if not isinstance(answer, Refused) or answer.no_gradient:
+                return isinstance(answer, Refused)
+        return False
 
     def _guarded(self, name: str, call: Callable[[], Any]) -> Any:
         """What a call answers; whatever it raises is its refusal, also SystemExit."""
@@ -273,7 +307,9 @@ class Subject:
                 changed = set(np.geterr().values()) != {"ignore"}
             return Malformed("comes with a change of NumPy's error state (np.seterr)") if changed else answer
         except KeyboardInterrupt as error:
-            if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # in a worker nobody presses Ctrl-C
+            # In a worker nobody presses Ctrl-C; in a run of the command line SIGTERM is as good.
+            ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+            if not ignored or signal.getsignal(signal.SIGTERM) is signal.default_int_handler:
                 raise
             return _refusal(error)
         except BaseException as error:
@@ -289,6 +325,7 @@ class _Call:
     name: str
     function: Callable[..., Any] | None
     options: frozenset[str] | None = None  # None: all
+    unclaimed: frozenset[str] = frozenset()  # options that **options takes, but not all functions under it
     takes_bias: bool = True
     needs_bias: bool = False
     bias_keyword: str = ""  # the name to pass it by, where it does not stand right behind the weight
@@ -296,7 +333,7 @@ class _Call:
     by_position: bool = False  # kernel_size goes after the arrays: its parameter has another name
 
     @classmethod
-    def read(cls, name: str, function: Callable[..., Any] | None) -> _Call:
+    def read(cls, name: str, function: Callable[..., Any] | None, without: tuple[str, ...] = ()) -> _Call:
         try:
             parameters = dict(inspect.signature(function).parameters) if function else {}
         except (TypeError, ValueError):
@@ -311,6 +348,7 @@ class _Call:
             name=name,
             function=function,
             options=None if every else frozenset(known & set(parameters)),
+            unclaimed=frozenset(without) - set(parameters) if every else frozenset(),
             takes_bias=bias is not None or inspect.Parameter.VAR_POSITIONAL in kinds,
             needs_bias=bias is not None and bias.default is inspect.Parameter.empty,
             bias_keyword=bias.name if bias and by_name else "",
@@ -337,6 +375,10 @@ class _Call:
             positional.append(options.pop("kernel_size"))
         if self.options is not None:
             options = {name: value for name, value in options.items() if name in self.options}
+        plain = FAMILIES[case.operation](operation=case.operation).options if self.unclaimed else {}
+        for name in self.unclaimed & set(plain):
+            if name in options and _alike(options[name], plain[name]):
+                del options[name]
         positional += [options.pop(name) for name in self.ordered if name in options]
         if self.bias_keyword:
             options[self.bias_keyword] = arrays.get("bias")
@@ -354,6 +396,11 @@ class _Call:
             if need == "no bias" and self.needs_bias:
                 return need
         return None
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Whether an option is at its default, which may be written once an axis."""
+    return bool(value == default or (isinstance(value, tuple) and set(value) == {default}))
 
 
 def _bias_of(
@@ -387,6 +434,7 @@ def _refusal(error: BaseException) -> Refused:
     return Refused(
         text if len(text) <= LONGEST else f"{text[:LONGEST]}...",
         "out of memory" if isinstance(error, MemoryError) else "refused",
+        isinstance(error, NoGradient),
     )
 
 
@@ -500,8 +548,15 @@ def load(name: str) -> Subject:
 def _named(found: Any, name: str) -> Subject:
     subject = replace(found if isinstance(found, Subject) else Subject(found), name=name)
     if not subject.operations:
-        raise SubjectError(f"{name}: has none of the functions {', '.join(FAMILIES)}")
+        there = vars(found) if isinstance(found, ModuleType) else {}
+        near = [f"{name}:{inside}" for inside, value in there.items() if _has_functions(value)]
+        hint = f" (did you mean {' or '.join(near[:3])}?)" if near else ""
+        raise SubjectError(f"{name}: has none of the functions {', '.join(FAMILIES)}{hint}")
     return subject
+
+
+def _has_functions(value: Any) -> bool:
+    return not isinstance(value, (ModuleType, type)) and bool(Subject(value).operations)
 
 
 def _load_file(where: str) -> ModuleType:

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from conformance.cases import AvgPool, Case, Conv, MaxPool
 from conformance.cases.arrays import Array, Arrays
+from conformance.kernels.frameworks import NoGradient
 
 name, array_type, differentiates = "torch", "torch.Tensor", True
 _aten = torch.ops.aten
@@ -49,12 +50,22 @@ def is_array(value: Any) -> bool:
 def differentiate(
     function: Callable[..., Any], arrays: Sequence[torch.Tensor], grad_output: torch.Tensor
 ) -> tuple[Any, tuple[torch.Tensor, ...]]:
-    """The function's answer, and the gradient of each array."""
+    """The function's answer, and the gradient of each array.
+
+    NoGradient where neither the image nor the filters are in the graph; a bias is often added by PyTorch itself.
+    """
     with torch.enable_grad():  # a kernel's file may have disabled them for all
         leaves = [array.detach().requires_grad_(True) for array in arrays]
         answer = function(*leaves)
         output = answer[0] if isinstance(answer, tuple) else answer
-        return answer, torch.autograd.grad(output, leaves, grad_output)
+        if isinstance(output, torch.Tensor) and not output.requires_grad:
+            raise NoGradient("the output does not require grad")
+        gradients = torch.autograd.grad(output, leaves, grad_output, allow_unused=True)
+    if all(gradient is None for gradient in gradients[:2]):
+        raise NoGradient("its arguments are not in the graph of the output")
+    if any(gradient is None for gradient in gradients):
+        raise RuntimeError("an argument is not in the graph of the output")
+    return answer, gradients
 
 
 def subject(variant: str) -> Any:

@@ -115,7 +115,7 @@ class Verdict:
         }
         if row is None:
             return told | {"verdict": unknown, "cases": 0, "share": 0.0}
-        return told | {"verdict": row.verdict, "cases": row.cases + row.not_claimed, "share": row.share}
+        return told | {"verdict": row.verdict, "cases": row.cases, "share": row.share}
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any
 
 from conformance.cases import FAMILIES
 from conformance.cases.case import Case
+from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row
@@ -45,7 +46,7 @@ def cases_of(report: Report) -> int:
     """How many cases were judged: a case counts once for all its outputs."""
     counts: dict[Any, int] = {}
     for row in report.rows:
-        counts[row.unit] = max(counts.get(row.unit, 0), row.cases + row.not_claimed)
+        counts[row.unit] = max(counts.get(row.unit, 0), row.cases)
     return sum(counts.values())
 
 
@@ -137,23 +138,38 @@ def not_claimed(report: Report) -> list[tuple[str, str, str]]:
     claims = list(dict.fromkeys(report.not_claimed))
     for operation in dict.fromkeys(row.unit.operation for row in report.rows):
         rows = [row for row in report.rows if row.unit.operation == operation]
+        forward = [row for row in rows if row.output == "output" and row.unit.requirement != "arguments"]
+        asked, unasked = sum(row.cases for row in forward), sum(row.not_claimed for row in forward)
         for output in OUTPUTS:
             skipped = sum(row.not_claimed for row in rows if row.output == output)
             judged = sum(row.cases for row in rows if row.output == output)
             if skipped:
                 what = f"{output} in {skipped} cases" if judged else output
-                claims.append((operation, what, _why_not(report.subject, operation, output, bool(judged))))
+                declared = skipped <= unasked and bool(
+                    judged or not asked
+                )  # with the output of the same cases
+                why = _why_not(report.subject, operation, output, bool(judged), declared)
+                claims.append((operation, what, why))
     return claims
 
 
-def _why_not(subject: Subject, operation: str, output: str, partly: bool) -> str:
+def _why_not(subject: Subject, operation: str, output: str, partly: bool, declared: bool) -> str:
     if output in subject.without or not output.startswith("grad_"):
         return "declared"
     if why := subject.why_no_gradients(FAMILIES[operation](operation=operation)):
         return why
+    if declared:
+        return "declared"
+    if not subject.function(f"{operation}_backward"):
+        return f"no {operation}_backward, and {subject.array_framework} gets no gradient from a plain call"
     if not partly:
         return f"{operation}_backward does not return it"
     return f"{'declared, or ' if subject.only else ''}{operation}_backward does not take their options"
+
+
+def exhausted(report: Report) -> list[Exhausted]:
+    """What was asked without a gap; a subject that chooses its cases leaves gaps."""
+    return [] if report.subject.only else report.exhausted
 
 
 def as_data(report: Report, asked: Asked) -> dict[str, Any]:
@@ -180,7 +196,7 @@ def as_data(report: Report, asked: Asked) -> dict[str, Any]:
             {"operation": operation, "feature": feature, "reason": reason}
             for operation, feature, reason in not_claimed(report)
         ],
-        "exhausted": [asdict(each) for each in report.exhausted],
+        "exhausted": [asdict(each) for each in exhausted(report)],
         "failures": [_failure_data(each, subject, asked) for each in found(report)],
         "stale_known_failures": list(report.stale),
     }
@@ -332,11 +348,22 @@ def not_claimed_lines(report: Report, width: int) -> Iterator[Line]:
         yield from _wrapped("  ", text, width, "")
 
 
+def refusing_lines(report: Report, width: int) -> Iterator[Line]:
+    """Where a kernel refuses even the plainest call: it may take less than its signature says."""
+    for operation, reason in report.refusing.items():
+        refused = any(row.verdict == "refused" for row in report.rows if row.unit.operation == operation)
+        if refused and reason.startswith(("NotImplementedError", "ValueError", "TypeError")):
+            text = (
+                f"{operation}: even the plainest call is refused; only= and without= of a conformance.Subject"
+            )
+            yield from _wrapped("", f"{text} declare what a kernel takes", width, "")
+
+
 def exhausted_lines(report: Report, width: int) -> Iterator[Line]:
     """What a pass excludes: the geometries that were asked without a gap, and the odds that integers hid an error."""
-    if report.exhausted:
+    if exhausted(report):
         yield [("exhausted, every answer right", "head")]
-    for each in report.exhausted:
+    for each in exhausted(report):
         limits = ", ".join(f"{name} to {n}" for name, n in zip(_GEOMETRY, each.largest, strict=True) if n > 1)
         text = (
             f"{each.operation}: all {each.geometries:,} geometries of one axis ({limits}) on height and width"
@@ -417,6 +444,8 @@ def verdict_line(report: Report) -> Line:
 
 
 def _untested(report: Report) -> str:
+    if report.unclaimed:
+        return f"{', '.join(report.unclaimed)}: no case that was asked is claimed, bad arguments apart"
     names = [
         f"{r.unit.operation} {r.output} {r.unit.requirement}" for r in report.rows if r.verdict == "untested"
     ]

@@ -16,19 +16,24 @@ from conformance.kernels.subject import Subject
 LARGEST = 150  # elements that are written out
 
 
-def script(subject: Subject, case: Case, output: str) -> str | None:
-    """The script, or None where arrays are too large to write out, not NumPy's or PyTorch's, or laid out in views."""
-    arrays = fill(case)
-    kernels = _import(subject)
-    plain = subject.layout == "NCHW" and subject.device is None and not case.views
-    if kernels is None or not plain or sum(array.size for array in arrays.values()) > LARGEST:
-        return None
-    framework = subject.array_framework
-    gradient = output in case.gradients
-    if framework not in ("numpy", "torch") or (
-        gradient and not subject.function(f"{case.operation}_backward")
-    ):
-        return None
+def why_not(subject: Subject, case: Case, output: str) -> str | None:
+    """Why there is no script, or None."""
+    if subject.array_framework not in ("numpy", "torch"):
+        return "its arrays are not NumPy's or PyTorch's"
+    if subject.layout != "NCHW" or subject.device is not None or case.views:
+        return "its arrays are not plain: another layout or device"
+    if output in case.gradients and not subject.function(f"{case.operation}_backward"):
+        return f"{output} comes from automatic differentiation, not from a {case.operation}_backward"
+    size = sum(array.size for array in fill(case).values())
+    if size > LARGEST:
+        return f"its arrays are too large: {size:,} elements, more than {LARGEST}"
+    return None if _import(subject) else "its kernels have no name to import them by"
+
+
+def script(subject: Subject, case: Case, output: str) -> str:
+    """The script; see why_not for where there is none."""
+    arrays, kernels = fill(case), _import(subject) or []
+    framework, gradient = subject.array_framework, output in case.gradients
     if not gradient:
         arrays.pop("grad_output")
     wanted = _expected(case, output, list(arrays))

@@ -52,7 +52,7 @@ class Row:
     def verdict(self) -> str:
         if self.failure:
             return "known failure" if self.failure.known else self.failure.judgement.status
-        if self.not_claimed and not self.cases:
+        if self.not_claimed and not (self.cases and self.varied):  # what is claimed of it shows nothing
             return "not claimed"
         return "conforms" if self.cases and self.varied else "untested"
 
@@ -68,11 +68,19 @@ class Report:
     subject: Subject
     rows: list[Row] = field(default_factory=list)
     not_claimed: list[tuple[str, str, str]] = field(default_factory=list)  # operation, feature, reason
+    refusing: dict[str, str] = field(default_factory=dict)  # how an operation refuses its plainest call
     exhausted: list[Exhausted] = field(default_factory=list)  # where every answer was exact
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
 
     @property
+    def unclaimed(self) -> list[str]:
+        """Operations of which more than bad arguments was asked, and nothing of that is claimed."""
+        asked = [row for row in self.rows if row.unit.requirement != "arguments"]
+        judged = {row.unit.operation for row in asked if row.verdict != "not claimed"}
+        return [name for name in dict.fromkeys(row.unit.operation for row in asked) if name not in judged]
+
+    @property
     def passed(self) -> bool:
-        judged = any(row.verdict == "conforms" for row in self.rows)
+        judged = any(row.verdict == "conforms" for row in self.rows) and not self.unclaimed
         return judged and not self.stale and not self.interrupted and all(row.passed for row in self.rows)

@@ -107,6 +107,11 @@ class Workers:
         memory = min(self.memory, SOME_MEMORY) if "out of memory" in self._died.values() else self.memory
         return self._examine(_Job(requirement, enumerate(cases), limit, memory), self._look_into)
 
+    def afresh(self, requirement: str, case: Case) -> list[Judgement]:
+        """What a case says first thing in a new process; nothing where that ends."""
+        told = self._alone(requirement, case)
+        return told if isinstance(told, list) else []
+
     @property
     def deadly(self) -> list[Case]:
         """The cases on which the subject ended its process, each time it was asked."""
@@ -139,7 +144,9 @@ class Workers:
         self._pool.fill(self.jobs)
         for _ in range(AHEAD):
             for worker in sorted(self._pool.workers, key=lambda worker: len(worker.tasks)):
-                if len(worker.tasks) < AHEAD and (task := job.next(self._numbers, self._size, AHEAD * self.jobs)):
+                if len(worker.tasks) < AHEAD and (
+                    task := job.next(self._numbers, self._size, AHEAD * self.jobs)
+                ):
                     self._pool.send(worker, task)
         return bool(job.tasks)
 
@@ -263,6 +270,9 @@ class _Shrinking:
     def deadly(self) -> list[Case]:
         return self.workers.deadly
 
+    def afresh(self, requirement: str, case: Case) -> list[Judgement]:
+        return self.workers.afresh(requirement, case)
+
     def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
         limit = min(self.workers.timeout, max(1.0, self.workers.timeout / 20, 20 * self.workers._seconds))
         memory = min(self.workers.memory, SOME_MEMORY)
@@ -337,7 +347,7 @@ class _Job:
     dropped: bool = False
 
     def next(self, numbers: Iterator[int], size: int, shares: int) -> _Task | None:
-        """What to send next: work of a worker that died, else the next cases, the last ones in ever smaller messages."""
+        """What to send next: work of a worker that died, else the next cases, the last in ever smaller messages."""
         if self.waiting:
             task = min(self.waiting, key=lambda task: task.first)
             self.waiting.remove(task)

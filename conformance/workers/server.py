@@ -75,7 +75,10 @@ class _Server:
 
     def _fork(self) -> bool:
         """Start the worker that the parent asks for; False where the parent is gone."""
-        message, descriptors, _, _ = socket.recv_fds(self.control, 1024, 2)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self.control, 1024, 2)
+        except ConnectionResetError:
+            return False
         if not message:
             return False
         number = int(message)

@@ -1,6 +1,7 @@
 """Cases: their text, what is refused, and what they are built from."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from conformance.cases.capabilities import PROBES, features_of
 from conformance.cases.corpus import CORPUS, named, refused, smallest
 from conformance.cases.covering import classes_of, covering, explore, forms
 from conformance.cases.scope import PAIRED_SCOPE, every_geometry, every_pair, exhausted, geometries
-from conformance.cases.sizes import LAYERS, PRODUCTS, mixed, products, reaches, tails
+from conformance.cases.sizes import LAYERS, PRODUCTS, crossed, mixed, products, reaches, tails
 from conformance.cases.strategies import cases
 
 OPERATIONS = tuple(FAMILIES)
@@ -24,6 +25,7 @@ SOURCES = {
     "every pair": lambda operation, features: itertools.islice(every_pair(operation, features), 0, None, 97),
     "tails": tails,
     "reaches": reaches,
+    "crossed": crossed,
     "mixed": lambda operation, features: mixed(operation, features, 100, 0),
     "smallest": smallest,
     "explore": lambda operation, features: explore(operation, features, 300, 0),
@@ -97,6 +99,44 @@ def test_no_built_case_needs_a_feature_that_is_not_claimed(source, missing, oper
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_kernel_of_plain_loops_answers_every_case_in_seconds(source, operation):
     assert max(products(case) for case in SOURCES[source](operation, features_of(operation))) <= PRODUCTS
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_extreme_meets_every_class_of_the_batch(operation):
+    cases = list(crossed(operation, features_of(operation)))
+    wide = {case.batch for case in cases if case.shapes["grad_output"][-1] == 65}
+    long = {case.batch for case in cases if max(case.kernel) > 5}
+    assert wide >= {1, 2, 3, None}
+    assert long >= {1, 2, 3, None}
+
+
+@pytest.mark.parametrize(
+    ("text", "spoils"),
+    [
+        ("conv2d malformed=bias_rank", False),
+        ("conv2d malformed=bias_rank bias=true", True),
+        ("conv2d malformed=bias_one bias=true", False),
+        ("conv2d malformed=weight_one channels=2 filters=2 groups=2", False),
+        ("conv2d malformed=weight_one channels=2", True),
+        ("conv2d malformed=input_one channels=2 filters=2 groups=2", True),
+        ("max_pool2d malformed=input_rank", True),
+    ],
+)
+def test_a_malformed_case_is_bad_only_where_its_arrays_change(text, spoils):
+    case = Case.parse(text)
+    plain = fill(replace(case, malformed=""))
+    assert bool(case.problem) == spoils
+    assert spoils == any(a.shape != plain[name].shape for name, a in fill(case).items())
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_every_array_is_special_in_some_case(operation):
+    text = f"{operation} channels=2 image=4,5 kernel=2,2 values=special"
+    text += " filters=3 bias=true" if operation == "conv2d" else ""
+    cases = [replace(Case.parse(text), seed=seed) for seed in range(30)]
+    filled = [fill(case) for case in cases]
+    seen = {name for arrays in filled for name, a in arrays.items() if not np.isfinite(a).all()}
+    assert seen == set(cases[0].array_names)
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import conformance
-from conformance import usage
+from conformance import cli, usage
 from conformance.cases import Case
 from conformance.cli import WHAT, main
 from conformance.verdicts.journal import Journal
@@ -162,6 +162,15 @@ def test_run_of_a_right_kernel_conforms():
     result = judged("npcnn", "empty", "--op", "avg_pool2d")
     assert result.exit_code == 0
     assert result.output.splitlines()[-1].startswith("conforms: 31 cases, 2 verdicts; worst error ")
+
+
+def test_run_tells_how_to_declare_what_a_kernel_takes_where_it_refuses_the_plainest_call(write_kernel):
+    source = "def conv2d(input, weight, **options): raise TypeError(sorted(options))"
+    line = "\nconv2d: even the plainest call is refused; only= and without= of a\nconformance.Subject declare what"
+    assert line in judged(write_kernel("picky", source), "empty").output
+    assert (
+        line not in judged(write_kernel("stride", source.replace("raise", "return input\n#")), "empty").output
+    )
 
 
 def test_run_without_a_claimed_case_is_untested():
@@ -451,10 +460,36 @@ def test_replay_of_what_is_not_claimed_says_so(write_kernel):
     assert "not claimed: unclaimed.py does not take stride" in result.output
 
 
+def test_replay_of_a_right_answer_conforms_also_without_gradients(write_kernel):
+    file = write_kernel("forward", "")
+    assert replay(file, "conv2d image=3,4").exit_code == 0
+    assert replay(file, "conv2d image=3,4", "--output", "grad_input").exit_code == 1
+
+
+def test_replay_says_why_there_is_no_script(write_kernel):
+    pytest.importorskip("torch")
+    detached = "import torch\ndef conv2d(input, weight): return torch.conv2d(input, weight.detach() * 2)\n"
+    file = write_kernel(
+        "graph", f"{detached}from conformance import Subject\nk = Subject(globals(), 'torch')"
+    )
+    result = replay(file, "conv2d", "--output", "grad_input")
+    cause = "grad_input comes from automatic differentiation, not from a conv2d_backward"
+    assert f"no script: {cause}" in result.output
+    result = replay(file, "conv2d image=30,30", "--output", "output")
+    assert "no script: its arrays are too large: 1,801 elements, more than 150" in result.output
+
+
 def test_replay_of_what_crashes_pytorch_prints_no_script_that_asks_pytorch():
     result = replay("npcnn", "max_pool2d image=2,2 kernel=2,2 padding=1 dilation=3")
     assert "grad_input  REFUSED" in result.output
     assert "import torch" not in result.output
+
+
+def test_a_long_run_tells_the_log_now_and_then_what_it_judges(monkeypatch):
+    assert judged("npcnn", "empty", "--op", "avg_pool2d").stderr == ""
+    monkeypatch.setattr(cli, "LOG_SECONDS", 0)
+    told = judged("npcnn", "empty", "--op", "avg_pool2d").stderr.splitlines()
+    assert told[-1] == "avg_pool2d empty float32, 31 cases"
 
 
 # The command as a process.
@@ -500,7 +535,8 @@ def conv2d(input, weight, bias=None, stride=1):
     assert smallest_case(output).size <= 8
 
 
-def test_an_interrupted_run_prints_the_verdict_so_far(write_kernel):
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_prints_the_verdict_so_far(write_kernel, ended_by):
     source = """
 import time
 def conv2d(input, weight, bias=None):
@@ -509,7 +545,7 @@ def conv2d(input, weight, bias=None):
 """
     with process("run", write_kernel("slow", source), "--oracle", "reference", "--in-process") as run:
         time.sleep(4)
-        run.send_signal(signal.SIGINT)
+        run.send_signal(ended_by)
         output, errors = run.communicate(timeout=30)
     assert run.returncode == 130
     assert "Traceback" not in errors

@@ -121,7 +121,8 @@ def large(operation: str) -> list[Case]:
     """Sizes for which fast paths are taken, with each family of values in turn."""
     features = features_of(operation)
     named = list(corpus.named(sizes.LAYERS, operation, features))
-    every = [*named, *sizes.layers(operation, features), *sizes.mixed(operation, features, 100, 0)]
+    crossed = sizes.crossed(operation, features)
+    every = [*named, *sizes.layers(operation, features), *crossed, *sizes.mixed(operation, features, 100, 0)]
     values = ["mean_zero", "special", "large", "tiny"] + ["ties"] * operation.startswith("max_pool")
     indices = {"return_indices": True} if operation.startswith("max_pool") else {}
     return [replace(case, values=value, **indices) for case in every for value in values]

@@ -167,6 +167,36 @@ def test_cases_that_a_subject_does_not_declare_are_not_claimed():
     assert row.not_claimed > row.cases > 10
 
 
+def test_a_kernel_is_probed_with_cases_that_it_declares():
+    def conv2d(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        if x.dtype != np.float32 or x.ndim != 4 or w.shape[2:] != (3, 3) or type(padding) is not int:
+            raise TypeError("3x3 filters, float32")
+        return npcnn.conv2d(x, w, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+
+    def padded(case):
+        return case.kernel == (3, 3) and case.padding in (1, (1, 1)) and case.groups == 1
+
+    report = judged(Subject({"conv2d": conv2d}, only=padded), requirements=["exact", "empty", "sizes"])
+    assert report.passed
+    reasons = {feature: reason for _, feature, reason in report.not_claimed}
+    refused = {feature for feature, reason in reasons.items() if reason == "TypeError: 3x3 filters, float32"}
+    assert refused == {"float64", "unbatched", "options as tuples", "options per axis"}
+    assert reasons["options as tuples of one"] == "declared"
+
+
+def test_bad_arguments_alone_are_no_verdict_on_a_kernel():
+    subject = Subject({"conv2d": npcnn.conv2d}, only=lambda case: False)
+    report = judged(subject, requirements=["exact", "arguments"])
+    assert {row.verdict for row in report.rows} == {"conforms", "not claimed"}
+    assert (report.unclaimed, report.passed) == (["conv2d"], False)
+    assert judged(subject, requirements=["arguments"]).passed
+
+
+def test_a_kernel_that_takes_what_its_signature_does_not_say_is_told_of():
+    report = judged(Subject({"conv2d": lambda x, w, **options: 1 / 0}), requirements=["exact"])
+    assert report.refusing == {"conv2d": "ZeroDivisionError: division by zero"}
+
+
 def test_bad_arguments_are_asked_whatever_a_subject_declares():
     report = judged(Subject({"conv2d": npcnn.conv2d}, only=lambda case: False), requirements=["arguments"])
     assert [row.cases > 10 for row in report.rows] == [True]

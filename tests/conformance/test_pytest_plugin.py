@@ -119,6 +119,28 @@ def test_a_crash_fails_its_tests_and_the_session_ends_in_order(workers, session)
     result.stdout.fnmatch_lines(["output      CRASHED*", "            smallest case   avg_pool2d*batch=2*"])
 
 
+def test_bad_arguments_alone_are_no_verdict_on_a_kernel(session):
+    source = """
+import conformance, npcnn
+kernel = conformance.Subject({"avg_pool2d": npcnn.avg_pool2d}, only=lambda case: False)
+"""
+    arguments = (*SUITE, "--subject", "nothing.py", *QUICK)
+    result = session(*arguments, *requirement("empty", "arguments"), nothing=source)
+    result.assert_outcomes(passed=1, skipped=2)
+    result.stdout.fnmatch_lines(["nothing.py untested: avg_pool2d: no case that was asked is claimed, *"])
+    result = session(*arguments, *requirement("arguments"))
+    result.stdout.fnmatch_lines(["nothing.py conforms: * cases, 1 verdict; *"])
+
+
+def test_the_summary_counts_the_cases_that_are_claimed(session):
+    source = """
+import conformance, npcnn
+kernel = conformance.Subject({"avg_pool2d": npcnn.avg_pool2d}, only=lambda case: case.batch == 2)
+"""
+    result = session(*SUITE, "--subject", "twos.py", *QUICK, *requirement("empty"), twos=source)
+    result.stdout.fnmatch_lines(["twos.py conforms: 6 cases, 1 verdict; *"])
+
+
 def test_a_known_failure_is_expected_and_must_still_fail(session):
     known = (
         BIAS_IGNORED
@@ -174,6 +196,14 @@ def test_wrong(verdict):
         ["*_ test_wrong[[]conv2d-output-empty-float32[]] _*", "*conformance replay wrong *"]
     )
     result.stdout.fnmatch_lines(["wrong differs: conv2d output differs*"])
+
+
+def test_the_matrix_decorator_takes_a_word_alone():
+    words = {"operations": "conv2d", "requirements": "exact", "dtypes": "float32"}
+    made = conformance.matrix(npcnn, oracle="reference", profile="quick", **words)
+    names = [parameter.id for parameter in made.args[1]]
+    assert names[0] == "conv2d-output-exact-float32"
+    assert {name.partition("-exact-")[2] for name in names} == {"float32"}
 
 
 def test_the_matrix_decorator_takes_an_object_made_in_the_test_file(session):

@@ -37,9 +37,11 @@ def report(*rows, **fields):
     return Report(SUBJECT, list(rows), **fields)
 
 
-def of_skipped(output, cases, **declared):
+BOTH = {"conv2d": Kernels.conv2d, "conv2d_backward": lambda grad_output, input, weight: None}
+
+
+def of_skipped(output, cases, kernels=BOTH, **declared):
     rows = [row(output, cases=cases, not_claimed=2)]
-    kernels = {"conv2d": Kernels.conv2d, "conv2d_backward": lambda grad_output, input, weight: None}
     return r.not_claimed(Report(Subject(kernels, **declared), rows))
 
 
@@ -56,6 +58,10 @@ def of_skipped(output, cases, **declared):
         (
             of_skipped("grad_input", 3, only=bool),
             ("grad_input in 2 cases", "declared, or conv2d_backward does not take their options"),
+        ),
+        (
+            of_skipped("grad_input", 0, kernels={"conv2d": Kernels.conv2d}, framework="torch"),
+            ("grad_input", "no conv2d_backward, and torch gets no gradient from a plain call"),
         ),
     ],
 )
@@ -84,6 +90,13 @@ VERDICTS = {
         "untested: conv2d grad_input exact: no case, or none whose expected answer varies",
     ),
     "nothing": (report(), "untested: no case was judged"),
+    "bad arguments alone": (
+        report(row(requirement="arguments"), row(cases=0, not_claimed=9)),
+        "untested: conv2d: no case that was asked is claimed, bad arguments apart",
+    ),
+    "bad arguments asked alone": (
+        report(row(requirement="arguments")), "conforms: 3 cases, 1 verdict; every answer exact",
+    ),
     "stale": (report(row(), stale=["conv2d"]), "differs: 1 known failure no longer fails (3 cases)"),
     "interrupted": (
         report(row(), interrupted=True), "interrupted: nothing wrong in 3 cases, but the rest was not asked",
@@ -108,7 +121,9 @@ def test_only_a_conforming_report_passes(name):
 
 def test_a_case_counts_once_for_all_its_outputs():
     made = report(
-        row(cases=5), row("grad_input", cases=4, not_claimed=1), row(requirement="rounding", cases=2)
+        row(cases=5),
+        row("grad_input", cases=4, not_claimed=1),
+        row(requirement="rounding", cases=2, not_claimed=8),
     )
     assert r.cases_of(made) == 7
 
@@ -121,6 +136,7 @@ CELLS = {
     "known": ([row(failure=failure(known="later"))], "    3 known"),
     "untested": ([row(cases=0)], "    0 untested"),
     "not claimed": ([row(cases=0, not_claimed=3)], "  not claimed"),
+    "what is claimed shows nothing": ([row(varied=False, not_claimed=3)], "  not claimed"),
     "wrong goes before untested": (
         [row(cases=0), row(dtype="float64", failure=failure())],
         "    3 differs f64",
@@ -203,6 +219,21 @@ def test_not_claimed_groups_features_by_reason():
     ]
 
 
+def test_what_is_not_claimed_with_its_output_is_declared():
+    rows = [row(not_claimed=2), row("grad_input", not_claimed=2)]
+    made = Report(Subject({"conv2d": Kernels.conv2d}, framework="torch", only=bool), rows)
+    assert {why for _, _, why in r.not_claimed(made)} == {"declared"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"), [("TypeError: no such option", True), ("RuntimeError: no device", False)]
+)
+def test_a_kernel_that_refuses_the_plainest_call_is_told_how_to_declare_what_it_takes(reason, told):
+    made = report(row(failure=failure(status="refused")), refusing={"conv2d": reason})
+    line = "conv2d: even the plainest call is refused; only= and without= of a conformance.Subject declare what a"
+    assert text(r.refusing_lines(made, 105)) == ([line, "kernel takes"] if told else [])
+
+
 def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():
     made = report(row(), exhausted=[Exhausted("conv2d", 12, (9, 4, 4, 1, 3), 144, (0.034, 0.0098))])
     assert text(r.exhausted_lines(made, 80)) == [
@@ -212,6 +243,8 @@ def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():
         "  of another bilinear function is right by chance in 0.98 % of the cases",
         "  (median; at most 3.4 %)",
     ]
+    made.subject = Subject(Kernels, only=lambda case: case.kernel == (3, 3))
+    assert text(r.exhausted_lines(made, 80)) == r.as_data(made, ASKED)["exhausted"] == []
 
 
 def test_text_of_the_subject_cannot_drive_the_terminal():

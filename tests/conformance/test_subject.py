@@ -1,7 +1,9 @@
 """Subjects: loaded by name, their claims read from signatures, their answers told apart from faults."""
 
 import functools
+import signal
 import warnings
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -46,6 +48,22 @@ def test_arrays_are_passed_by_position_and_options_by_keyword():
         "conv2d bias=true stride=2",
     )
     assert calls == [(3, {"stride": 2, "padding": 0, "dilation": 1, "groups": 1})]
+
+
+@pytest.mark.parametrize(
+    ("without", "text", "options"),
+    [
+        ((), "conv2d stride=2", ["dilation", "groups", "padding", "stride"]),
+        (("dilation", "groups"), "conv2d stride=2", ["padding", "stride"]),
+        (("dilation", "groups"), "conv2d stride=2,2 padding=0,0 dilation=1,1", ["padding", "stride"]),
+        (("padding=same", "groups"), "conv2d", ["dilation", "padding", "stride"]),
+        (("groups",), "conv2d groups=2 channels=2 filters=2", ["dilation", "groups", "padding", "stride"]),
+    ],
+)
+def test_an_option_that_is_not_claimed_is_not_passed_at_its_default(without, text, options):
+    calls = []
+    asked(Subject({"conv2d": lambda x, w, **given: calls.append(sorted(given))}, without=without), text)
+    assert calls == [options]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +119,22 @@ def test_an_exception_is_a_refusal_with_its_text():
     assert asked(subject_of(conv2d=conv2d), "conv2d")["output"] == Refused("ValueError: not today")
 
 
+@pytest.mark.parametrize(
+    ("on_sigterm", "refused"), [(signal.SIG_DFL, True), (signal.default_int_handler, False)]
+)
+def test_an_interrupt_is_a_refusal_only_where_nobody_can_interrupt(on_sigterm, refused):
+    def conv2d(x, w):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN), signal.signal(signal.SIGTERM, on_sigterm)
+    try:
+        with nullcontext() if refused else pytest.raises(KeyboardInterrupt):
+            assert asked(subject_of(conv2d=conv2d), "conv2d")["output"] == Refused("KeyboardInterrupt")
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
+
+
 def test_without_a_backward_gradients_are_not_claimed():
     answers = asked(subject_of(conv2d=lambda x, w: x), "conv2d")
     assert answers["grad_input"] is None
@@ -122,7 +156,13 @@ def test_too_few_gradients_are_a_fault():
 def test_an_answer_that_is_no_tuple_of_gradients_is_called_what_it_is():
     conv = subject_of(conv2d=lambda x, w: x, conv2d_backward=lambda g, x, w, bias=None: {"grad_input": x})
     fault = asked(conv, "conv2d")["grad_input"].fault
-    assert fault == "missing: conv2d_backward returned a dict, not grad_input, grad_weight"
+    due = "a tuple in the order of the arguments: grad_input, grad_weight"
+    assert fault == f"missing: conv2d_backward returned a dict; due is {due}"
+
+
+def test_a_dict_of_gradients_is_a_fault_also_where_the_backward_takes_no_bias():
+    conv = subject_of(conv2d=lambda x, w: x, conv2d_backward=lambda g, x, w: {"grad_input": x})
+    assert isinstance(asked(conv, "conv2d")["grad_weight"], Malformed)
 
 
 @pytest.mark.parametrize("answer", [lambda x: x, lambda x: (x, None, None), lambda x: [x]])
@@ -147,6 +187,35 @@ def test_torch_differentiates_a_kernel_without_a_backward():
     assert all(
         isinstance(answers[name], np.ndarray) for name in ("output", "grad_input", "grad_weight", "grad_bias")
     )
+
+
+def test_a_torch_kernel_without_a_graph_claims_no_gradients():
+    torch = pytest.importorskip("torch")
+    calls = []
+
+    def conv2d(x, w, bias=None):
+        calls.append(bias is None)
+        y = torch.nn.functional.conv2d(x.detach(), w.detach())
+        return y if bias is None else y + bias[:, None, None]
+
+    for text in ("conv2d image=3,4", "conv2d image=3,4 bias=true"):
+        answers = asked(Subject({"conv2d": conv2d}, framework="torch"), text)
+        assert isinstance(answers.pop("output"), np.ndarray)
+        assert set(answers.values()) == {None}
+    assert calls
+
+
+@pytest.mark.parametrize(
+    "detached",
+    [lambda x, w: (x.detach(), w.detach()) if x.shape[0] == 3 else (x, w), lambda x, w: (x, w.detach())],
+)
+def test_a_graph_that_is_missing_of_one_case_or_one_array_is_a_failure(detached):
+    torch = pytest.importorskip("torch")
+    kernel = {"conv2d": lambda x, w: torch.nn.functional.conv2d(*detached(x, w))}
+    answers = asked(Subject(kernel, framework="torch"), "conv2d batch=3 image=3,4")
+    assert isinstance(answers["output"], np.ndarray)
+    assert isinstance(answers["grad_input"], Refused)
+    assert isinstance(answers["grad_weight"], Refused)
 
 
 def test_nhwc_arrays_go_out_and_come_back_transposed():
@@ -209,6 +278,20 @@ def test_a_subject_that_cannot_be_loaded_says_why(name, message):
     with pytest.raises(SubjectError) as error:
         load(name)
     assert str(error.value).startswith(message)
+
+
+def test_a_file_whose_functions_are_in_an_object_is_told_which(tmp_path):
+    file = tmp_path / "methods.py"
+    file.write_text("import npcnn\nclass C:\n    def conv2d(self, x, w): ...\nkernels = C()\n")
+    with pytest.raises(SubjectError) as error:
+        load(str(file))
+    assert str(error.value).endswith(f"max_pool2d, avg_pool2d (did you mean {file}:kernels?)")
+
+
+def test_an_only_that_raises_is_told_with_its_case():
+    subject = Subject({"conv2d": lambda x, w: x}, only=lambda case: case.ceil_mode)
+    with pytest.raises(SubjectError, match=r"only= raises AttributeError: .*, asked for conv2d image=3,4"):
+        subject.claims(Case.parse("conv2d image=3,4"))
 
 
 def test_a_file_with_one_declared_subject_uses_it(tmp_path):

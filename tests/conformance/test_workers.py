@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -22,6 +23,7 @@ from conformance.kernels.subject import SubjectError, load
 from conformance.pipeline import InProcess, Settings, run
 from conformance.workers import ExaminationError, Workers
 from conformance.workers.deaths import Death
+from conformance.workers.server import _Server
 from conformance.workers.slot import Slot
 from conformance.workers.work import _Watch
 
@@ -253,6 +255,16 @@ def _wait_for(gone):
         time.sleep(0.05)
 
 
+def test_a_server_whose_parent_is_gone_ends_without_a_word(monkeypatch):
+    def gone(*_):
+        raise ConnectionResetError
+
+    monkeypatch.setattr(socket, "recv_fds", gone)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        assert _Server(theirs, {})._fork() is False
+
+
 def test_an_interrupted_or_killed_run_leaves_no_process(subject, tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
@@ -312,6 +324,22 @@ def test_an_exception_of_the_suite_ends_the_run_with_its_case(subject):
     name = subject(top="import conformance.workers.work as w\nw.examine = lambda *_: 1 / 0")
     with pytest.raises(ExaminationError, match=f"{PLAIN}: ZeroDivisionError"):
         judged(name, [PLAIN])
+
+
+def test_a_case_that_is_right_in_a_new_process_is_told(subject):
+    name = subject("calls.append(1); input = input + (len(calls) > 2)", top="calls = []")
+    settings = Settings(("conv2d",), ("sizes",), ("float32",), profile="quick")
+    with Workers(name, "reference", jobs=1) as workers:
+        report = run(load(name), workers, settings)
+    (failure,) = [row.failure for row in report.rows if row.output == "output"]
+    assert "right in a new process: an earlier call decides" in failure.judgement.message
+
+
+def test_a_wrong_answer_of_one_thread_is_not_blamed_on_threads(subject):
+    name = subject("input = input + 1")
+    ((_, judgements),) = InProcess(load(name), oracle("reference")).examine("threads", [WIDE])
+    (told,) = [judgement for judgement in judgements if judgement.output == "output"]
+    assert ", from one thread, too: output[" in told.message
 
 
 def test_a_death_is_shrunk_like_any_failure(subject):

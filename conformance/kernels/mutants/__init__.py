@@ -4,6 +4,7 @@ from conformance.kernels.mutants import (
     arguments,
     avg_pool,
     axes,
+    conditions,
     contract,
     conv_backward,
     conv_forward,
@@ -18,7 +19,7 @@ from conformance.kernels.mutants.registry import ALL, Mutant
 
 FILES = (
     axes, conv_forward, conv_backward, max_pool, avg_pool, tails, precision, layouts, contract, stateful, arguments,
-    fast_paths,
+    fast_paths, conditions,
 )  # fmt: skip
 
 __all__ = ["ALL", "FILES", "Mutant"]

@@ -448,6 +448,13 @@ def avg_pool_gradient_shifted(case: Any, arrays: Arrays) -> Any:
     return gradient[..., : case.image[0], : case.image[1]]
 
 
+@mutant("avg_pool2d", "grad_input", "a running sum: NaN and infinities of grad_output reach the rest of the row",
+        "nan or infinite")  # fmt: skip
+def avg_pool_gradient_by_running_sum(case: Any, arrays: Arrays) -> Any:
+    gradient = avg_pool_backward(case, arrays)
+    return np.where(np.logical_or.accumulate(~np.isfinite(gradient), axis=-1), np.nan, gradient)
+
+
 @mutant("avg_pool2d", "grad_input", "every image's gradient is the first one's", "N > 1")
 def avg_pool_gradient_of_first_image(case: Any, arrays: Arrays) -> Any:
     return np.repeat(avg_pool_backward(case, arrays)[:1], case.batch, axis=0)

@@ -624,6 +624,30 @@ def grad_weight_one_channel_twice(case: Any, arrays: Arrays) -> Any:
     return 2 * grad_weight(case, arrays)
 
 
+@mutant("conv2d", "grad_input", "NaN and infinities of grad_output are lost where there is padding",
+        "padded and (nan or infinite)")  # fmt: skip
+def grad_input_nan_lost_with_padding(case: Any, arrays: Arrays) -> Any:
+    finite = np.nan_to_num(arrays["grad_output"], nan=0, posinf=0, neginf=0)
+    return grad_input(case, arrays | {"grad_output": finite})
+
+
+@mutant("conv2d", "grad_input", "zeros of grad_output are skipped: zero times a NaN of the weight is lost",
+        "nan or infinite")  # fmt: skip
+def grad_input_zeros_skipped(case: Any, arrays: Arrays) -> Any:
+    some = {"grad_output": (arrays["grad_output"] != 0) * 1.0}
+    met = grad_input(case, arrays | some | {"weight": np.where(np.isfinite(arrays["weight"]), 0.0, 1.0)})
+    finite = {"weight": np.nan_to_num(arrays["weight"], nan=0, posinf=0, neginf=0)}
+    return np.where(met > 0, grad_input(case, arrays), grad_input(case, arrays | finite))
+
+
+@mutant("conv2d", "grad_weight", "images whose grad_output is 0 are skipped: zero times a NaN of the input is lost",
+        "N > 1 and (nan or infinite)")  # fmt: skip
+def grad_weight_zero_images_skipped(case: Any, arrays: Arrays) -> Any:
+    some = (arrays["grad_output"] != 0).any(axis=(1, 2, 3))
+    kept = {name: arrays[name][some] for name in ("input", "grad_output")}
+    return grad_weight(replace(case, batch=int(some.sum())), arrays | kept)
+
+
 @mutant("conv2d", "grad_weight", "NaN in the input is taken for 0 in the gradient of the weight", "nan")
 def grad_weight_nan_taken_for_zero(case: Any, arrays: Arrays) -> Any:
     return grad_weight(case, arrays | {"input": np.where(np.isnan(arrays["input"]), 0, arrays["input"])})

@@ -859,6 +859,17 @@ def conv_nan_taken_for_zero(case: Any, arrays: Arrays) -> Any:
     return conv(case, arrays | {"input": np.where(np.isnan(arrays["input"]), 0, arrays["input"])})
 
 
+@mutant("conv2d", "output", "NaN in the bias is taken for 0", "nan and bias")
+def conv_nan_in_bias_taken_for_zero(case: Any, arrays: Arrays) -> Any:
+    return conv(case, arrays | {"bias": np.where(np.isnan(arrays["bias"]), 0, arrays["bias"])})
+
+
+@mutant("conv2d", "output", "NaN and infinities in the bias reach every filter: it is multiplied by a unit matrix",
+        "bias and K > 1 and (nan or infinite)")  # fmt: skip
+def conv_bias_by_unit_matrix(case: Any, arrays: Arrays) -> Any:
+    return conv(case, arrays | {"bias": (np.eye(case.filters) * arrays["bias"]).sum(axis=1)})
+
+
 @mutant("conv2d", "output", "infinities are cut to the largest number", "infinite")
 def conv_infinities_cut(case: Any, arrays: Arrays) -> Any:
     largest = float(np.finfo(case.dtype).max)

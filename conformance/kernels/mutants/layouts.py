@@ -227,6 +227,29 @@ for _operation in ALL_OUTPUTS:
         )
 
 
+@kernel("max_pool2d", "output", "NaN is ignored in an input that is not contiguous",
+        "NaN in a view that is not contiguous")  # fmt: skip
+def max_pool2d_nan_lost_in_views() -> SimpleNamespace:
+    def hook(call: Any, arrays: dict[str, Any], options: dict[str, Any]) -> Any:
+        input = arrays["input"]
+        if not input.flags.c_contiguous:
+            arrays = arrays | {"input": np.where(np.isnan(input), -np.inf, input).astype(input.dtype)}
+        return call(arrays, options)
+
+    return hooked("max_pool2d", hook, only="forward")
+
+
+@kernel("max_pool2d", "indices", "indices of a channels-last input of 8 channels count as it lies in memory",
+        "input is channels last, C at least 8")  # fmt: skip
+def max_pool2d_channels_last_indices() -> SimpleNamespace:
+    def hook(call: Any, arrays: dict[str, Any], options: dict[str, Any]) -> Any:
+        answer, input = call(arrays, options), arrays["input"]
+        last = input.ndim == 4 and input.shape[1] >= 8 and input.strides[1] == input.itemsize
+        return (answer[0], answer[1] * input.shape[1]) if last and isinstance(answer, tuple) else answer
+
+    return hooked("max_pool2d", hook, only="forward")
+
+
 @kernel(
     "conv2d",
     "output",

@@ -389,6 +389,12 @@ def max_pool_gradient_garbage(case: Any, arrays: Arrays) -> Any:
     return gradient
 
 
+@mutant("max_pool2d", "grad_input", "NaN and infinities of grad_output are lost", "nan or infinite")
+def max_pool_gradient_of_finite_alone(case: Any, arrays: Arrays) -> Any:
+    finite = np.nan_to_num(arrays["grad_output"], nan=0, posinf=0, neginf=0)
+    return max_pool_backward(case, arrays | {"grad_output": finite}, max_pool(case, arrays)["indices"])
+
+
 @mutant("max_pool2d", "grad_input", "a NaN that was the answer gets no gradient", "nan")
 def max_pool_gradient_not_to_nan(case: Any, arrays: Arrays) -> Any:
     answers = max_pool(case, arrays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -455,7 +456,74 @@ for _number, _mistake in enumerate(_MISTAKES):
     _register(_number, _places[_number % len(_places)])
 
 
+# Where the arrays are large enough to be worth it.
+
+
+@kernel("max_pool2d", "output", "an answer of 1024 elements or more is the same buffer every time",
+        "two calls of the same large shape")  # fmt: skip
+def max_pool2d_large_buffer_returned() -> SimpleNamespace:
+    buffers: State = {}
+
+    def hook(call: Call, arrays: Arguments, options: Arguments) -> Any:
+        answer = call(arrays, options)
+        if isinstance(answer, tuple) or answer.size < 1024:
+            return answer
+        buffer = buffers.setdefault((answer.shape, answer.dtype), np.empty_like(answer))
+        buffer[...] = answer
+        return buffer
+
+    return hooked("max_pool2d", hook, only="forward")
+
+
+@kernel("avg_pool2d", "output", "not safe in threads: images of 4096 pixels or more share one workspace",
+        "several threads at once, a large image")  # fmt: skip
+def avg_pool2d_large_workspace_shared() -> SimpleNamespace:
+    state: State = {}
+
+    def hook(call: Call, arrays: Arguments, options: Arguments) -> Any:
+        large = arrays["input"].size >= 4096
+        return shares_a_scratch_buffer(state, call, arrays, options) if large else call(arrays, options)
+
+    return hooked("avg_pool2d", hook, only="forward")
+
+
+@kernel("conv2d", "grad_weight", "the gradient takes the input of this thread's last forward of its shape for its own",
+        "the gradient of a forward before the last")  # fmt: skip
+def conv2d_gradient_of_the_thread_s_last_forward() -> SimpleNamespace:
+    kept = threading.local()
+
+    def hook(call: Call, arrays: Arguments, options: Arguments) -> Any:
+        input: Any = arrays["input"]
+        if "grad_output" not in arrays:
+            kept.input = input.copy()
+            return call(arrays, options)
+        last = getattr(kept, "input", input)
+        same = (last.shape, last.dtype) == (input.shape, input.dtype)
+        return call(arrays | {"input": last} if same else arrays, options)
+
+    return hooked("conv2d", hook)
+
+
 # Of the convolution alone.
+
+
+@kernel("conv2d", "output", "a padded workspace is kept for its shape: only its inside is written again",
+        "the same padded shape with other padding")  # fmt: skip
+def conv2d_workspace_border_kept() -> SimpleNamespace:
+    workspaces: State = {}
+
+    def hook(call: Call, arrays: Arguments, options: Arguments) -> Any:
+        answer, input, pads = call(arrays, options), arrays["input"], options["padding"]
+        if input.ndim != 4 or isinstance(pads, str):
+            return answer
+        p, q = np.resize(pads, 2)
+        h, w = input.shape[2:]
+        shape = (*input.shape[:2], h + 2 * p, w + 2 * q)
+        padded = workspaces.setdefault((shape, input.dtype), np.zeros(shape, input.dtype))
+        padded[:, :, p : p + h, q : q + w] = input
+        return call(arrays | {"input": padded.copy()}, options | {"padding": 0})
+
+    return hooked("conv2d", hook, only="forward")
 
 
 def _conv(only: str, remembering: Remembering) -> SimpleNamespace:
