@@ -25,7 +25,7 @@ from conformance.workers.work import die_with_parent
 
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
-PARTS = 3  # of the cases of a profile: a right kernel is asked one of them
+PARTS = 6  # of the cases of a profile: a right kernel is asked one of them
 NOTICED_BY = {  # the requirements most likely to notice a family of mutants, asked first
     "layouts": ["layouts"],
     "stateful": ["contract", "state", "threads", "arguments"],

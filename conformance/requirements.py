@@ -172,7 +172,10 @@ def _special(case: Case, arrays: Arrays, name: str) -> bool:
 
 
 def exact(plan: Plan) -> Iterator[Case]:
-    parts = [plan.named(corpus.CORPUS), plan.covering(), plan.explore(0, 600, 20_000)]
+    yield from plan.with_values(itertools.chain(plan.named(corpus.CORPUS), plan.covering()), plan.integers)
+    for values in ("large", "tiny") if plan.accuracy not in TRANSFORMS else ():
+        yield from plan.with_values(plan.named(corpus.CORPUS), values)
+    parts = [plan.explore(0, 600, 20_000)]
     if plan.exhaustive:
         parts.append(scope.every_geometry(plan.operation, plan.features))
         if plan.profile == "deep":
@@ -180,8 +183,6 @@ def exact(plan: Plan) -> Iterator[Case]:
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
     if plan.operation.startswith("max_pool"):
         yield from plan.with_values(plan.covering(), "close")
-    for values in ("large", "tiny") if plan.accuracy not in TRANSFORMS else ():
-        yield from plan.with_values(plan.named(corpus.CORPUS), values)
 
 
 def rounding(plan: Plan) -> Iterator[Case]:
