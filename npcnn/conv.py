@@ -35,6 +35,7 @@ Block = tuple[slice, slice, slice]
 Task = Callable[[], Any]
 
 CACHE = 1 << 22  # bytes of a block of windows: larger leave the cache, smaller are all calls and no work
+WORTH = CACHE // 2  # of windows, each multiplied 64 times, for which a thread is worth waking
 FEW = 32  # filters up to which copying windows costs more than multiplying them
 WIDE = 96  # windows in a row from which a row is worth a matrix of its own
 COLUMNS = 256  # windows in a block at least: BLAS is slow on narrow matrices
@@ -70,7 +71,11 @@ def conv2d(
     """
     x, axes = _check(input, weight, bias, stride, padding, dilation, groups)
     output = np.empty((len(x), len(weight), axes[0].output, axes[1].output), x.dtype.newbyteorder("="))
-    each(_correlate(x, _grouped(weight, groups), axes, output, bias))
+    tasks: list[Task] = []
+    for of in _shares(len(x) * axes[0].output * axes[1].output, weight, groups):
+        some = None if bias is None else bias[of]
+        tasks += _correlate(x, _grouped(weight[of], groups), axes, output[:, of], some, WORTH)
+    each(tasks)
     return output if input.ndim == 4 else output[0]
 
 
@@ -116,7 +121,9 @@ def conv2d_backward(
     return grad_input.reshape(input.shape), grad_weight.reshape(weight.shape), grad_bias
 
 
-def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array | None = None) -> list[Task]:
+def _correlate(
+    x: Array, weight: Array, axes: Axes, output: Array, bias: Array | None = None, worth: int = 2 * WORTH
+) -> list[Task]:
     """Tasks that write the correlation of x (N, C, H, W) with (G, K/G, C/G, R, S) into output (N, K, P, Q)."""
     groups, filters = weight.shape[:2]
     rows, cols = axes
@@ -149,7 +156,7 @@ def _correlate(x: Array, weight: Array, axes: Axes, output: Array, bias: Array |
             into[...] = lines_of(products, len(into), into.shape[3:], pitch).transpose(2, 0, 1, 3, 4)
 
     copied = rows.stride / rows.kernel if slabs else 1  # of each window
-    blocks = _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied), filters)
+    blocks = _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied), filters, worth)
     return [partial(work, block) for block in blocks]
 
 
@@ -245,16 +252,19 @@ def _runs(g: Array, dtype: Any, pitch: int) -> Array:
     return runs
 
 
-def _blocks(count: int, groups: int, axes: Axes, column: int, times: int) -> list[Block]:
+def _blocks(
+    count: int, groups: int, axes: Axes, column: int, times: int, worth: int = 2 * WORTH
+) -> list[Block]:
     """(images, groups, lines): about CACHE bytes of windows at `column` bytes a window of one group.
 
     times   how often each number of them is multiplied
+    worth   the work that threads share; twice WORTH where two gradients are there to be shared anyway
     """
     rows, cols = axes
     size = rows.output * cols.output
     wanted = max(CACHE // column, min(COLUMNS, 4 * CACHE // column))
     work = column * size * count * groups * max(1, times // 64)  # 64 products take as long as the copy
-    if work > CACHE and size * count >= COLUMNS:  # enough for a thread to be worth waking
+    if work > worth and size * count >= COLUMNS:
         wanted = min(wanted, -(-size * count // threads()))
     lines = min(rows.output, max(1, wanted // cols.output))
     images = (
@@ -262,6 +272,13 @@ def _blocks(count: int, groups: int, axes: Axes, column: int, times: int) -> lis
     )  # one image is multiplied in its place
     parts = max(1, CACHE // (column * images * lines * cols.output))
     return list(product(_slices(count, images), _slices(groups, parts), _slices(rows.output, lines)))
+
+
+def _shares(windows: int, weight: Array, groups: int) -> list[slice]:
+    """The filters of each thread: all of them but where there are too few windows for threads to share."""
+    few = groups == 1 and windows < COLUMNS and windows * weight.nbytes // 64 > WORTH
+    parts = threads() if few and len(weight) >= 64 * threads() else 1
+    return _slices(len(weight), -(-len(weight) // parts))
 
 
 def _slices(length: int, step: int) -> list[slice]:

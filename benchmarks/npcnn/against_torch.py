@@ -130,6 +130,7 @@ def conv_calls(layer: Conv, batch: int) -> Any:
     import torch
 
     from npcnn import conv, conv2d, conv2d_backward
+    from npcnn.windows import each
 
     rng = np.random.default_rng(0)
     n, c, k = (1 if layer.network == "tiny" else batch), layer.channels, layer.kernel
@@ -163,11 +164,11 @@ def conv_calls(layer: Conv, batch: int) -> Any:
             lambda: torch.nn.functional.conv2d(tx, tw, tb, **options),
         ),
         "grad_input": (
-            lambda: conv._input_gradient(g, conv._grouped(w, layer.groups), axes, x.shape),
+            lambda: each(conv._input_gradient(g, conv._grouped(w, layer.groups), axes, np.zeros_like(x))),
             lambda: torch_gradient(True, False, False),
         ),
         "grad_weight": (
-            lambda: conv._weight_gradient(g, x, axes, layer.groups),
+            lambda: sum(each(conv._weight_gradient(g, x, axes, layer.groups))),
             lambda: torch_gradient(False, True, False),
         ),
         "step": (
