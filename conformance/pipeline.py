@@ -335,7 +335,7 @@ def _explained(
     evidence = told_by([(failure.case, failure.judgement), *failures])
     evidence += asked(every[:: max(1, len(every) // EVIDENCE)])
     named = diagnosis.diagnose(evidence, lambda case: next(iter(asked([case])), None), every)
-    return replace(failure, diagnosis=named, where=diagnosis.where(evidence[1:]))
+    return replace(failure, diagnosis=named, where="" if named else diagnosis.where(evidence[1:]))
 
 
 @lru_cache(maxsize=8)

@@ -122,6 +122,8 @@ def _scaled(got: Array, expected: Array) -> str:
     with np.errstate(all="ignore"):
         ratios = (got / expected)[(expected != 0) & np.isfinite(expected)]
     plain = ratios.size > 1 and np.isfinite(ratios).all() and np.allclose(ratios, ratios[0], rtol=1e-5)
+    if plain and ratios[0] == 0:
+        return "every element is 0"
     return (
         f"every element is {ratios[0]:.6g} times what it should be"
         if plain and not np.isclose(ratios[0], 1)

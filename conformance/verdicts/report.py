@@ -17,6 +17,7 @@ from typing import Any
 from conformance.cases import FAMILIES
 from conformance.cases.case import Case
 from conformance.cases.scope import Exhausted
+from conformance.cases.shrink import cost
 from conformance.kernels.subject import Subject
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row
@@ -110,7 +111,7 @@ class Found:
 
 
 def found(report: Report) -> list[Found]:
-    """Every failure once: the same output failing on the same case under several requirements is one."""
+    """Every failure once: the same output failing on one case, or by one diagnosis, under several requirements."""
     every: list[Found] = []
     for row, failure in ((row, row.failure) for row in report.rows if row.failure):
         same = next((other for other in every if _same(other.failure, failure)), None)
@@ -123,14 +124,15 @@ def found(report: Report) -> list[Found]:
     return sorted(every, key=lambda f: (order.index(f.case.operation), OUTPUTS.index(f.output)))
 
 
-def _told(failure: Failure) -> tuple[bool, bool, int]:
-    """The best told is the least: explained, placed, and without "from 4 threads: " before it."""
-    return not failure.diagnosis, not failure.where, len(failure.judgement.message)
+def _told(failure: Failure) -> tuple[bool, tuple[int, int, int], bool, int]:
+    """The best told is the least: explained, simple, placed, and without "from 4 threads: " before it."""
+    return not failure.diagnosis, cost(failure.case), not failure.where, len(failure.judgement.message)
 
 
 def _same(one: Failure, other: Failure) -> bool:
     a, b = one.judgement, other.judgement
-    return a.output == b.output and a.status == b.status and one.case == other.case
+    explained = bool(one.diagnosis) and (one.diagnosis, one.known) == (other.diagnosis, other.known)
+    return a.output == b.output and a.status == b.status and (one.case == other.case or explained)
 
 
 def not_claimed(report: Report) -> list[tuple[str, str, str]]:

@@ -87,9 +87,14 @@ def halved(got):
     got *= 0.5
 
 
+def nothing_written(got):
+    got[...] = 0
+
+
 @pytest.mark.parametrize(
     ("change", "place"),
     [
+        (nothing_written, "every element is 0"),
         (last_column, "the last column"),
         (second_image, "image 1 only"),
         (every_third_channel, "every third channel"),

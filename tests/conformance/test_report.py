@@ -1,6 +1,7 @@
 """What a report says, as text and as data, of rows made by hand."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -159,6 +160,14 @@ def test_a_failure_found_by_several_requirements_is_one():
     (found,) = r.found(made)
     assert found.by() == "exact (float32, float64), threads (float32)"
     assert found.failure.judgement.message == "off"
+
+
+def test_one_mistake_is_told_by_its_simplest_case():
+    plain, larger = (
+        replace(failure(text), diagnosis="stride dropped") for text in ("conv2d", "conv2d image=1,3")
+    )
+    (found,) = r.found(report(row(failure=larger), row(requirement="sizes", failure=plain)))
+    assert (str(found.case), found.by()) == ("conv2d", "exact, sizes (float32)")
 
 
 @pytest.mark.parametrize("other", [{"output": "grad_input"}, {"case": "conv2d"}])
