@@ -36,6 +36,7 @@ Task = Callable[[], Any]
 
 CACHE = 1 << 22  # bytes of a block of windows: larger leave the cache, smaller are all calls and no work
 WORTH = CACHE // 2  # of windows, each multiplied 64 times, for which a thread is worth waking
+LITTLE = 1 << 20  # products of two gradients that one thread forms sooner than it wakes another
 FEW = 32  # filters up to which copying windows costs more than multiplying them
 WIDE = 96  # windows in a row from which a row is worth a matrix of its own
 COLUMNS = 256  # windows in a block at least: BLAS is slow on narrow matrices
@@ -112,8 +113,9 @@ def conv2d_backward(
     grad_input = np.zeros(x.shape, wide(dtype))
     of_weight = _weight_gradient(g, x, axes, groups)
     of_input = _input_gradient(g, _grouped(weight, groups), axes, grad_input)
+    least = 2 if g.size * weight[0].size > LITTLE else np.inf
     with np.errstate(all="ignore"):
-        grad_weight = sum(each(of_weight + of_input)[: len(of_weight)])
+        grad_weight = sum(each(of_weight + of_input, least)[: len(of_weight)])
         if not np.isfinite(grad_weight).all():  # a NaN between two lines may have met a zero there
             grad_weight = sum(each(_weight_gradient(g, x, axes, groups, few=0)))
         grad_bias = None if bias is None else g.sum((0, 2, 3), wide(dtype)).astype(dtype, copy=False)

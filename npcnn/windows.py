@@ -186,7 +186,7 @@ def lines_of(runs: Array, n: int, lines: tuple[int, ...], pitch: int) -> Array:
     return as_strided(runs, (*runs.shape[:-1], n, p, q), (*runs.strides[:-1], run * step, pitch * step, step))
 
 
-def each(tasks: Sequence[Callable[[], Answer]], least: int = 2) -> list[Answer]:
+def each(tasks: Sequence[Callable[[], Answer]], least: float = 2) -> list[Answer]:
     """Do every task; overflow and NaN are no news to anyone.
 
     On several threads if threads() says so and there are at least so many tasks.
