@@ -198,9 +198,8 @@ def _scatter(g: Array, weight: Array, axes: Axes, grad: Array) -> list[Task]:
                     grad[images, parts, :, ys, xs] += np.moveaxis(products[:, :, i, j, :, ps, qs], 2, 0)
 
     blocks = _blocks(len(g), groups, axes, matrix[0, :, 0].nbytes, filters)
-    return [
-        partial(work, list(of)) for _, of in groupby(blocks, lambda block: block[:2])
-    ]  # lines of an image overlap
+    images = groupby(blocks, lambda block: block[:2])  # whose lines overlap
+    return [partial(work, list(of)) for _, of in images]
 
 
 def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW) -> list[Task]:

@@ -43,9 +43,8 @@ class Case:
     malformed: str = ""
     seed: int = 0
 
-    MALFORMED: ClassVar[
-        dict[str, str]
-    ] = {}  # ways of spoiling the arrays that no other field can express, in words
+    # Ways of spoiling the arrays that no other field can express, in words.
+    MALFORMED: ClassVar[dict[str, str]] = {}
 
     def __init_subclass__(cls, operations: tuple[str, ...] = (), **rest: Any) -> None:
         super().__init_subclass__(**rest)
