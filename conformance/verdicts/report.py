@@ -16,7 +16,6 @@ from typing import Any
 
 from conformance.cases import FAMILIES
 from conformance.cases.case import Case
-from conformance.cases.scope import Exhausted
 from conformance.cases.shrink import cost
 from conformance.kernels.subject import Subject
 from conformance.verdicts.judgement import Judgement
@@ -169,11 +168,6 @@ def _why_not(subject: Subject, operation: str, output: str, partly: bool, declar
     return f"{'declared, or ' if subject.only else ''}{operation}_backward does not take their options"
 
 
-def exhausted(report: Report) -> list[Exhausted]:
-    """What was asked without a gap; a subject that chooses its cases leaves gaps."""
-    return [] if report.subject.only else report.exhausted
-
-
 def as_data(report: Report, asked: Asked) -> dict[str, Any]:
     """The report as plain data, for JSON; docs/json.md says what each entry is."""
     subject = report.subject
@@ -198,7 +192,7 @@ def as_data(report: Report, asked: Asked) -> dict[str, Any]:
             {"operation": operation, "feature": feature, "reason": reason}
             for operation, feature, reason in not_claimed(report)
         ],
-        "exhausted": [asdict(each) for each in exhausted(report)],
+        "exhausted": [asdict(each) for each in report.exhausted],
         "failures": [_failure_data(each, subject, asked) for each in found(report)],
         "stale_known_failures": list(report.stale),
     }
@@ -363,9 +357,9 @@ def refusing_lines(report: Report, width: int) -> Iterator[Line]:
 
 def exhausted_lines(report: Report, width: int) -> Iterator[Line]:
     """What a pass excludes: the geometries that were asked without a gap, and the odds that integers hid an error."""
-    if exhausted(report):
+    if report.exhausted:
         yield [("exhausted, every answer right", "head")]
-    for each in exhausted(report):
+    for each in report.exhausted:
         limits = ", ".join(f"{name} to {n}" for name, n in zip(_GEOMETRY, each.largest, strict=True) if n > 1)
         text = (
             f"{each.operation}: all {each.geometries:,} geometries of one axis ({limits}) on height and width"

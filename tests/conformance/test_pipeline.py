@@ -47,6 +47,14 @@ def test_npcnn_conforms_with_nothing_untested(operation):
     assert report.passed
 
 
+@pytest.mark.parametrize(("only", "geometries"), [(None, [277]), (lambda case: case.kernel == (2, 2), [])])
+def test_a_subject_that_chooses_its_cases_exhausts_nothing(only, geometries):
+    asked = {"operations": ["avg_pool2d"], "requirements": ["exact"], "dtypes": ["float32"]}
+    report = judged(Subject(npcnn, only=only), profile="standard", **asked)
+    assert report.passed
+    assert [each.geometries for each in report.exhausted] == geometries
+
+
 def swapped_strides(x, w, bias=None, *, stride=1, **options):
     return npcnn.conv2d(x, w, bias, stride=stride if isinstance(stride, int) else stride[::-1], **options)
 

@@ -252,8 +252,6 @@ def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():
         "  of another bilinear function is right by chance in 0.98 % of the cases",
         "  (median; at most 3.4 %)",
     ]
-    made.subject = Subject(Kernels, only=lambda case: case.kernel == (3, 3))
-    assert text(r.exhausted_lines(made, 80)) == r.as_data(made, ASKED)["exhausted"] == []
 
 
 def test_text_of_the_subject_cannot_drive_the_terminal():
