@@ -26,6 +26,7 @@ from npcnn.windows import (
     is_int,
     lines_of,
     pair,
+    slices,
     threads,
     wide,
     windows,
@@ -272,20 +273,14 @@ def _blocks(
         max(1, min(count, wanted // size)) if size < COLUMNS else 1
     )  # one image is multiplied in its place
     parts = max(1, CACHE // (column * images * lines * cols.output))
-    return list(product(_slices(count, images), _slices(groups, parts), _slices(rows.output, lines)))
+    return list(product(slices(count, images), slices(groups, parts), slices(rows.output, lines)))
 
 
 def _shares(windows: int, weight: Array, groups: int) -> list[slice]:
     """The filters of each thread: all of them but where there are too few windows for threads to share."""
     few = groups == 1 and windows < COLUMNS and windows * weight.nbytes // 64 > WORTH
     parts = threads() if few and len(weight) >= 64 * threads() else 1
-    return _slices(len(weight), -(-len(weight) // parts))
-
-
-def _slices(length: int, step: int) -> list[slice]:
-    """Slices of `step` or a little less, as even as may be."""
-    parts = -(-length // step) if length else 0
-    return [slice(i * length // parts, (i + 1) * length // parts) for i in range(parts)]
+    return slices(len(weight), -(-len(weight) // parts))
 
 
 def _split(images: Array, groups: int) -> Array:

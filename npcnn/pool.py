@@ -20,13 +20,13 @@ from npcnn.windows import (
     is_int,
     lines_of,
     pair,
+    slices,
+    threads,
     wide,
 )
 
-PLANES = (
-    1 << 20
-)  # bytes of the planes worked on at a time: more leave the cache, fewer are all calls and no work
-MANY = 8  # blocks of planes that are worth a second thread
+PLANES = 1 << 21  # bytes of the planes worked on at a time: fewer are all calls and no work
+WORTH = 1 << 20  # bytes of planes that threads share
 
 
 def max_pool2d(
@@ -76,7 +76,7 @@ def max_pool2d(
             maxima = _maxima(taps)
         output[part] = lines_of(maxima, 1, output.shape[1:], pitch)[:, 0]
 
-    each([partial(work, part) for part in _parts(x)], MANY)
+    each([partial(work, part) for part in _parts(x)])
     shape = (*input.shape[:-2], *output.shape[1:])
     return (output.reshape(shape), indices.reshape(shape)) if return_indices else output.reshape(shape)
 
@@ -107,15 +107,19 @@ def max_pool2d_backward(
     _check_grad(grad_output, input, axes, kernel_size)
     x, g = _planes(input), _planes(grad_output)
     grad = np.zeros(x.shape, wide(x.dtype))
+    apart = all(axis.stride > (axis.kernel - 1) * axis.dilation for axis in axes)  # no pixel is in two windows
 
     def work(part: slice) -> None:
         taps, pitch = _taps(x[part], axes)
         places = _places(_winners(taps, axes, pitch)[1], axes)
         places += np.arange(len(places))[:, None, None] * x[0].size
-        added = g[part].reshape(-1).astype(grad.dtype)  # a copy: add.at is slow on a view
-        np.add.at(grad[part].reshape(-1), places.reshape(-1), added)
+        pixels, added = grad[part].reshape(-1), g[part].reshape(-1).astype(grad.dtype)
+        if apart:
+            pixels[places.reshape(-1)] = added
+        else:
+            np.add.at(pixels, places.reshape(-1), added)  # of a copy: it is slow on a view
 
-    each([partial(work, part) for part in _parts(x)], MANY)
+    each([partial(work, part) for part in _parts(x)])
     return grad.astype(x.dtype, copy=False).reshape(input.shape)
 
 
@@ -244,7 +248,7 @@ def avg_pool2d(
         seen = x[part].astype(divisor.dtype, copy=False)
         output[part] = _add(_add(seen, axes[0], -2), axes[1], -1) / divisor
 
-    each([partial(work, part) for part in _parts(x)], MANY)
+    each([partial(work, part) for part in _parts(x)])
     return output.reshape(*input.shape[:-2], *output.shape[1:])
 
 
@@ -278,7 +282,7 @@ def avg_pool2d_backward(
     def work(part: slice) -> None:
         grad[part] = _spread(_spread(g[part] / divisor, axes[1], -1), axes[0], -2)
 
-    each([partial(work, part) for part in _parts(grad)], MANY)
+    each([partial(work, part) for part in _parts(grad)])
     return grad.reshape(input.shape)
 
 
@@ -343,9 +347,9 @@ def _planes(images: Array) -> Array:
 
 
 def _parts(x: Array) -> list[slice]:
-    """Planes a few at a time."""
-    step = max(1, PLANES // (x[0].nbytes if len(x) else 1))
-    return [slice(i, i + step) for i in range(0, len(x), step)]
+    """Planes a few at a time, some for every thread where they are worth it."""
+    parts = max(-(-x.nbytes // PLANES), threads() if x.nbytes >= WORTH else 1)
+    return slices(len(x), -(-len(x) // parts))
 
 
 def _check(

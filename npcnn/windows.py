@@ -186,6 +186,12 @@ def lines_of(runs: Array, n: int, lines: tuple[int, ...], pitch: int) -> Array:
     return as_strided(runs, (*runs.shape[:-1], n, p, q), (*runs.strides[:-1], run * step, pitch * step, step))
 
 
+def slices(length: int, step: int) -> list[slice]:
+    """Slices of `step` or a little less, as even as may be."""
+    parts = -(-length // step) if length else 0
+    return [slice(i * length // parts, (i + 1) * length // parts) for i in range(parts)]
+
+
 def each(tasks: Sequence[Callable[[], Answer]], least: float = 2) -> list[Answer]:
     """Do every task; overflow and NaN are no news to anyone.
 

@@ -15,6 +15,7 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, NamedTuple
 
 BLAS = {
@@ -22,7 +23,7 @@ BLAS = {
 }  # npcnn's own threads, OMP_NUM_THREADS of them, serve it better than BLAS's
 
 
-SETTLING = 0.005  # seconds, with more than one thread
+SETTLING = 0.03  # seconds, with more than one thread: PyTorch's were seen to wait for 7 to 10 ms after a call
 
 
 class Conv(NamedTuple):
@@ -216,20 +217,23 @@ def in_turn(
 ) -> tuple[float, float]:
     """Median times of two calls made in turn for about so many seconds.
 
-    settling   seconds of calls that do not count at each turn: after a call, PyTorch's threads wait for more work
-               with the processor in their hands, and would take it from the other
+    settling   seconds of calls at each turn that do not count, then as many that do: after a call, PyTorch's
+               threads wait for more work with the processor in their hands, and would take it from the other
     """
     times: tuple[list[float], list[float]] = ([], [])
     one(), other()
-    end = time.perf_counter() + seconds
-    while len(times[0]) < 3 or (time.perf_counter() < end and len(times[0]) < 201):
+    end, turns = time.perf_counter() + seconds, count()
+    while (turn := next(turns)) < 3 or (time.perf_counter() < end and turn < 201):
         for call, spent in zip((one, other), times, strict=True):
             settled = time.perf_counter() + settling
             while time.perf_counter() < settled:
                 call()
-            start = time.perf_counter()
-            call()
-            spent.append(time.perf_counter() - start)
+            counted = 0.0
+            while counted < settling or not counted:
+                start = time.perf_counter()
+                call()
+                spent.append(time.perf_counter() - start)
+                counted += spent[-1]
     return tuple(sorted(spent)[len(spent) // 2] for spent in times)  # type: ignore[return-value]
 
 
