@@ -10,7 +10,6 @@ from itertools import groupby, product
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from npcnn.windows import (
     Array,
@@ -27,6 +26,7 @@ from npcnn.windows import (
     lines_of,
     pair,
     slices,
+    strided,
     threads,
     wide,
     windows,
@@ -36,7 +36,7 @@ Block = tuple[slice, slice, slice]
 Task = Callable[[], Any]
 
 CACHE = 1 << 22  # bytes of a block of windows: larger leave the cache, smaller are all calls and no work
-WORTH = CACHE // 2  # of windows, each multiplied 64 times, for which a thread is worth waking
+WORTH = CACHE // 4  # of windows, each multiplied 64 times, for which a thread is worth waking
 LITTLE = 1 << 20  # products of two gradients that one thread forms sooner than it wakes another
 FEW = 32  # filters up to which copying windows costs more than multiplying them
 WIDE = 96  # windows in a row from which a row is worth a matrix of its own
@@ -134,6 +134,7 @@ def _correlate(
     matrix = (weight.swapaxes(2, 3) if slabs else weight).reshape(groups, filters, -1)
     start = None if bias is None else bias.astype(weight.dtype).reshape(groups, filters, 1)
     x, output = _split(x, groups), _split(output, groups)
+    side_by_side = rows.output * cols.output < COLUMNS
     plain = output.flags.c_contiguous and output.dtype == weight.dtype
 
     def work(block: Block) -> None:
@@ -149,27 +150,27 @@ def _correlate(
             if not plain:
                 into[...] = products
             return
-        columns, pitch = _columns(x[images, parts], part, filters <= FEW)
-        direct = plain and len(into) == 1 and pitch == cols.output
-        products = into[0].reshape(-1, filters, columns.shape[2]) if direct else None
-        products = np.matmul(matrix[parts], columns, out=products)
+        columns, pitch = _columns(x[images, parts], part, filters <= FEW, side_by_side)
+        n, g, k, p, q = into.shape
+        direct = plain and len(columns) == n and pitch == cols.output
+        products = np.matmul(matrix[parts], columns, out=into.reshape(n, g, k, -1) if direct else None)
         if start is not None:
             products += start[parts]
         if not direct:
-            into[...] = lines_of(products, len(into), into.shape[3:], pitch).transpose(2, 0, 1, 3, 4)
+            shown = lines_of(products, n // len(columns), (p, q), pitch).transpose(0, 3, 1, 2, 4, 5)
+            into[...] = shown.reshape(into.shape)
 
     copied = rows.stride / rows.kernel if slabs else 1  # of each window
-    blocks = _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied), filters, worth)
+    blocks = _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied), filters, worth, batch=True)
     return [partial(work, block) for block in blocks]
 
 
 def _input_gradient(g: Array, weight: Array, axes: Axes, grad: Array) -> list[Task]:
     """Tasks for grad, of zeros: each phase of the stride is g correlated with the taps that read it, last first."""
     filters, channels = weight.shape[1:3]
-    few = (
-        filters > 2 * channels or g[:, 0].size < 2 * filters
-    )  # few channels, or windows too few to turn filters for
-    if few or not np.isfinite(weight).all():
+    few = filters > max(2 * channels, FEW // 2)
+    turning = 2 * filters > g[:, 0].size  # the filters would cost more than all windows
+    if few or turning or not np.isfinite(weight).all():
         return _scatter(g, weight, axes, grad)
     tasks = []
     for ys, rs, row in axes[0].phases():
@@ -213,8 +214,8 @@ def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW
     def work(blocks: list[Block]) -> Array:
         grad = np.zeros(shape, dtype)
         for images, parts, lines in blocks:
-            columns, pitch = _columns(seen[images, parts], (rows.part(lines), cols), shape[1] <= few)
-            grad[parts] += _runs(gradients[images, parts, :, lines], dtype, pitch) @ columns.swapaxes(1, 2)
+            columns, pitch = _columns(seen[images, parts], (rows.part(lines), cols), shape[1] <= few, True)
+            grad[parts] += _runs(gradients[images, parts, :, lines], dtype, pitch) @ columns[0].swapaxes(1, 2)
         return grad
 
     blocks = _blocks(len(x), groups, axes, shape[2] * dtype.itemsize, shape[1])
@@ -222,11 +223,16 @@ def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW
     return [partial(work, blocks[i::count]) for i in range(count)]
 
 
-def _columns(x: Array, axes: Axes, long: bool) -> tuple[Array, int]:
-    """Windows of (n, G, C/G, H, W) as (G, C/G * R * S, n * run), and how far lines lie apart in a run."""
+def _columns(x: Array, axes: Axes, long: bool, side_by_side: bool) -> tuple[Array, int]:
+    """Windows of (n, G, C/G, H, W) as (n, G, C/G * R * S, run), and how far lines lie apart in a run.
+
+    side_by_side   as (1, G, C/G * R * S, n * run), the images beside each other
+    """
     seen, pitch = windows(canvas(x, axes), axes, long)
     n, g, c, r, s, p, q = seen.shape
-    return seen.transpose(1, 2, 3, 4, 0, 5, 6).reshape(g, c * r * s, n * p * q), pitch
+    if side_by_side and n > 1:
+        return seen.transpose(1, 2, 3, 4, 0, 5, 6).reshape(1, g, c * r * s, n * p * q), pitch
+    return seen.reshape(n, g, c * r * s, p * q), pitch
 
 
 def _slabs(x: Array, axes: Axes) -> Array:
@@ -240,7 +246,7 @@ def _slabs(x: Array, axes: Axes) -> Array:
     n, groups, _, c, s, q = lines.shape
     image, group, line, _, tap, _ = lines.strides
     shape = (n, groups, rows.output, rows.kernel * c * s, q)
-    return as_strided(lines, shape, (image, group, rows.stride * line, tap, lines.itemsize), writeable=False)
+    return strided(lines, shape, (image, group, rows.stride * line, tap, lines.itemsize))
 
 
 def _runs(g: Array, dtype: Any, pitch: int) -> Array:
@@ -255,12 +261,19 @@ def _runs(g: Array, dtype: Any, pitch: int) -> Array:
 
 
 def _blocks(
-    count: int, groups: int, axes: Axes, column: int, times: int, worth: int = 2 * WORTH
+    count: int,
+    groups: int,
+    axes: Axes,
+    column: int,
+    times: int,
+    worth: int = 2 * WORTH,
+    batch: bool = False,
 ) -> list[Block]:
     """(images, groups, lines): about CACHE bytes of windows at `column` bytes a window of one group.
 
     times   how often each number of them is multiplied
     worth   the work that threads share; twice WORTH where two gradients are there to be shared anyway
+    batch   whether several images are one block even where each has windows enough
     """
     rows, cols = axes
     size = rows.output * cols.output
@@ -269,9 +282,7 @@ def _blocks(
     if work > worth and size * count >= COLUMNS:
         wanted = min(wanted, -(-size * count // threads()))
     lines = min(rows.output, max(1, wanted // cols.output))
-    images = (
-        max(1, min(count, wanted // size)) if size < COLUMNS else 1
-    )  # one image is multiplied in its place
+    images = max(1, min(count, wanted // size)) if batch or size < COLUMNS else 1
     parts = max(1, CACHE // (column * images * lines * cols.output))
     return list(product(slices(count, images), slices(groups, parts), slices(rows.output, lines)))
 

@@ -165,14 +165,16 @@ def test_threads_get_what_one_call_gets(name):
             np.testing.assert_array_equal(one, other, strict=True)
 
 
+@pytest.mark.parametrize("block", [300, 3000, 1 << 22])
 @pytest.mark.parametrize("name", NAMES)
-def test_threads_of_its_own_and_small_blocks_change_nothing(name, monkeypatch):
+def test_threads_of_its_own_and_blocks_of_any_size_change_nothing(name, block, monkeypatch):
     arrays = arguments(name)
     expected = answers(name, arrays)
-    monkeypatch.setattr("npcnn.conv.CACHE", 300)
+    monkeypatch.setattr("npcnn.conv.CACHE", block)
+    monkeypatch.setattr("npcnn.conv.WORTH", 0)
     monkeypatch.setattr("npcnn.conv.COLUMNS", 1)
-    monkeypatch.setattr("npcnn.pool.PLANES", 300)
-    monkeypatch.setattr("npcnn.pool.MANY", 2)
+    monkeypatch.setattr("npcnn.pool.PLANES", block)
+    monkeypatch.setattr("npcnn.pool.WORTH", 0)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     for one, other in zip(answers(name, arrays), expected, strict=True):
