@@ -160,8 +160,7 @@ def _correlate(
             shown = lines_of(products, n // len(columns), (p, q), pitch).transpose(0, 3, 1, 2, 4, 5)
             into[...] = shown.reshape(into.shape)
 
-    copied = rows.stride / rows.kernel if slabs else 1  # of each window
-    blocks = _blocks(len(x), groups, axes, int(matrix[0, 0].nbytes * copied), filters, worth, batch=True)
+    blocks = _blocks(len(x), groups, axes, matrix[0, 0].nbytes, filters, worth, batch=True)
     return [partial(work, block) for block in blocks]
 
 

@@ -107,17 +107,17 @@ def max_pool2d_backward(
     _check_grad(grad_output, input, axes, kernel_size)
     x, g = _planes(input), _planes(grad_output)
     grad = np.zeros(x.shape, wide(x.dtype))
-    apart = all(axis.stride > (axis.kernel - 1) * axis.dilation for axis in axes)  # no pixel is in two windows
+    overlapping = any(axis.stride <= (axis.kernel - 1) * axis.dilation for axis in axes)
 
     def work(part: slice) -> None:
         taps, pitch = _taps(x[part], axes)
         places = _places(_winners(taps, axes, pitch)[1], axes)
         places += np.arange(len(places))[:, None, None] * x[0].size
         pixels, added = grad[part].reshape(-1), g[part].reshape(-1).astype(grad.dtype)
-        if apart:
-            pixels[places.reshape(-1)] = added
-        else:
+        if overlapping:
             np.add.at(pixels, places.reshape(-1), added)  # of a copy: it is slow on a view
+        else:
+            pixels[places.reshape(-1)] = added
 
     each([partial(work, part) for part in _parts(x)])
     return grad.astype(x.dtype, copy=False).reshape(input.shape)
