@@ -2,9 +2,10 @@
 
     python benchmarks/npcnn/against_torch.py [--threads 1|2] [--batch 8 1] [--only resnet,pool] [--json]
 
-Each ratio is the median time of npcnn over the median time of PyTorch, the two called in turn, so that a
-busy machine slows both and neither finds its arrays in the cache. `step` is forward and all gradients; `memory`
-is what a call allocates beyond its answer, as a share of 1.25 times its arguments and answer plus 16 MiB.
+Each ratio is the median time of npcnn over the median time of PyTorch, the two called in turn, so that a busy
+machine slows both. On one thread neither finds its arrays in the cache; on more, where each is called for a
+while before it counts, both do. `step` is forward and all gradients; `memory` is what a call allocates beyond
+its answer, as a share of 1.25 times its arguments and answer plus 16 MiB.
 """
 
 import argparse
@@ -15,7 +16,6 @@ import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from itertools import count
 from typing import Any, NamedTuple
 
 BLAS = {
@@ -222,8 +222,10 @@ def in_turn(
     """
     times: tuple[list[float], list[float]] = ([], [])
     one(), other()
-    end, turns = time.perf_counter() + seconds, count()
-    while (turn := next(turns)) < 3 or (time.perf_counter() < end and turn < 201):
+    end = time.perf_counter() + seconds
+    for turn in range(201):
+        if turn >= 3 and time.perf_counter() > end:
+            break
         for call, spent in zip((one, other), times, strict=True):
             settled = time.perf_counter() + settling
             while time.perf_counter() < settled:
