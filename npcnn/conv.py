@@ -120,7 +120,7 @@ def conv2d_backward(
         if not np.isfinite(grad_weight).all():  # a NaN between two lines may have met a zero there
             grad_weight = sum(each(_weight_gradient(g, x, axes, groups, few=0)))
         grad_bias = None if bias is None else g.sum((0, 2, 3), wide(dtype)).astype(dtype, copy=False)
-        grad_input, grad_weight = grad_input.astype(dtype, copy=False), grad_weight.astype(dtype, copy=False)
+        grad_input, grad_weight = (a.astype(dtype, "C", copy=False) for a in (grad_input, grad_weight))
     return grad_input.reshape(input.shape), grad_weight.reshape(weight.shape), grad_bias
 
 
@@ -208,16 +208,19 @@ def _weight_gradient(g: Array, x: Array, axes: Axes, groups: int, few: int = FEW
     rows, cols = axes
     seen, gradients = _split(x, groups), _split(g, groups)
     dtype = wide(x.dtype)
-    shape = (groups, gradients.shape[2], seen.shape[2] * rows.kernel * cols.kernel)
+    filters, taps = gradients.shape[2], seen.shape[2] * rows.kernel * cols.kernel
+    turned = filters < taps  # BLAS is faster with the longer side first
 
     def work(blocks: list[Block]) -> Array:
-        grad = np.zeros(shape, dtype)
+        grad = np.zeros((groups, taps, filters) if turned else (groups, filters, taps), dtype)
         for images, parts, lines in blocks:
-            columns, pitch = _columns(seen[images, parts], (rows.part(lines), cols), shape[1] <= few, True)
-            grad[parts] += _runs(gradients[images, parts, :, lines], dtype, pitch) @ columns[0].swapaxes(1, 2)
-        return grad
+            columns, pitch = _columns(seen[images, parts], (rows.part(lines), cols), filters <= few, True)
+            runs = _runs(gradients[images, parts, :, lines], dtype, pitch)
+            one, other = (columns[0], runs) if turned else (runs, columns[0])
+            grad[parts] += one @ other.swapaxes(1, 2)
+        return grad.swapaxes(1, 2) if turned else grad
 
-    blocks = _blocks(len(x), groups, axes, shape[2] * dtype.itemsize, shape[1])
+    blocks = _blocks(len(x), groups, axes, taps * dtype.itemsize, filters)
     count = min(threads(), max(1, len(blocks)))
     return [partial(work, blocks[i::count]) for i in range(count)]
 
