@@ -321,10 +321,16 @@ def _check(
     x = batched("input", input)
     strides, dilations = pair("stride", stride, 1), pair("dilation", dilation, 1)
     pads = _padding(padding, stride, strides, weight.shape[2:], dilations)
-    shapes = f"input {input.shape}, weight {weight.shape}, dilation={dilation!r}, padding={padding!r}"
     height, width = (
-        _axis(*of, shapes) for of in zip(x.shape[2:], weight.shape[2:], strides, dilations, pads, strict=True)
+        _axis(*of) for of in zip(x.shape[2:], weight.shape[2:], strides, dilations, pads, strict=True)
     )
+    for axis, around in zip((height, width), pads, strict=True):
+        if axis.output < 1:
+            raise ValueError(
+                f"the filter reaches over {axis.dilation * (axis.kernel - 1) + 1} pixels but the padded image has "
+                f"{axis.image + sum(around)} (input {input.shape}, weight {weight.shape}, "
+                f"dilation={dilation!r}, padding={padding!r})"
+            )
     return x, (height, width)
 
 
@@ -368,10 +374,6 @@ def _padding(
     return rows, cols
 
 
-def _axis(image: int, kernel: int, stride: int, dilation: int, pads: Pair, shapes: str) -> Axis:
-    padded, reach = image + sum(pads), dilation * (kernel - 1) + 1
-    if reach > padded:
-        raise ValueError(
-            f"the filter reaches over {reach} pixels but the padded image has {padded} ({shapes})"
-        )
-    return Axis(image, kernel, stride, dilation, pads[0], (padded - reach) // stride + 1)
+def _axis(image: int, kernel: int, stride: int, dilation: int, pads: Pair) -> Axis:
+    room = image + sum(pads) - dilation * (kernel - 1) - 1
+    return Axis(image, kernel, stride, dilation, pads[0], room // stride + 1)
