@@ -64,7 +64,7 @@ def drawn(subject: Subject, count: int, seed: int) -> Iterator[Case]:
     for plan in claimed:
         special = [] if REQUIREMENTS["special"].why_not(plan, isolated=False) else ["special"]
         values = itertools.cycle(
-            [plan.integers, "mean_zero", plan.integers, "non_negative", plan.integers, *special]
+            [plan.integers, "mean_zero", plan.integers, "non_negative", "spread", *special]
         )
         for case, of in zip(
             explore(plan.operation, plan.features, -(-count // len(claimed)), seed), values, strict=False

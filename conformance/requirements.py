@@ -6,17 +6,22 @@ A new requirement is one function for its cases, one for its check, and a line i
 from __future__ import annotations
 
 import itertools
+import math
+import random
 import sys
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from types import FrameType
+from typing import Any, cast
 
 import numpy as np
 
 from conformance.cases import AvgPool, Case, Conv, MaxPool, corpus, covering, scope
 from conformance.cases import sizes as sizing
-from conformance.cases.arrays import VIEWS, Array, Arrays, fill
+from conformance.cases.arrays import REALS, VIEWS, Array, Arrays, fill
 from conformance.cases.capabilities import Features
 from conformance.cases.case import ANSWERS
 from conformance.cases.guarded import GUARDS, UNGUARDED, allocations, never_written
@@ -128,10 +133,9 @@ def judge_all(
     answers: dict[str, Answer],
 ) -> list[Judgement]:
     limits = limits_of(subject, oracle, case, arrays, expected)
-    if "grad_input" in answers and more_nan(case, arrays):
-        got = answers["grad_input"]
-        if isinstance(got, np.ndarray) and got.shape == expected["grad_input"].shape:
-            expected = expected | {"grad_input": np.where(np.isnan(got), np.nan, expected["grad_input"])}
+    got, more = answers.get("grad_input"), more_nan(case, arrays)
+    if more is not None and isinstance(got, np.ndarray) and got.shape == expected["grad_input"].shape:
+        expected = expected | {"grad_input": np.where(np.isnan(got) & more, np.nan, expected["grad_input"])}
     return [judge(name, case.dtype, got, expected[name], limits.get(name)) for name, got in answers.items()]
 
 
@@ -143,7 +147,7 @@ def limits_of(
     A quotient rounds, so average pooling has one even on integers: that of any data. A kernel that multiplies
     transforms must be right once its answers are rounded to integers: off by less than a half.
     """
-    if case.values in ("mean_zero", "non_negative") or isinstance(case, AvgPool):
+    if case.values in REALS or isinstance(case, AvgPool):
         return bound(case, arrays, expected, oracle, subject.accuracy)
     if isinstance(case, Conv) and subject.accuracy in TRANSFORMS:
         return {name: np.full(y.shape, 0.49) for name, y in expected.items()}
@@ -153,18 +157,26 @@ def limits_of(
 def judged_outputs(subject: Subject, case: Case, arrays: Arrays) -> tuple[str, ...]:
     """The outputs that this case can judge; see special_arrays for what no kernel is held to."""
     outputs = case.outputs
-    tied = case.values in ("ties", "special") or case.views.get("input") in ("broadcast", "expanded")
-    if isinstance(case, MaxPool) and subject.ties == "any" and tied:
-        return ("output",)
+    if isinstance(case, MaxPool) and subject.ties == "any":
+        ties = np.unique(arrays["input"]).size < arrays["input"].size
+        return ("output",) if ties else outputs
     if isinstance(case, Conv) and any(map(any, case.pads)) and _special(case, arrays, "grad_output"):
         return tuple(output for output in outputs if output != "grad_weight")  # padding times NaN
     return outputs
 
 
-def more_nan(case: Case, arrays: Arrays) -> bool:
-    """Whether a gradient of the input may hold more NaN than PyTorch's, which is the kernel's choice (semantics.md):
-    a full correlation multiplies weights by the zeros around grad_output, a mask of maxima grad_output by zeros."""
-    return _special(case, arrays, "grad_output" if isinstance(case, MaxPool) else "weight")
+def more_nan(case: Case, arrays: Arrays) -> Array | None:
+    """Where a gradient of the input may be NaN and PyTorch's is not: the kernel's choice (semantics.md).
+
+    A full correlation multiplies the weights of a channel by the zeros around grad_output; a mask of the maximum
+    multiplies what it passes on by the zeros of its plane.
+    """
+    if isinstance(case, MaxPool) and _special(case, arrays, "grad_output"):
+        return cast(Array, ~np.isfinite(arrays["grad_output"]).all(axis=(-2, -1), keepdims=True))
+    if isinstance(case, Conv) and _special(case, arrays, "weight"):
+        others = ~np.isfinite(arrays["weight"]).reshape(case.groups, -1, *arrays["weight"].shape[1:])
+        return cast(Array, others.any(axis=(1, 3, 4)).reshape(case.channels, 1, 1))
+    return None
 
 
 def _special(case: Case, arrays: Arrays, name: str) -> bool:
@@ -182,7 +194,11 @@ def exact(plan: Plan) -> Iterator[Case]:
             parts.append(scope.every_pair(plan.operation, plan.features))
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
     if plan.operation.startswith("max_pool"):
-        yield from plan.with_values(plan.covering(), "close")
+        steps = 1 / float(np.finfo(plan.dtype).eps)  # of neighbouring floats that are all different
+        large = (case for case in plan.large(0, 0, 0) if math.prod(case.shapes["input"]) < steps)
+        yield from plan.with_values(
+            itertools.chain(plan.covering(), itertools.islice(large, 0, None, 4)), "close"
+        )
 
 
 def rounding(plan: Plan) -> Iterator[Case]:
@@ -191,6 +207,8 @@ def rounding(plan: Plan) -> Iterator[Case]:
             itertools.chain(plan.named(corpus.CORPUS), plan.covering(), plan.explore(0, 150, 5_000)), values
         )
     yield from plan.with_values(plan.large(0, 40, 1_000), "mean_zero")
+    spread = itertools.chain(plan.named(corpus.CORPUS), plan.large(0, 0, 1_000))
+    yield from plan.with_values(itertools.islice(spread, 0, None, 2), "spread")
 
 
 def special(plan: Plan) -> Iterator[Case]:
@@ -250,6 +268,7 @@ def sizes(plan: Plan) -> Iterator[Case]:
     parts = (
         sizing.tails(*asked, (*blocks, *plan.blocks), beyond),
         sizing.reaches(*asked),
+        *((sizing.far(*asked), sizing.lookalikes(*asked)) if plan.first or plan.profile == "deep" else ()),
         plan.large(40, 200, 5_000),
     )
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
@@ -341,7 +360,7 @@ def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]
     """The answer does not depend on what was asked before: the same, other options, new contents, a refusal."""
     results: dict[str, Judgement] = {}
     for story, asked, arrays in _stories(case):
-        if not subject.claims(asked):
+        if not asked.problem and subject.why_not(asked):
             continue
         given = arrays()
         if story == _ALONE:
@@ -358,6 +377,15 @@ def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]
                 results[found.output] = (
                     found if found.output in case.outputs else results.get(found.output, found)
                 )
+    gradients = [output for output in results if output in case.gradients and output not in subject.without]
+    for outputs in ([[output] for output in gradients] + [gradients]) if subject.freezes(case) else ():
+        given = fill(case)
+        then = {name: _turned(array) for name, array in given.items()} if outputs is gradients else None
+        story = "after another forward" if then else "the other arguments need no gradient"
+        answers = subject.alone(case, given, outputs, then)
+        for found in judge_all(subject, oracle, case, given, oracle(case, given), answers):
+            if found.failed and not results[found.output].failed:
+                results[found.output] = found._replace(message=f"{story}: {found.message}")
     return [results[output] for output in case.outputs if output in results]
 
 
@@ -393,15 +421,22 @@ def neighbours(case: Case) -> list[Case]:
     if isinstance(case, Conv):
         changes = [{"stride": tuple(s + 1 for s in case.axes(case.stride))}, {"stride": 1}, {"dilation": 1}]
         changes += [{"padding": 0}, {"padding": 1}, {"padding": (1, 0)}, {"dilation": 2}]
+        changes += [{"dilation": (2, 1)}, {"dilation": (1, 2)}, {"stride": (1, 2)}]
     else:
         changes = [{"stride": 1}, {"stride": (2, 1)}, {"padding": 0}, {"ceil_mode": not case.ceil_mode}]  # type: ignore[attr-defined]
+        if isinstance(case, MaxPool):
+            changes += [{"dilation": d} for d in (1, 2, (2, 1), (1, 2))]
         if isinstance(case, AvgPool):  # the shape stays the same: a mix-up of two calls is seen, not refused
             changes = [{"divisor_override": 2}, {"count_include_pad": not case.count_include_pad}, *changes]
     if min(case.image) > 2 and not isinstance(options.padding, str):  # the same extents once padded
         pads = tuple(p + 1 for p in case.axes(options.padding))
         changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
     refused = replace(case, groups=0) if isinstance(case, Conv) else replace(case, stride=0)  # type: ignore[call-arg]
-    allowed = case.needs | {"no bias"}
+    allowed = case.needs | {
+        "no bias",
+        "divisor_override",
+        "count_include_pad",
+    }  # all but these are seen by shapes
     others = [replace(case, **change) for change in changes]
     fitting = [
         o
@@ -448,23 +483,19 @@ def state(plan: Plan) -> Iterator[Case]:
 
 def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
     """Several threads at once, each with its own arrays and some with other options, get what one gets."""
-    others = [other for other in neighbours(case) if not other.problem and subject.claims(other)][:2]
-    cases = [case, replace(case, seed=case.seed + 1), *others, replace(case, seed=case.seed + 2)][:4]
+    others = [other for other in neighbours(case) if not other.problem and not subject.why_not(other)][:2]
+    cases = [replace(case, seed=case.seed + n) for n in range(4)] + others
     filled = [fill(each) for each in cases]
     expected = [oracle(each, arrays) for each, arrays in zip(cases, filled, strict=True)]
 
     def ask(i: int) -> list[dict[str, Answer]]:
-        answers = [subject.answer(cases[i], filled[i]) for _ in range(_CALLS)]
+        with _interrupted(f"{i} {case}"):
+            answers = [subject.answer(cases[i], filled[i]) for _ in range(_CALLS)]
         others = (answer for answer in answers if not _same(answer, answers[0]))
         return [answers[0], *itertools.islice(others, 1)]
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(_SWITCH)
-    try:
-        with ThreadPoolExecutor(len(cases)) as threads:
-            answers = list(threads.map(ask, range(len(cases))))
-    finally:
-        sys.setswitchinterval(interval)
+    with ThreadPoolExecutor(len(cases)) as threads:
+        answers = list(threads.map(ask, range(len(cases))))
     results: dict[str, Judgement] = {}
     for each, arrays, want, got in zip(cases, filled, expected, answers, strict=True):
         for found in itertools.chain(*(judge_all(subject, oracle, each, arrays, want, one) for one in got)):
@@ -481,16 +512,45 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
 _CALLS = 6  # of each thread; which of them meets another thread's is chance
 
 
+@contextmanager
+def _interrupted(seed: str) -> Iterator[None]:
+    """Python code of this thread stops now and then, so that another runs: between two lines, each time others."""
+    rng, lines, stop = random.Random(seed), 0, 1
+
+    def trace(frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal lines, stop
+        if event == "call":
+            return trace if _of_kernel(frame.f_globals.get("__name__", "")) else None
+        lines += event == "line"
+        if lines >= stop:  # ever more seldom, so that a kernel of plain loops does not take for ever
+            stop = lines + 1 + rng.randrange(1 + lines // 2)
+            time.sleep(_PAUSE)
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def _of_kernel(module: str) -> bool:
+    """Whether a kernel may have memory of its own there: not in libraries, nor in the suite around it."""
+    top = module.partition(".")[0]
+    ours = top == "conformance" and not module.startswith("conformance.kernels.mutants")
+    return not ours and top not in _LIBRARIES and top not in sys.stdlib_module_names
+
+
+_PAUSE = 1e-3  # seconds: another thread has to wake up and come as far
+_LIBRARIES = ("numpy", "torch", "jax", "jaxlib", "numba", "triton", "onnxruntime")
+
+
 def _same(one: dict[str, Answer], other: dict[str, Answer]) -> bool:
     """Whether two answers to one question are the same, bit for bit; how a call fails need not be."""
     pairs = ((one[name], other[name]) for name in one)
     arrays = ((a, b) for a, b in pairs if isinstance(a, np.ndarray) or isinstance(b, np.ndarray))
     return all(type(a) is type(b) and np.array_equal(a, b, equal_nan=True) for a, b in arrays)  # type: ignore[arg-type]
-
-
-_SWITCH = (
-    1e-6  # seconds a thread runs before another may: by default 5 ms, longer than most of the kernels' calls
-)
 
 
 def threads(plan: Plan) -> Iterator[Case]:

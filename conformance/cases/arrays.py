@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
+REALS = ("mean_zero", "non_negative", "spread")  # values whose sums round
 
 # Largest integer below which all are representable: the significand of each dtype.
 EXACT = {"float16": 2**11, "float32": 2**24, "float64": 2**53}
@@ -28,7 +29,8 @@ def fill(case: Case) -> Arrays:
     rng = np.random.default_rng(case.seed)
     shapes = case.shapes
     make = VALUES[case.values]
-    arrays = {name: make(rng, case, name, shape).astype(case.dtype) for name, shape in shapes.items()}
+    with np.errstate(over="ignore"):  # of a float16 pool's integers, which need not stay finite
+        arrays = {name: make(rng, case, name, shape).astype(case.dtype) for name, shape in shapes.items()}
     if case.values == "special":
         _put_specials(rng, case, arrays)
     for name, view in case.views.items():
@@ -77,6 +79,11 @@ def _non_negative(rng: np.random.Generator, case: Case, name: str, shape: tuple[
     return rng.random(shape)
 
 
+def _spread(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    """Reals of many magnitudes: what a running sum carries on from a large one drowns the small ones after it."""
+    return np.ldexp(rng.standard_normal(shape), -rng.integers(0, SPREAD[case.dtype], size=shape))
+
+
 def _ties(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
     """An input of few different numbers, among them zeros of both signs."""
     if name != "input":
@@ -114,11 +121,14 @@ def _scaled(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, .
 # Powers of two by which a sum of products of two scaled numbers is neither infinite nor subnormal.
 SCALES = {"float16": (2, -6), "float32": (50, -55), "float64": (450, -480)}
 
+SPREAD = {"float16": 6, "float32": 30, "float64": 60}  # powers of two down to which numbers are spread
+
 VALUES: dict[str, Callable[[np.random.Generator, Case, str, tuple[int, ...]], Array]] = {
     "integers": _integers,
     "small_integers": _small_integers,
     "mean_zero": _mean_zero,
     "non_negative": _non_negative,
+    "spread": _spread,
     "ties": _ties,
     "close": _close,
     "large": _large,
@@ -145,7 +155,7 @@ def _put_specials(rng: np.random.Generator, case: Case, arrays: Arrays) -> None:
         flat[chosen] = rng.choice(kinds[rng.integers(2)], size=int(chosen.sum()))
         return
     flat = arrays[name].reshape(-1)
-    count = min(flat.size, 1 + flat.size // 16)
+    count = min(flat.size, 1 + int(rng.integers(2)) * flat.size // 16)  # one alone, or many
     where = rng.choice(max(flat.size, 1), size=count, replace=False)
     flat[where] = rng.choice([np.nan, np.inf, -np.inf], size=count)
     for other in arrays.keys() - {name}:
@@ -157,10 +167,20 @@ def _put_specials(rng: np.random.Generator, case: Case, arrays: Arrays) -> None:
     alone = case.filters == case.groups or gradient.size == case.filters  # type: ignore[attr-defined]
     if alone and name == "grad_output":
         return
-    for other in {"input", "weight"} - {name}:
-        arrays[other].reshape(-1)[::3] = 0
-    if not alone and name != "grad_output":
-        gradient[: gradient.size // 2] = 0  # whole images, or whole channels of one
+    for other in ("input", "weight", "grad_output"):
+        if other != name and not (alone and other == "grad_output"):
+            _put_zeros(rng, arrays[other])
+
+
+def _put_zeros(rng: np.random.Generator, array: Array) -> None:
+    """What a kernel may skip: single numbers, one image, channel, filter or tap of zeros, half of all, or all."""
+    pattern, axis = rng.integers(4), rng.integers(array.ndim)
+    if pattern == 0:
+        array.reshape(-1)[::3] = 0
+    elif pattern == 1 and array.size:
+        array.swapaxes(0, axis)[rng.integers(array.shape[axis])] = 0
+    else:
+        array.reshape(-1)[: array.size // 2 if pattern == 2 else array.size] = 0
 
 
 def special_arrays(case: Case) -> list[str]:

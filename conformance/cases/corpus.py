@@ -23,6 +23,7 @@ conv2d batch=2 channels=4 filters=6 groups=2 image=6,7 kernel=3,3 stride=2,2 pad
 conv2d channels=2 filters=3 image=5,6 stride=2
 conv2d channels=2 filters=3 image=5,6 kernel=3,2 stride=2, padding=1, dilation=1,
 conv2d channels=2 filters=3 image=5,6 padding=1 bias=true
+conv2d channels=2 filters=3 image=7,5 kernel=2,2 stride=2 dilation=2,1
 conv2d channels=3 filters=2 image=4,9 kernel=1,7 padding=0,3
 conv2d channels=3 filters=2 image=9,4 kernel=7,1 padding=3,0
 conv2d channels=2 filters=2 image=3,4 kernel=2,2 stride=4,3 padding=3,2
@@ -43,6 +44,7 @@ max_pool2d
 max_pool2d kernel=3,3 stride=2 padding=1 image=7,9 channels=2 batch=2 return_indices=true
 max_pool2d kernel=4,3 stride=4,2 padding=2,1 image=9,8 ceil_mode=true return_indices=true
 max_pool2d kernel=2,3 stride=1,2 dilation=2,1 padding=1,0 image=6,7 channels=3
+max_pool2d kernel=2,2 stride=2 dilation=2,1 image=7,5 channels=2
 max_pool2d kernel=1,1 image=3,4
 max_pool2d kernel=1,1 stride=2 image=5,4 channels=2
 max_pool2d kernel=3,2 stride=2, padding=1, image=6,7 channels=2

@@ -91,6 +91,29 @@ def _reach(operation: str, n: int, seed: int) -> Iterator[Case]:
         yield replace(plain, dilation=n, image=(2 * n + 3, 2 * n + 4), stride=1)
 
 
+def far(operation: str, features: Features) -> Iterator[Case]:
+    """Options and windows that no byte holds, signed or not, along one axis, with more than one window and tap."""
+    family: Any = FAMILIES[operation]
+    plain = family(operation=operation, channels=2, kernel=(2, 2), stride=1)
+    if issubclass(family, Conv):
+        plain = replace(plain, filters=2)
+    for seed, (n, axis) in enumerate(itertools.product((130, 260), (0, 1))):
+        changes: list[dict[str, Any]] = [
+            {"stride": (n, 1), "image": (n + 4, 3)},
+            {"kernel": (n, 2), "image": (n + 3, 4)},
+        ]
+        if hasattr(plain, "dilation"):
+            changes.append({"dilation": (n, 1), "image": (n + 3, 4)})
+        if issubclass(family, Conv):
+            changes += [{"padding": (n, 0), "image": (3, 4), "stride": stride} for stride in (1, 2)]
+            changes += [change | {"groups": 2} for change in changes]
+        else:
+            changes.append({"kernel": (n, 2), "padding": (n // 2, 0), "stride": 2, "image": (n + 3, 4)})
+        for change in changes:
+            turned = {k: v[::-1] if axis and isinstance(v, tuple) else v for k, v in change.items()}
+            yield from _claimed(iter([replace(plain, **turned, seed=seed)]), features)
+
+
 Extent = int | tuple[int, int]  # of the height and of the width, 0 where it is left open
 EXTREMES: dict[str, list[dict[str, Extent]]] = {  # classes beyond those of covering arrays
     "conv2d": [
@@ -102,7 +125,7 @@ EXTREMES: dict[str, list[dict[str, Extent]]] = {  # classes beyond those of cove
     "pool": [
         {"output": (0, 65)}, {"output": (64, 0)}, {"output": (32, 33)}, {"output": (64, 66)},
         {"channels": 16}, {"batch": 16}, {"divisor_override": 7}, {"divisor_override": 16}, {"divisor_override": -100},
-        {"kernel": (5, 5)}, {"kernel": (5, 6)}, {"kernel": (8, 8)}, {"kernel": (0, 17)},
+        {"kernel": (5, 5)}, {"kernel": (5, 6)}, {"kernel": (8, 8)}, {"kernel": (0, 17)}, {"kernel": (33, 0)},
         {"kernel": (8, 8), "ceil_mode": True},
         {"kernel": (5, 5), "output": (0, 33)}, {"kernel": (5, 5), "output": (0, 33), "stride": (1, 1)},
         {"stride": (5, 5)}, {"stride": (0, 5)}, {"dilation": (4, 4)}, {"dilation": (0, 4)},
@@ -192,13 +215,19 @@ WINDOWS = """
 kernel=2,2 | kernel=2,2 stride=1 | kernel=3,3 stride=2 | kernel=3,3 stride=2 padding=1 | kernel=3,3 | kernel=4,4
 kernel=3,3 stride=2 ceil_mode=true | kernel=3,3 stride=2 padding=1 ceil_mode=true | kernel=2,2 ceil_mode=true
 kernel=3,3 stride=1 padding=1 | kernel=5,5 stride=1 padding=2 | kernel=9,9 stride=1 padding=4 | kernel=8,8
+kernel=8,8 stride=1
 """
 WIDTHS = {  # input channels, filters and groups: what vector units like, and few and many of either
     "conv2d": ((3, 32, 1), (4, 4, 1), (8, 8, 1), (16, 16, 1), (8, 32, 1), (32, 1, 1), (1, 32, 1), (32, 32, 1),
-               (16, 16, 4), (16, 16, 16), (8, 16, 8), (32, 48, 8), (32, 32, 16)),
+               (16, 16, 4), (32, 48, 8), (32, 32, 16), (16, 16, 16), (8, 16, 8)),
     "max_pool2d": ((3,), (8,), (32,)),
     "avg_pool2d": ((3,), (8,), (32,)),
 }  # fmt: skip
+ALIKE = {  # for look-alikes: ungrouped, groups of several, of one
+    "conv2d": (slice(8), slice(8, 11), slice(11, None)),
+    "max_pool2d": (slice(None), slice(None)),
+    "avg_pool2d": (slice(None), slice(None)),
+}
 SIDES = (7, 8, 14, 16)  # of a square answer
 FLAGS: dict[str, list[dict[str, Any]]] = {
     "conv2d": [{}, {"bias": True}],
@@ -226,6 +255,35 @@ def _square(plain: Any, side: int, unread: int) -> Case:
     return _square(plain, side // 2, unread) if products(case) > PRODUCTS // 2 and side > 1 else case
 
 
+def lookalikes(operation: str, features: Features) -> Iterator[Case]:
+    """The same forms with one option another, along one axis or both: what a fast path must not take for its own."""
+    rng = random.Random(operation)
+    forms = (FILTERS if operation.startswith("conv") else WINDOWS).strip().replace("\n", " | ").split(" | ")
+    for seed, (form, of) in enumerate(itertools.product(forms, ALIKE[operation])):
+        width = rng.choice(WIDTHS[operation][of])
+        fields: dict[str, Any] = dict(zip(("channels", "filters", "groups"), width, strict=False))
+        plain = replace(Case.parse(f"{operation} {form}"), **fields, batch=rng.choice((1, 2)), seed=seed)
+        for change in _changes(plain):
+            case = replace(plain, **change)
+            axes = zip(rng.sample((2, 3, 4), 2), axes_of(case), strict=True)
+            image = (image_extent(n, k, s, pads, d, rng.randrange(s)) for n, (k, s, pads, d) in axes)
+            case = replace(case, image=tuple(image))
+            yield from _claimed(iter([] if case.problem else [case]), features)
+
+
+def _changes(case: Any) -> Iterator[dict[str, Any]]:
+    """Options of this case that are one more along the height, the width or both, and each flag; nothing at all."""
+    for name in ("kernel", "stride", "padding", "dilation"):
+        option = getattr(case, name, "")
+        for more in ((1, 0), (0, 1), (1, 1)) if not isinstance(option, str) else ():
+            given = case.strides if option is None else case.axes(option)
+            yield {name: tuple(n + m for n, m in zip(given, more, strict=True))}
+    flags = {"bias": True, "batch": None, "ceil_mode": True, "return_indices": True, "count_include_pad": False,
+             "divisor_override": 3}  # fmt: skip
+    for flag in ({}, *({name: value} for name, value in flags.items() if hasattr(case, name))):
+        yield from (flag, flag)  # on two images: the pixels past the last window are others
+
+
 LAYERS = {  # layers of real networks, thinner than they are: every extent and option as in the network, fewer channels
     "conv2d": """
 conv2d channels=3 filters=4 image=28,29 kernel=7,7 stride=2 padding=3
@@ -238,17 +296,18 @@ conv2d channels=1 filters=6 image=28,28 kernel=5,5 padding=2 bias=true
 conv2d channels=6 filters=13 image=14,14 kernel=5,5 bias=true
 conv2d channels=8 filters=4 image=17,33 kernel=3,3 padding=2 dilation=2
 conv2d channels=64 filters=17 image=4,5 kernel=3,3 padding=1
-conv2d channels=130 filters=67 image=3,2 batch=2
+conv2d channels=130 filters=67 image=3,2 batch=2 bias=true
 conv2d channels=300 filters=5 image=3,2 kernel=3,3 padding=1
 conv2d batch=9 channels=8 filters=8 image=1,1 bias=true
 conv2d batch=257 filters=257
 conv2d image=257,259 kernel=3,3 stride=2 padding=1
 conv2d batch=2 channels=2 filters=2 image=200,201 kernel=2,2 stride=3
-conv2d filters=65 image=32,32
+conv2d filters=65 image=32,32 bias=true
 conv2d image=257,257 kernel=1,2
 conv2d channels=456 filters=2 image=3,4 kernel=3,3
 conv2d channels=64 filters=64 image=3,4 kernel=3,3
 conv2d channels=513 filters=2 image=3,4 stride=2
+conv2d batch=65537
 """,
     "max_pool2d": """
 max_pool2d kernel=3,3 stride=2 padding=1 image=56,56 channels=2
@@ -259,6 +318,8 @@ max_pool2d kernel=1,2 image=1,2 batch=257 channels=256
 max_pool2d kernel=8,8 image=8,8 channels=17 batch=2
 max_pool2d kernel=16,16 image=16,16 channels=3
 max_pool2d kernel=2,2 image=200,201 channels=2
+max_pool2d kernel=17,16 image=17,18 channels=2 return_indices=true
+max_pool2d kernel=1,1 batch=65537
 """,
     "avg_pool2d": """
 avg_pool2d kernel=3,3 stride=2 padding=1 image=56,56 channels=2
@@ -268,6 +329,7 @@ avg_pool2d kernel=16,16 image=16,16 channels=3
 avg_pool2d kernel=2,2 image=200,201 channels=2
 avg_pool2d kernel=2,2 image=257,259
 avg_pool2d kernel=1,2 image=1,2 batch=257 channels=256
+avg_pool2d kernel=1,1 batch=65537
 """,
 }
 

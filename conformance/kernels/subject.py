@@ -10,7 +10,7 @@ import inspect
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -197,7 +197,7 @@ class Subject:
         return {name: self._framework.from_numpy(array, self.device) for name, array in arrays.items()}
 
     def call(
-        self, case: Case, arrays: Mapping[str, Any], outputs: Iterable[str] | None = None
+        self, case: Case, arrays: dict[str, Any], outputs: Iterable[str] | None = None
     ) -> dict[str, Any]:
         """The subject's own answers, unconverted; Refused where it raised."""
         wanted = tuple(case.outputs if outputs is None else outputs)
@@ -255,7 +255,7 @@ class Subject:
             return dict.fromkeys(due, Malformed(fault))
         return found
 
-    def _differentiated(self, case: Case, arrays: Mapping[str, Any], names: list[str]) -> dict[str, Any]:
+    def _differentiated(self, case: Case, arrays: dict[str, Any], names: list[str]) -> dict[str, Any]:
         answer = self._autograd(case, arrays, names)
         if isinstance(answer, Refused):
             forward = self._forward(case, arrays)  # is it the forward that refuses, or its gradient?
@@ -265,11 +265,35 @@ class Subject:
         if isinstance(answer, Malformed):
             return dict.fromkeys(case.outputs, answer)
         output, gradients = answer
-        return _split_forward(case, output) | {f"grad_{n}": g for n, g in zip(names, gradients, strict=True)}
+        missing = Malformed("missing: the argument is not in the graph of the output")
+        found = (missing if gradient is None else gradient for gradient in gradients)
+        return _split_forward(case, output) | {f"grad_{n}": g for n, g in zip(names, found, strict=True)}
 
-    def _autograd(self, case: Case, arrays: Mapping[str, Any], names: list[str]) -> Any:
+    def freezes(self, case: Case) -> bool:
+        """Whether arguments may be frozen: their gradients are not asked for, and need not be computed."""
+        by_autograd = self.array_framework == "torch" and not self.function(f"{case.operation}_backward")
+        return by_autograd and not self.why_no_gradients(case) and not self._forward_only(case.operation)
+
+    def alone(
+        self, case: Case, arrays: Arrays, outputs: Sequence[str], then: Arrays | None = None
+    ) -> dict[str, Answer]:
+        """Gradients by autograd, every argument but theirs frozen; `then`, what another forward has in between."""
+        later = None if then is None else self.to_framework(then)
+        names = [output.removeprefix("grad_") for output in outputs]
+        answer = self._autograd(case, self.to_framework(arrays), names, later)
+        if isinstance(answer, (Refused, Malformed)):
+            return dict.fromkeys(outputs, answer)
+        return self.to_numpy(case, dict(zip(outputs, answer[1], strict=True)))
+
+    def _autograd(
+        self, case: Case, arrays: dict[str, Any], names: list[str], then: dict[str, Any] | None = None
+    ) -> Any:
+        """The answer and the gradients of these arguments."""
+
         def function(*leaves: Any) -> Any:
-            answer = self._call(case.operation)(case, [], dict(zip(names, leaves, strict=True)))
+            answer = self._call(case.operation)(case, [], arrays | dict(zip(names, leaves, strict=True)))
+            if then is not None:
+                self._call(case.operation)(case, [], then)
             self.watch(f"{case.operation}_backward")
             return answer
 

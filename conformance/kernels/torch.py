@@ -49,8 +49,8 @@ def is_array(value: Any) -> bool:
 
 def differentiate(
     function: Callable[..., Any], arrays: Sequence[torch.Tensor], grad_output: torch.Tensor
-) -> tuple[Any, tuple[torch.Tensor, ...]]:
-    """The function's answer, and the gradient of each array.
+) -> tuple[Any, tuple[torch.Tensor | None, ...]]:
+    """The function's answer, and the gradient of each array, None of one that is not in the graph of the output.
 
     NoGradient where neither the image nor the filters are in the graph; a bias is often added by PyTorch itself.
     """
@@ -63,8 +63,6 @@ def differentiate(
         gradients = torch.autograd.grad(output, leaves, grad_output, allow_unused=True)
     if all(gradient is None for gradient in gradients[:2]):
         raise NoGradient("its arguments are not in the graph of the output")
-    if any(gradient is None for gradient in gradients):
-        raise RuntimeError("an argument is not in the graph of the output")
     return answer, gradients
 
 
@@ -164,4 +162,5 @@ def _by_autograd(case: Case, tensors: dict[str, torch.Tensor]) -> dict[str, Arra
     return {
         n: to_numpy(a)
         for n, a in (named | {f"grad_{n}": g for n, g in zip(names, gradients, strict=True)}).items()
+        if a is not None
     }

@@ -12,7 +12,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 
-from conformance.cases import Case
+from conformance.cases import Case, MaxPool
 from conformance.cases.arrays import Array, Arrays, fill
 from conformance.kernels import mutants, reference
 from conformance.kernels.mutants import Mutant
@@ -34,6 +34,9 @@ class Evidence:
 Ask = Callable[[Case], Evidence | None]  # what the subject answers to a case; None where that says nothing
 
 
+_RANDOM = ("mean_zero", "non_negative")  # values whose rounding tells the format
+
+
 class _Problem:
     """The evidence with the right answer and how far rounding may move it."""
 
@@ -42,8 +45,8 @@ class _Problem:
         self.arrays: Arrays = fill(evidence.case)
         self.right = reference.answer(evidence.case, self.arrays)
         limits = bound(evidence.case, self.arrays, self.right, reference.answer, "direct")
-        terms = 0 if evidence.output == "indices" else evidence.case.terms(evidence.output)
-        self.unit = UNIT[evidence.case.dtype] * (terms + 2)
+        chosen = isinstance(evidence.case, MaxPool) and evidence.output != "grad_input"  # not computed
+        self.unit = 0.0 if chosen else UNIT[evidence.case.dtype] * (evidence.case.terms(evidence.output) + 2)
         self.expected, self.limit = self.right[evidence.output], limits[evidence.output]
 
     def agrees(self, mutant: Mutant) -> bool:
@@ -66,6 +69,7 @@ class _Problem:
         with np.errstate(all="ignore"):
             own = 2 * self.unit * np.abs(one)  # a wrong sum rounds where the right one may not
             within = np.abs(one - other) <= own + (2 * self.limit if self.limit.shape == one.shape else 0)
+            within &= np.isfinite(one) & np.isfinite(other)
         return bool((within | (one == other) | (np.isnan(one) & np.isnan(other))).all())
 
 
@@ -94,15 +98,17 @@ def diagnose(evidence: Sequence[Evidence], ask: Ask, candidates: Iterable[Case])
     return " or: ".join(mutant.sentence for mutant in suspects[:NAMED])
 
 
-def where(evidence: Iterable[Evidence]) -> str:
-    """What the wrong elements have in common in the first case that says something; "" where nothing does."""
-    for each in evidence:
-        if each.got is not None and (told := _where(_Problem(each))):
-            return told
+def where(evidence: Sequence[Evidence]) -> str:
+    """What the wrong elements have in common in the first case that tells, and that case; "" where none does."""
+    wrong = [each for each in evidence if each.got is not None]
+    rounds = all(each.case.values in _RANDOM for each in wrong)
+    for each in wrong:
+        if told := _where(_Problem(each), rounds):
+            return f"{told}, in {each.case}"
     return ""
 
 
-def _where(problem: _Problem) -> str:
+def _where(problem: _Problem, rounds: bool) -> str:
     got, expected = np.asarray(problem.evidence.got, np.float64), problem.expected
     if got.shape != expected.shape:
         return ""
@@ -114,7 +120,8 @@ def _where(problem: _Problem) -> str:
         )
     if not wrong.any():
         return ""
-    return _scaled(got, expected) or _rough(problem, got, expected) or _placed(problem, wrong)
+    rough = _rough(problem, got, expected) if rounds else ""
+    return _scaled(got, expected) or rough or _placed(problem, wrong)
 
 
 def _scaled(got: Array, expected: Array) -> str:
@@ -133,8 +140,6 @@ def _scaled(got: Array, expected: Array) -> str:
 
 def _rough(problem: _Problem, got: Array, expected: Array) -> str:
     """Errors everywhere, small, and of the size that a narrower format rounds to."""
-    if problem.case.values not in ("mean_zero", "non_negative"):
-        return ""
     with np.errstate(all="ignore"):
         worst = float(np.nanmax(np.abs(got - expected) / problem.limit))
     for name, factor in {"TF32 or float16": 2.0**13, "bfloat16": 2.0**16}.items():

@@ -139,6 +139,15 @@ def test_every_array_is_special_in_some_case(operation):
     assert seen == set(cases[0].array_names)
 
 
+def test_a_special_case_may_be_empty_and_may_have_an_array_of_zeros_alone():
+    cases = [
+        Case.parse(f"conv2d batch={n} channels=2 values=special seed={s}") for n in (0, 2) for s in range(60)
+    ]
+    filled = [fill(case) for case in cases if not case.problem]
+    assert len(filled) == 120
+    assert any(not arrays["weight"].any() for arrays in filled)
+
+
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_refused_cases_have_a_problem(operation):
     assert all(case.problem for case in refused(operation, features_of(operation)))

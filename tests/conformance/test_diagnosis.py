@@ -103,4 +103,29 @@ def nothing_written(got):
     ],
 )
 def test_an_error_is_placed(change, place):
-    assert placed("conv2d batch=3 channels=2 filters=7 image=5,12 kernel=2,2", change) == place
+    case = "conv2d batch=3 channels=2 image=5,12 kernel=2,2 filters=7"
+    assert placed(case, change) == f"{place}, in {case}"
+
+
+@pytest.mark.parametrize(("other", "told"), [("mean_zero", True), ("integers", False)])
+def test_errors_on_integers_are_not_those_of_a_narrower_format(other, told):
+    cases = [
+        Case.parse(f"conv2d channels=4 image=5,6 kernel=3,3 values={values}")
+        for values in ("mean_zero", other)
+    ]
+    right = [reference.answer(case, fill(case))["output"] for case in cases]
+    evidence = [
+        Evidence(case, "output", y * (1 + 1e-4 * np.sin(y))) for case, y in zip(cases, right, strict=True)
+    ]
+    assert ("as products in TF32 or float16 have" in where(evidence)) == told
+
+
+def test_an_infinite_answer_is_no_finite_one():
+    case = Case.parse(
+        "max_pool2d channels=2 image=3,4 kernel=2,2 seed=71 stride=3,4 padding=0,1 ceil_mode=true dilation=2,3"
+    )
+    mutant = mutants.ALL["max_pool_last_column_skipped"]
+    arrays = fill(case)
+    got = mutant.answer(case, arrays, reference.answer(case, arrays))["output"]
+    assert np.isinf(got).any()
+    assert diagnose([Evidence(case, "output", got)], lambda case: None, []) == mutant.sentence

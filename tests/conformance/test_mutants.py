@@ -123,6 +123,7 @@ def large(operation: str) -> list[Case]:
     named = list(corpus.named(sizes.LAYERS, operation, features))
     crossed = sizes.crossed(operation, features)
     every = [*named, *sizes.layers(operation, features), *crossed, *sizes.mixed(operation, features, 100, 0)]
+    every += sizes.lookalikes(operation, features)
     values = ["mean_zero", "special", "large", "tiny"] + ["ties"] * operation.startswith("max_pool")
     indices = {"return_indices": True} if operation.startswith("max_pool") else {}
     return [replace(case, values=value, **indices) for case in every for value in values]

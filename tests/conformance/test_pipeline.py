@@ -321,4 +321,71 @@ def test_a_mistake_that_no_mutant_makes_is_placed_and_not_named():
 
     asked = {"operations": ["conv2d"], "requirements": ["exact"], "dtypes": ["float32"]}
     told = first_failure(judged(wrong(conv2d=conv2d), **asked), "output")
-    assert (told.diagnosis, told.where) == ("", "the last column")
+    assert (told.diagnosis, told.where.partition(", in ")[0]) == ("", "the last column")
+
+
+# What autograd may do with arguments that need no gradient, and with graphs that overlap.
+
+
+def _first_layer_forgotten(torch):
+    """grad_weight only where the input needs a gradient, too."""
+
+    class Function(torch.autograd.Function):  # type: ignore[name-defined, misc]
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.save_for_backward(x, w)
+            return torch.nn.functional.conv2d(x, w)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, w = ctx.saved_tensors
+            grad_input = torch.nn.grad.conv2d_input(x.shape, w, g)
+            return grad_input, torch.nn.grad.conv2d_weight(x, w.shape, g) if ctx.needs_input_grad[0] else None
+
+    return Function.apply
+
+
+def _last_forward_kept(torch):
+    """The gradient reads what the last forward kept, not what its own did."""
+    kept = {}
+
+    class Function(torch.autograd.Function):  # type: ignore[name-defined, misc]
+        @staticmethod
+        def forward(ctx, x, w):
+            kept["arrays"] = x, w
+            return torch.nn.functional.conv2d(x, w)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, w = kept["arrays"]
+            return torch.nn.grad.conv2d_input(x.shape, w, g), torch.nn.grad.conv2d_weight(x, w.shape, g)
+
+    return Function.apply
+
+
+@pytest.mark.parametrize(
+    ("kernel", "story"),
+    [
+        (_first_layer_forgotten, "the other arguments need no gradient: grad_weight refused"),
+        (_last_forward_kept, "after another forward: grad_weight["),
+    ],
+)
+def test_a_gradient_is_asked_alone_and_after_another_forward(kernel, story):
+    function = kernel(pytest.importorskip("torch"))
+    subject = Subject({"conv2d": lambda x, w: function(x, w)}, framework="torch")
+    report = judged(subject, operations=["conv2d"], requirements=["state"], dtypes=["float64"])
+    assert story in first_failure(report, "grad_weight").judgement.message
+
+
+def test_one_nan_of_grad_output_may_fill_its_plane_and_no_other():
+    def spread(over):
+        def backward(grad_output, input, *args, **options):
+            grad = npcnn.max_pool2d_backward(grad_output, input, *args, **options)
+            more = np.where(np.isfinite(grad_output), 0, np.nan).astype(grad.dtype)
+            return grad + more.sum(over, keepdims=True)
+
+        return wrong(max_pool2d_backward=backward)
+
+    asked = {"operations": ["max_pool2d"], "requirements": ["special"], "dtypes": ["float32"]}
+    assert judged(spread((-2, -1)), **asked).passed
+    assert first_failure(judged(spread((-3, -2, -1)), **asked), "grad_input")

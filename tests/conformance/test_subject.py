@@ -206,16 +206,19 @@ def test_a_torch_kernel_without_a_graph_claims_no_gradients():
 
 
 @pytest.mark.parametrize(
-    "detached",
-    [lambda x, w: (x.detach(), w.detach()) if x.shape[0] == 3 else (x, w), lambda x, w: (x, w.detach())],
+    ("detached", "input_given", "faults"),
+    [
+        (lambda x, w: (x.detach(), w.detach()) if x.shape[0] == 3 else (x, w), False, Refused),
+        (lambda x, w: (x, w.detach()), True, Malformed),
+    ],
 )
-def test_a_graph_that_is_missing_of_one_case_or_one_array_is_a_failure(detached):
+def test_a_graph_that_is_missing_of_one_case_or_one_array_is_a_failure(detached, input_given, faults):
     torch = pytest.importorskip("torch")
     kernel = {"conv2d": lambda x, w: torch.nn.functional.conv2d(*detached(x, w))}
     answers = asked(Subject(kernel, framework="torch"), "conv2d batch=3 image=3,4")
     assert isinstance(answers["output"], np.ndarray)
-    assert isinstance(answers["grad_input"], Refused)
-    assert isinstance(answers["grad_weight"], Refused)
+    assert isinstance(answers["grad_input"], np.ndarray if input_given else faults)
+    assert isinstance(answers["grad_weight"], faults)
 
 
 def test_nhwc_arrays_go_out_and_come_back_transposed():

@@ -1,4 +1,5 @@
-"""Mistakes that two conditions must meet: an extent or option beyond the ordinary beside an option or another extent.
+"""Mistakes that several conditions must meet: an extent beyond the ordinary beside an option or another extent, or
+all conditions of a fast path but one, which it forgot to ask.
 
 The mistake is always the same, the last column of the answer is not written; what matters is where it shows.
 """
@@ -32,7 +33,14 @@ CONV = {
     "strides that differ, one of 5 or more": "max(sh, sw) >= 5 and sh != sw",
     "a dilation of 4 or more with a stride": "max(dh, dw) >= 4 and max(sh, sw) > 1",
     "dilations that differ, one of 4 or more": "max(dh, dw) >= 4 and dh != dw",
-}
+    "filters side by side with a dilation of the width":
+        "R == sh > 1 and S == sw and G == 1 and not padded and dh == 1 < dw",
+    "filters side by side with padding of the width": "R == sh > 1 and S == sw and G == 1 and ph == 0 < pw",
+    "3x3 filters at stride 1 with padding of 2 above": "R == S == 3 and sh == sw == 1 == dh == dw == pw and ph == 2",
+    "3x3 filters with padding of 1 and a stride of the height": "R == S == 3 and ph == pw == 1 == sw < sh and G == 1",
+    "1x1 filters with padding of the height": "R == S == 1 == sh == sw and pw == 0 < ph and CG > 1",
+    "7x7 filters with padding of 3 and a stride of the height": "R == S == 7 and ph == pw == 3 and sh == 2 != sw",
+}  # fmt: skip
 POOL = {
     "64 columns or more in a batch": "Q >= 64 and N > 1",
     "64 columns or more of 3 channels": "Q >= 64 and C > 2",
@@ -45,6 +53,10 @@ POOL = {
     "a stride of 5 or more with padding": "max(sh, sw) >= 5 and padded",
     "strides that differ, one of 5 or more": "max(sh, sw) >= 5 and sh != sw and R <= 4 and S <= 4",
     "one window of 256 pixels or more": "P == Q == 1 and R * S >= 256",
+    "windows of 2 side by side with padding of the width": "R == S == sh == sw == 2 and ph == 0 < pw",
+    "windows side by side in the height alone, past the image": "R == sh > 1 and S == sw + 1 and over_h > 0",
+    "windows of 3 at stride 2 with padding of the height": "R == S == 3 and sh == sw == 2 and pw == 0 < ph",
+    "windows of 3x2 at stride 2": "R == 3 and S == sh == sw == 2",
 }
 MAX_POOL = POOL | {
     "a dilation of 4 or more with padding": "max(dh, dw) >= 4 and padded",

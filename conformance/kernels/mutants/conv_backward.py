@@ -648,6 +648,14 @@ def grad_weight_zero_images_skipped(case: Any, arrays: Arrays) -> Any:
     return grad_weight(replace(case, batch=int(some.sum())), arrays | kept)
 
 
+@mutant("conv2d", "grad_input grad_weight", "a grad_output that is 0 throughout has gradients of 0: NaN is lost",
+        "nan or infinite")  # fmt: skip
+def zero_grad_output_skipped(case: Any, arrays: Arrays) -> Any:
+    some = arrays["grad_output"].any()
+    return {"grad_input": grad_input(case, arrays) if some else np.zeros(case.shapes["input"]),
+            "grad_weight": grad_weight(case, arrays) if some else np.zeros(case.shapes["weight"])}  # fmt: skip
+
+
 @mutant("conv2d", "grad_weight", "NaN in the input is taken for 0 in the gradient of the weight", "nan")
 def grad_weight_nan_taken_for_zero(case: Any, arrays: Arrays) -> Any:
     return grad_weight(case, arrays | {"input": np.where(np.isnan(arrays["input"]), 0, arrays["input"])})

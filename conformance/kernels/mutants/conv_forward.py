@@ -854,6 +854,28 @@ def conv_zero_inputs_skipped(case: Any, arrays: Arrays) -> Any:
     return _by_products(case, arrays, lambda x, w: np.where(x == 0, 0, x * w))
 
 
+@mutant("conv2d", "output", "groups whose weights are all 0 are skipped: zero times NaN or infinity is lost",
+        "G > 1 and (nan or infinite)")  # fmt: skip
+def conv_zero_groups_skipped(case: Any, arrays: Arrays) -> Any:
+    used = arrays["weight"].reshape(case.groups, -1).any(axis=1).repeat(case.channels // case.groups)
+    return conv(case, arrays | {"input": np.where(used[:, None, None], arrays["input"], 0)})
+
+
+@mutant("conv2d", "output", "taps that are 0 in every filter are skipped: zero times NaN or infinity is lost",
+        "R * S > 1 and (nan or infinite)")  # fmt: skip
+def conv_zero_taps_skipped(case: Any, arrays: Arrays) -> Any:
+    used = arrays["weight"].any(axis=(0, 1))
+    return _by_products(case, arrays, lambda x, w: x * w, used)
+
+
+@mutant("conv2d", "output", "an input that is 0 throughout answers the bias: zero times an infinite weight is lost",
+        "nan or infinite")  # fmt: skip
+def conv_zero_input_skipped(case: Any, arrays: Arrays) -> Any:
+    return conv(
+        case, arrays if arrays["input"].any() else arrays | {"weight": 0 * np.ones(case.shapes["weight"])}
+    )
+
+
 @mutant("conv2d", "output", "NaN in the input is taken for 0", "nan")
 def conv_nan_taken_for_zero(case: Any, arrays: Arrays) -> Any:
     return conv(case, arrays | {"input": np.where(np.isnan(arrays["input"]), 0, arrays["input"])})
@@ -900,13 +922,15 @@ def conv_nan_spreads_along_its_row(case: Any, arrays: Arrays) -> Any:
     return conv(case, arrays) + 0 * conv(case, arrays | {"input": rows})
 
 
-def _by_products(case: Any, arrays: Arrays, product: Any) -> Any:
-    """The answer as a sum of `product(x, w)` tap by tap."""
+def _by_products(case: Any, arrays: Arrays, product: Any, used: Any = None) -> Any:
+    """The answer as a sum of `product(x, w)` tap by tap, of those that are used."""
     groups, n = case.groups, len(arrays["input"])
     weight = arrays["weight"].reshape(groups, case.filters // groups, -1, *case.kernel)
     padded = by_group(case, pad(arrays["input"], case.pads))
     output = np.zeros((n, groups, case.filters // groups, *case.output_extents))
     for tap, place in taps(case):
+        if used is not None and not used[tap]:
+            continue
         factor = at_tap(weight, tap)
         output += product(padded[place][:, :, None], factor[..., None, None]).sum(axis=3)
     return output.reshape(n, case.filters, *case.output_extents) + _bias(case, arrays)

@@ -266,3 +266,21 @@ def _max_pool_gradient(case: Any, arrays: Arrays) -> Any:
         total = bfloat16(planes[plane, at[:, window]] + grads[:, window])
         planes[plane, at[:, window]] = np.where(at[:, window] >= 0, total, planes[plane, at[:, window]])
     return gradient
+
+
+# Running sums.
+
+
+@mutant("avg_pool2d", "output", "a running sum along each row: what a large pixel takes of small ones stays lost",
+        "Q > 1 and S > sw")  # fmt: skip
+def avg_pool_float32_running_sum(case: Any, arrays: Arrays) -> Any:
+    """Of finite arrays: a kernel that sums so looks for others first."""
+    if not np.isfinite(arrays["input"]).all():
+        return avg_pool(case, arrays)
+    padded = pad(arrays["input"], pool_pads(case)).astype(np.float32)
+    (r, s), (h, w), (p, q) = case.kernel, case.strides, case.output_extents
+    lines = np.add.reduce([padded[:, :, i : i + (p - 1) * h + 1 : h] for i in range(r)])
+    total = [lines[..., :s].sum(axis=-1)]
+    for column in range((q - 1) * w):
+        total.append(total[-1] + lines[..., column + s] - lines[..., column])
+    return np.stack(total[::w], axis=-1).astype(np.float64) / divisors(case)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -401,7 +400,6 @@ def changes_the_error_state(state: State, call: Call, arrays: Arguments, options
 @mistake("not safe in threads: all calls share one scratch buffer", "several threads at once")
 def shares_a_scratch_buffer(state: State, call: Call, arrays: Arguments, options: Arguments) -> Any:
     state["scratch"] = dict(arrays)
-    time.sleep(0.0005)  # long enough for another thread to come in between
     try:
         return call(state["scratch"], options)
     except ValueError:
@@ -411,7 +409,6 @@ def shares_a_scratch_buffer(state: State, call: Call, arrays: Arguments, options
 @mistake("not safe in threads: all calls share their options", "several threads at once, other options")
 def shares_its_options(state: State, call: Call, arrays: Arguments, options: Arguments) -> Any:
     state["options"] = dict(options)
-    time.sleep(0.0005)
     try:
         return call(arrays, state["options"])
     except ValueError:
@@ -424,7 +421,6 @@ def refuses_a_second_caller(state: State, call: Call, arrays: Arguments, options
         raise RuntimeError("in use")
     state["busy"] = True
     try:
-        time.sleep(0.0005)
         return call(arrays, options)
     finally:
         state["busy"] = False
@@ -432,7 +428,6 @@ def refuses_a_second_caller(state: State, call: Call, arrays: Arguments, options
 
 @mistake("not safe in threads: all calls copy their arrays into the same memory", "several threads at once")
 def copies_into_shared_memory(state: State, call: Call, arrays: Arguments, options: Arguments) -> Any:
-    """No pause between the copy and its use: what comes in between is chance."""
     kept = {
         name: state.setdefault((name, a.shape, a.dtype), a.copy()) for name, a in _present(arrays).items()
     }
