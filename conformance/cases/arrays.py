@@ -80,8 +80,12 @@ def _non_negative(rng: np.random.Generator, case: Case, name: str, shape: tuple[
 
 
 def _spread(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
-    """Reals of many magnitudes: what a running sum carries on from a large one drowns the small ones after it."""
-    return np.ldexp(rng.standard_normal(shape), -rng.integers(0, SPREAD[case.dtype], size=shape))
+    """Reals that grow or shrink along rows and columns: what a running sum lost to large ones, small ones show."""
+    numbers = rng.standard_normal(shape)
+    for axis in range(max(0, len(shape) - 2), len(shape)):
+        down = np.sort(rng.integers(0, SPREAD[case.dtype], size=shape[axis]))[:: rng.choice((-1, 1))]
+        numbers = np.ldexp(numbers, -down.reshape(-1, *(1,) * (len(shape) - 1 - axis)))
+    return numbers
 
 
 def _ties(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
@@ -121,7 +125,7 @@ def _scaled(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, .
 # Powers of two by which a sum of products of two scaled numbers is neither infinite nor subnormal.
 SCALES = {"float16": (2, -6), "float32": (50, -55), "float64": (450, -480)}
 
-SPREAD = {"float16": 6, "float32": 30, "float64": 60}  # powers of two down to which numbers are spread
+SPREAD = {"float16": 3, "float32": 20, "float64": 40}  # powers of two that numbers shrink by along an axis
 
 VALUES: dict[str, Callable[[np.random.Generator, Case, str, tuple[int, ...]], Array]] = {
     "integers": _integers,
