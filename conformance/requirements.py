@@ -432,11 +432,8 @@ def neighbours(case: Case) -> list[Case]:
         pads = tuple(p + 1 for p in case.axes(options.padding))
         changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
     refused = replace(case, groups=0) if isinstance(case, Conv) else replace(case, stride=0)  # type: ignore[call-arg]
-    allowed = case.needs | {
-        "no bias",
-        "divisor_override",
-        "count_include_pad",
-    }  # all but these are seen by shapes
+    unseen = {"no bias", "divisor_override", "count_include_pad"}  # by shapes
+    allowed = case.needs | unseen
     others = [replace(case, **change) for change in changes]
     fitting = [
         o
@@ -522,9 +519,11 @@ def _interrupted(seed: str) -> Iterator[None]:
         if event == "call":
             return trace if _of_kernel(frame.f_globals.get("__name__", "")) else None
         lines += event == "line"
-        if lines >= stop:  # ever more seldom, so that a kernel of plain loops does not take for ever
+        if lines >= stop:  # ever more seldom
             stop = lines + 1 + rng.randrange(1 + lines // 2)
             time.sleep(_PAUSE)
+        if lines > _LINES:
+            sys.settrace(None)
         return trace
 
     before = sys.gettrace()
@@ -542,6 +541,7 @@ def _of_kernel(module: str) -> bool:
     return not ours and top not in _LIBRARIES and top not in sys.stdlib_module_names
 
 
+_LINES = 10_000  # a kernel of more runs long enough to be interrupted anyway, and tracing makes it slower
 _PAUSE = 1e-3  # seconds: another thread has to wake up and come as far
 _LIBRARIES = ("numpy", "torch", "jax", "jaxlib", "numba", "triton", "onnxruntime")
 
