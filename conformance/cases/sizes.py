@@ -236,11 +236,14 @@ FLAGS: dict[str, list[dict[str, Any]]] = {
 }
 
 
+def _networks(operation: str) -> list[str]:
+    return (FILTERS if operation.startswith("conv") else WINDOWS).strip().replace("\n", " | ").split(" | ")
+
+
 def layers(operation: str, features: Features) -> Iterator[Case]:
     """Every filter or window that networks are made of with every width; square images, batches of 1 to 8."""
     rng = random.Random(operation)
-    forms = (FILTERS if operation.startswith("conv") else WINDOWS).strip().replace("\n", " | ").split(" | ")
-    for seed, (form, width) in enumerate(itertools.product(forms, WIDTHS[operation])):
+    for seed, (form, width) in enumerate(itertools.product(_networks(operation), WIDTHS[operation])):
         fields: dict[str, Any] = dict(zip(("channels", "filters", "groups"), width, strict=False))
         fields |= rng.choice(FLAGS[operation]) | {"batch": rng.choice((1, 2, 4, 8)), "seed": seed}
         plain = replace(Case.parse(f"{operation} {form}"), **fields)
@@ -258,8 +261,7 @@ def _square(plain: Any, side: int, unread: int) -> Case:
 def lookalikes(operation: str, features: Features) -> Iterator[Case]:
     """The same forms with one option another, along one axis or both: what a fast path must not take for its own."""
     rng = random.Random(operation)
-    forms = (FILTERS if operation.startswith("conv") else WINDOWS).strip().replace("\n", " | ").split(" | ")
-    for seed, (form, of) in enumerate(itertools.product(forms, ALIKE[operation])):
+    for seed, (form, of) in enumerate(itertools.product(_networks(operation), ALIKE[operation])):
         width = rng.choice(WIDTHS[operation][of])
         fields: dict[str, Any] = dict(zip(("channels", "filters", "groups"), width, strict=False))
         plain = replace(Case.parse(f"{operation} {form}"), **fields, batch=rng.choice((1, 2)), seed=seed)
