@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -39,6 +40,7 @@ def fill(case: Case) -> Arrays:
     return _spoil(case, arrays) if case.malformed else arrays
 
 
+@lru_cache(maxsize=1)  # asked for by each array of a case
 def magnitude(case: Case) -> int:
     """Largest m for which sums of products of integers from -m to m are exact in the dtype, in any order.
 
