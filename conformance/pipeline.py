@@ -284,6 +284,9 @@ def _keep(failures: list[Told], told: Told) -> None:
         del failures[EVIDENCE // 2]
 
 
+CHANGING = "right in a new process: an earlier call, or chance, decides"
+
+
 def failure_of(
     subject: Subject,
     runner: Runner,
@@ -305,11 +308,15 @@ def failure_of(
     )
     small = [replace(f.case, dtype=plan.dtype) for f in alike]
     smallest, told = smallest_failure(runner, plan.features, requirement, first, judgement, small)
-    if told.status == "differs" and any(
-        again.output == told.output and not again.failed for again in runner.afresh(requirement, smallest)
-    ):
-        told = told._replace(message=f"{told.message}; right in a new process: an earlier call decides")
-    return _explained(runner, plan, requirement, Failure(smallest, told, first), failures)
+
+    def afresh(requirement: str) -> list[bool]:
+        """Whether the output fails first thing in a new process, where that answers."""
+        return [j.failed for j in runner.afresh(requirement, smallest) if j.output == told.output]
+
+    failure = Failure(smallest, told, first)
+    if requirement != "threads" and told.status == "differs" and afresh(requirement) == [False]:
+        return replace(failure, diagnosis=CHANGING, shown_by="state" if afresh("state") == [True] else "")
+    return _explained(runner, plan, requirement, failure, failures)
 
 
 def _explained(

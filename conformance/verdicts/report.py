@@ -102,8 +102,9 @@ class Found:
             return ""
         words = ["conformance", "replay", shlex.quote(subject.name), f'"{self.case}"']
         implied = asked.answers if not self.case.problem else {"arguments"}
-        if not any(requirement in implied for requirement, _ in self.found_by):
-            words += ["--requirement", self.found_by[0][0]]
+        names = [self.failure.shown_by] if self.failure.shown_by else [name for name, _ in self.found_by]
+        if implied.isdisjoint(names):
+            words += ["--requirement", names[0]]
         if asked.oracle != "torch":
             words += ["--oracle", asked.oracle]
         return " ".join(words)

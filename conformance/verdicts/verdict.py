@@ -26,6 +26,7 @@ class Failure:
     known      the reason, where the subject declares it
     diagnosis  the known mistake whose wrong numbers these are
     where      what the wrong elements of the first failing cases have in common
+    shown_by   the requirement by which a new process shows it, where that is not the one that found it
     """
 
     case: Case
@@ -34,6 +35,7 @@ class Failure:
     known: str = ""
     diagnosis: str = ""
     where: str = ""
+    shown_by: str = ""
 
 
 @dataclass

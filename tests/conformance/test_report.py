@@ -185,6 +185,10 @@ COMMANDS = {
         row(requirement="state", failure=failure()), ASKED,
         "conformance replay 'my kernels.py' \"conv2d image=1,3\" --requirement state",
     ),
+    "an answer that only an earlier call makes wrong": (
+        row(failure=replace(failure(), shown_by="state")), ASKED,
+        "conformance replay 'my kernels.py' \"conv2d image=1,3\" --requirement state",
+    ),
     "a bad call": (
         row(requirement="arguments", failure=failure("conv2d stride=0")), ASKED,
         "conformance replay 'my kernels.py' \"conv2d stride=0\"",
