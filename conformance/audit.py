@@ -157,9 +157,8 @@ def _judged(name: str, profile: str) -> Kill:
         failed = next((told for told in requirement.check(subject, _oracle, case) if told.failed), None)
         if failed:
             seconds = time.perf_counter() - start
-            fresh = Subject(mutant.subject(), name=name)
-            runner = InProcess(fresh, _oracle)
-            found = failure_of(fresh, runner, plan, requirement.name, [(case, failed)], ())
+            runner = InProcess(Subject(mutant.subject(), name=name), _oracle)
+            found = failure_of(runner, plan, requirement.name, [(case, failed)], ())
             told = (requirement.name, asked, seconds, str(found.case), found.diagnosis)
             return Kill(name, mutant.operation, mutant.sentence, *told)
     return Kill(name, mutant.operation, mutant.sentence)

@@ -118,7 +118,8 @@ def run(
                             journal.keep(unit, rows)
                     report.rows += rows
                     whole = plan.exhaustive and not subject.only  # which leaves gaps
-                    if requirement == "exact" and whole and all(row.passed for row in rows):
+                    right = all(row.verdict in ("conforms", "not claimed") for row in rows)
+                    if requirement == "exact" and whole and right:
                         report.exhausted += filter(None, [plan.exhausted()])
         report.stale += stale_failures(subject, runner, report, settings)
     except Interrupted as interruption:
@@ -216,6 +217,7 @@ def judge_unit(
     rows: dict[str, Row] = {}
     failing: dict[str, list[Told]] = {}
     expected: dict[str, list[Told]] = {}  # failures that a known one may explain; they do not end the search
+    forms: dict[tuple[str, frozenset[str]], Told] = {}  # of those, the first with each set of options
     known = [case for case in map(Case.parse, subject.known_failures) if case.operation == plan.operation]
     cases = REQUIREMENTS[requirement].cases(plan)
     try:
@@ -224,14 +226,22 @@ def judge_unit(
                 _count(rows.setdefault(judgement.output, Row(unit, judgement.output)), judgement)
                 if judgement.failed:
                     of_known = any(_explains(other, case) for other in known)
+                    if of_known:
+                        forms.setdefault((judgement.output, _options(case)), (case, judgement))
                     failures = (expected if of_known else failing).setdefault(judgement.output, [])
                     _keep(failures, (case, judgement))
                     rows[judgement.output].failure = Failure(*failures[0], case)
             progress(unit, done)
             if _enough(rows, failing, expected):
                 break
-        for output, failures in (expected | failing).items():
-            rows[output].failure = failure_of(subject, runner, plan, requirement, failures, earlier)
+        for (output, _), told in forms.items():
+            if output not in failing and _has_another_cause(runner, plan, requirement, known, *told):
+                failing[output] = [told]
+        for output, failures in failing.items():
+            rows[output].failure = failure_of(runner, plan, requirement, failures, earlier)
+        for output in expected.keys() - failing.keys():
+            found = known_failure_of(subject, runner, plan, requirement, expected[output])
+            rows[output].failure = found or failure_of(runner, plan, requirement, expected[output], earlier)
     except KeyboardInterrupt:
         raise Interrupted(_in_order(rows)) from None
     return _in_order(rows) or [Row(unit, "output")]
@@ -254,16 +264,42 @@ def _count(row: Row, judgement: Judgement) -> None:
         row.share = max(row.share, judgement.share)
 
 
-def _explains(known: Case, case: Case) -> bool:
-    """Whether a case has every option that a known failure needs; one that lacks it fails for another reason."""
-    plain = type(known)(operation=known.operation)
-    names = [field.name for field in fields(known) if field.name not in _SIZES]
-    needed = [name for name in names if getattr(known, name) != getattr(plain, name)]
-    alike = bool(known.problem) == bool(case.problem)
-    return alike and all(getattr(case, name) != getattr(plain, name) for name in needed)
+def _options(case: Case) -> frozenset[str]:
+    """The fields of a case that are not plain, sizes apart."""
+    plain = type(case)(operation=case.operation)
+    names = (field.name for field in fields(case) if field.name not in _SIZES)
+    return frozenset(name for name in names if getattr(case, name) != getattr(plain, name))
 
 
 _SIZES = ("batch", "channels", "filters", "image", "kernel", "dtype", "seed")
+
+
+def _explains(known: Case, case: Case) -> bool:
+    """Whether a case has every option that a known failure needs; one that lacks it fails for another reason."""
+    return bool(known.problem) == bool(case.problem) and _options(known) <= _options(case)
+
+
+def _has_another_cause(
+    runner: Runner, plan: Plan, requirement: str, known: Sequence[Case], case: Case, judgement: Judgement
+) -> bool:
+    """Whether a failure with the options of a known one, and more, needs the others: with the known alone it is right.
+
+    Then it is shrunk: what ends with the options of the known one is that one.
+    """
+    if judgement.status in DEATHS:
+        return False  # each question would cost a process
+    plain = type(case)(operation=case.operation)
+    needed = [_options(other) for other in known if _explains(other, case)]
+    for options in needed:
+        more = _options(case) - options - {"values", "layout", *(["bias"] if case.layout else [])}
+        other = replace(case, **{name: getattr(plain, name) for name in more})
+        if other == case or bool(other.problem) != bool(case.problem):
+            return False
+        told = _judgements(runner, requirement, other)
+        if any(again.failed for again in told if again.output == judgement.output):
+            return False
+    smallest, _ = smallest_failure(runner, plan.features, requirement, case, judgement)
+    return _options(smallest) not in needed
 
 
 def _enough(rows: dict[str, Row], failing: dict[str, list[Told]], expected: dict[str, list[Told]]) -> bool:
@@ -287,15 +323,10 @@ def _keep(failures: list[Told], told: Told) -> None:
 CHANGING = "right in a new process: an earlier call, or chance, decides"
 
 
-def failure_of(
-    subject: Subject,
-    runner: Runner,
-    plan: Plan,
-    requirement: str,
-    failures: list[Told],
-    earlier: Sequence[Failure],
-) -> Failure:
-    """The first failure as the known one that its subject declares, or else shrunk and explained."""
+def known_failure_of(
+    subject: Subject, runner: Runner, plan: Plan, requirement: str, failures: list[Told]
+) -> Failure | None:
+    """The first failure as the known one that its subject declares, if that still fails the same way."""
     first, judgement = failures[0]
     for text, reason in subject.known_failures.items():
         known = Case.parse(text)
@@ -303,6 +334,14 @@ def failure_of(
             for told in _judgements(runner, requirement, known):
                 if told.output == judgement.output and told.status == judgement.status:
                     return Failure(known, told, first, reason)
+    return None
+
+
+def failure_of(
+    runner: Runner, plan: Plan, requirement: str, failures: list[Told], earlier: Sequence[Failure]
+) -> Failure:
+    """The first failure, shrunk and explained."""
+    first, judgement = failures[0]
     alike = (
         f for f in earlier if f.judgement[:2] == judgement[:2] and bool(f.case.problem) == bool(first.problem)
     )

@@ -447,7 +447,8 @@ def _untested(report: Report) -> str:
         f"{r.unit.operation} {r.output} {r.unit.requirement}" for r in report.rows if r.verdict == "untested"
     ]
     if not names:
-        return "no case was judged"
+        known = any(row.failure for row in report.rows)
+        return "nothing but known failures" if known else "no case was judged"
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     return f"{', '.join(names[:3])}{more}: no case, or none whose expected answer varies"
 

@@ -265,6 +265,33 @@ def test_a_known_failure_does_not_hide_another_mistake():
     assert (found.known, str(found.case)) == ("", "conv2d bias=true")
 
 
+MORE = {
+    "another option": lambda options: options["dilation"] not in (1, (1, 1)),
+    "options that meet": lambda options: (
+        options["stride"] not in (1, (1, 1)) and options["padding"] not in (0, (0, 0))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_a_known_failure_without_options_explains_none_that_needs_options(name):
+    def conv2d(x, w, bias=None, *, stride=1, padding=0, dilation=1, groups=1):
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        return npcnn.conv2d(x, w, bias, **options) + (x.shape[-1] == 7) + 2 * MORE[name](options)
+
+    subject = replace(wrong(conv2d=conv2d), known_failures={"conv2d image=1,7": "issue 12"})
+    report = judged(subject, operations=["conv2d"], requirements=["exact"], dtypes=["float32"])
+    assert first_failure(report, "output").known == ""
+
+
+def test_nothing_is_exhausted_where_a_failure_is_known():
+    subject = replace(
+        wrong(conv2d=swapped_strides), known_failures={"conv2d image=1,3 stride=1,2": "issue 12"}
+    )
+    report = judged(subject, operations=["conv2d"], requirements=["exact"], dtypes=["float32"])
+    assert not report.exhausted
+
+
 def test_a_known_failure_that_no_longer_fails_is_stale():
     subject = Subject(npcnn, known_failures={"conv2d image=1,3 stride=1,2": "fixed since"})
     report = judged(subject, operations=["conv2d"], requirements=["empty"])
