@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Protocol
+from operator import add
+from typing import Any, Protocol
 
 import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.cases.capabilities import Features, features_of
+from conformance.cases.covering import axes_of
 from conformance.cases.shrink import cost, shrink
 from conformance.kernels.frameworks import Oracle
 from conformance.kernels.probes import probes
@@ -288,18 +290,29 @@ def _has_another_cause(
     """
     if judgement.status in DEATHS:
         return False  # each question would cost a process
-    plain = type(case)(operation=case.operation)
     needed = [_options(other) for other in known if _explains(other, case)]
     for options in needed:
-        more = _options(case) - options - {"values", "layout", *(["bias"] if case.layout else [])}
-        other = replace(case, **{name: getattr(plain, name) for name in more})
-        if other == case or bool(other.problem) != bool(case.problem):
+        alone = _with_only(case, options | {"values", "layout", *(["bias"] if case.layout else [])})
+        if case in alone or any(bool(other.problem) != bool(case.problem) for other in alone):
             return False
-        told = _judgements(runner, requirement, other)
+        told = (again for other in alone for again in _judgements(runner, requirement, other))
         if any(again.failed for again in told if again.output == judgement.output):
             return False
     smallest, _ = smallest_failure(runner, plan.features, requirement, case, judgement)
     return _options(smallest) not in needed
+
+
+def _with_only(case: Case, options: Collection[str]) -> list[Case]:
+    """The case without its other options: as it is, and with padding and dilation made part of image and filter."""
+    plain = type(case)(operation=case.operation)
+    gone = {name: getattr(plain, name) for name in _options(case).difference(options)}
+    sizes: dict[str, Any] = {}
+    if "padding" in gone:
+        pads = (sum(pads) for _, _, pads, _ in axes_of(case))
+        sizes["image"] = tuple(map(add, case.image, pads))
+    if "dilation" in gone:
+        sizes["kernel"] = tuple((k - 1) * d + 1 for k, _, _, d in axes_of(case))
+    return [replace(case, **gone), replace(case, **gone, **sizes)]
 
 
 def _enough(rows: dict[str, Row], failing: dict[str, list[Told]], expected: dict[str, list[Told]]) -> bool:
