@@ -288,7 +288,9 @@ def test_nothing_is_exhausted_where_a_failure_is_known():
     subject = replace(
         wrong(conv2d=swapped_strides), known_failures={"conv2d image=1,3 stride=1,2": "issue 12"}
     )
-    report = judged(subject, operations=["conv2d"], requirements=["exact"], dtypes=["float32"])
+    asked = {"operations": ["conv2d"], "requirements": ["exact"], "dtypes": ["float32"]}
+    report = judged(subject, profile="standard", **asked)
+    assert report.rows[0].failure.known
     assert not report.exhausted
 
 
