@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import fill
-from conformance.cases.capabilities import Features, features_of
+from conformance.cases.capabilities import PROBES, Features, features_of
 from conformance.cases.covering import axes_of
 from conformance.cases.shrink import cost, shrink
 from conformance.kernels.frameworks import Oracle
@@ -181,7 +181,8 @@ def claims(
     asked = dtypes[0] if dtypes else "float32"
     for feature in sorted(features & set(showing)):
         reasons = [_refusal(runner, replace(case, dtype=asked)) for case in showing[feature]]
-        if reasons and all(reasons):
+        declined = all(reason.startswith("NotImplementedError") for reason in reasons)
+        if reasons and all(reasons) and (feature in PROBES[operation] or declined):
             report.not_claimed.append((operation, feature, reasons[0]))
             features.discard(feature)
     return dtypes, frozenset(features)

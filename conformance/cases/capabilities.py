@@ -63,3 +63,27 @@ PROBES = {  # a plain case of each feature that a signature cannot tell: a kerne
         "windows not square": "avg_pool2d image=4,6 kernel=2,1",
     },
 }
+
+DECLINED = {  # options that a signature names, and a kernel may yet decline: by NotImplementedError, nothing else
+    "conv2d": {
+        "bias": "conv2d image=3,4 kernel=2,2 bias=true",
+        "stride": "conv2d image=5,6 kernel=2,2 stride=2",
+        "padding": "conv2d image=3,4 kernel=2,2 padding=1",
+        "dilation": "conv2d image=5,6 kernel=2,2 dilation=2",
+        "groups": "conv2d channels=2 image=3,4 kernel=2,2 filters=2 groups=2",
+    },
+    "max_pool2d": {
+        "stride": "max_pool2d image=5,6 kernel=2,2 stride=3",
+        "padding": "max_pool2d image=4,6 kernel=2,2 stride=2 padding=1",
+        "dilation": "max_pool2d image=5,7 kernel=2,2 stride=2 dilation=2",
+        "ceil_mode": "max_pool2d image=5,7 kernel=2,2 stride=2 ceil_mode=true",
+        "return_indices": "max_pool2d image=4,6 kernel=2,2 stride=2 return_indices=true",
+    },
+    "avg_pool2d": {
+        "stride": "avg_pool2d image=5,6 kernel=2,2 stride=3",
+        "padding": "avg_pool2d image=4,6 kernel=2,2 stride=2 padding=1",
+        "ceil_mode": "avg_pool2d image=5,7 kernel=2,2 stride=2 ceil_mode=true",
+        "count_include_pad": "avg_pool2d image=4,6 kernel=2,2 stride=2 padding=1 count_include_pad=false",
+        "divisor_override": "avg_pool2d image=4,6 kernel=2,2 stride=2 divisor_override=3",
+    },
+}

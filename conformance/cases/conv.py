@@ -137,9 +137,10 @@ class Conv(Case, operations=("conv2d",)):
                 self.dtype: True,
                 "bias": self.bias,
                 "no bias": not self.bias,
-                "stride": strides != (1,) * self.dimensions,
-                "padding": self.padding != 0 and self.padding != (0,) * self.dimensions,
-                "dilation": dilations != (1,) * self.dimensions,
+                "stride": self.stride
+                not in (1, (1,) * self.dimensions),  # a (1,) is only read where it is taken
+                "padding": self.padding not in (0, (0,) * self.dimensions),
+                "dilation": self.dilation not in (1, (1,) * self.dimensions),
                 "groups": self.groups != 1,
                 "padding=same": self.padding == "same",
                 "padding=valid": self.padding == "valid",

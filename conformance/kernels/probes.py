@@ -9,7 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from conformance.cases import Case, corpus, covering, sizes
-from conformance.cases.capabilities import FEATURES, PROBES, Features, features_of
+from conformance.cases.capabilities import DECLINED, FEATURES, PROBES, Features, features_of
 from conformance.cases.covering import squared
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def probes(subject: Subject, operation: str) -> dict[str, list[Case]]:
 
 def _plain(operation: str, features: Features) -> dict[str, list[Case]]:
     texts = {"plain": [f"{operation} image=4,6 kernel=2,2", f"{operation} image=4,6 kernel=2,2 stride=2"]}
-    texts |= {feature: [text] for feature, text in PROBES[operation].items()}
+    texts |= {feature: [text] for feature, text in (PROBES[operation] | DECLINED[operation]).items()}
     biased = "bias" in features
     cases = {}
     for feature, each in ((feature, [Case.parse(text) for text in of]) for feature, of in texts.items()):

@@ -361,7 +361,7 @@ class _Call:
         try:
             parameters = dict(inspect.signature(function).parameters) if function else {}
         except (TypeError, ValueError):
-            return cls(name, function)
+            return cls(name, function, unclaimed=frozenset(without))
         operation = name.removesuffix("_backward")
         known = set(FAMILIES[operation](operation=operation).options)
         kinds = {p.kind for p in parameters.values()}

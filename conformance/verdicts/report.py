@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from conformance.cases import FAMILIES
+from conformance.cases.capabilities import features_of
 from conformance.cases.case import Case
 from conformance.cases.shrink import cost
 from conformance.kernels.subject import Subject
@@ -346,14 +347,24 @@ def not_claimed_lines(report: Report, width: int) -> Iterator[Line]:
 
 
 def refusing_lines(report: Report, width: int) -> Iterator[Line]:
-    """Where a kernel refuses even the plainest call: it may take less than its signature says."""
+    """Where a kernel refuses even the plainest call: it may take less than its signature says, or other arrays."""
     for operation, reason in report.refusing.items():
         refused = any(row.verdict == "refused" for row in report.rows if row.unit.operation == operation)
-        if refused and reason.startswith(("NotImplementedError", "ValueError", "TypeError")):
-            text = (
-                f"{operation}: even the plainest call is refused; only= and without= of a conformance.Subject"
-            )
-            yield from _wrapped("", f"{text} declare what a kernel takes", width, "")
+        hint = next((hint for errors, hint in _HINTS.items() if reason.startswith(errors)), "")
+        if refused and hint:
+            text = f"{operation}: even the plainest call is refused; {hint}"
+            yield from _wrapped("", text.format(framework=report.subject.array_framework), width, "")
+
+
+_HINTS = {
+    ("NotImplementedError", "ValueError", "TypeError"): (
+        "only= and without= of a conformance.Subject declare what a kernel takes, as "
+        "only=lambda case: case.kernel == (3, 3)"
+    ),
+    ("AttributeError",): (
+        "its arrays are taken for those of {framework}, which framework= of a conformance.Subject changes"
+    ),
+}
 
 
 def exhausted_lines(report: Report, width: int) -> Iterator[Line]:
@@ -390,6 +401,7 @@ def failure_lines(each: Found, subject: Subject, asked: Asked, width: int) -> It
         "known because": each.known,
         "looks like": each.extra("diagnosis"),
         "where": each.extra("where"),
+        "if it is meant": _declaration(each),
         "found by": each.by(),
         "run it again": each.replay(subject, asked),
     }
@@ -398,6 +410,14 @@ def failure_lines(each: Found, subject: Subject, asked: Asked, width: int) -> It
             yield [(f"{'':12}{label:<16}", "dim"), (printable(text), "")]
         elif text:
             yield from _wrapped(f"{'':12}{label:<16}", printable(text), width, "dim")
+
+
+def _declaration(each: Found) -> str:
+    """How to declare an option that a kernel refuses; nothing where that is no matter of one option."""
+    named = sorted(each.case.needs & features_of(each.case.operation) - {"no bias"})
+    if each.status != "refused" or each.output not in ("output", "indices") or len(named) != 1:
+        return ""
+    return f'without=("{named[0]}",) of a conformance.Subject'
 
 
 _COMMANDS = ("smallest case", "run it again")  # to be copied: never broken into lines

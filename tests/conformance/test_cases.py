@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from conformance.cases import FAMILIES, Case, CaseError, Conv, MaxPool
 from conformance.cases.arrays import EXACT, VIEWS, fill, magnitude
-from conformance.cases.capabilities import PROBES, features_of
+from conformance.cases.capabilities import DECLINED, PROBES, features_of
 from conformance.cases.corpus import CORPUS, named, refused, smallest
 from conformance.cases.covering import classes_of, covering, explore, forms
 from conformance.cases.scope import PAIRED_SCOPE, every_geometry, every_pair, exhausted, geometries
@@ -205,7 +205,8 @@ def test_what_is_exhausted_follows_from_what_is_claimed():
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_probes_need_the_feature_that_they_show(operation):
-    assert all(feature in Case.parse(text).needs for feature, text in PROBES[operation].items())
+    probes = PROBES[operation] | DECLINED[operation]
+    assert all(feature in Case.parse(text).needs for feature, text in probes.items())
 
 
 @given(ANY_CASE)

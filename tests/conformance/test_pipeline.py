@@ -146,6 +146,32 @@ def test_what_a_plain_call_refuses_is_not_claimed():
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("error", "declined"), [(NotImplementedError, True), (ValueError, False)])
+def test_an_option_of_the_signature_is_declined_by_not_implemented_alone(error, declined):
+    def conv2d(x, w, bias=None, stride=1, padding=0, dilation=1, groups=1):
+        if groups != 1:
+            raise error("groups")
+        return npcnn.conv2d(x, w, bias, stride=stride, padding=padding, dilation=dilation)
+
+    report = judged(Subject({"conv2d": conv2d}), requirements=["exact"], dtypes=["float32"])
+    assert report.passed == declined
+    assert (("conv2d", "groups", "NotImplementedError: groups") in report.not_claimed) == declined
+
+
+def test_a_gradient_by_autograd_may_be_grad_output_itself():
+    pytest.importorskip("torch")
+    subject = Subject({"conv2d": _bias_added_last}, framework="torch")
+    case = Case.parse("conv2d batch=none bias=true")
+    ((_, judgements),) = InProcess(subject, reference.answer).examine("contract", [case])
+    assert not [judgement.message for judgement in judgements if judgement.failed]
+
+
+def _bias_added_last(x, w, bias):
+    import torch
+
+    return torch.conv2d(x, w) + bias[:, None, None]
+
+
 @pytest.mark.parametrize("operation", ["conv2d", "max_pool2d", "avg_pool2d"])
 def test_a_kernel_of_square_images_alone_is_asked_those(operation):
     def square_alone(x, *arrays, **options):

@@ -239,12 +239,36 @@ def test_what_is_not_claimed_with_its_output_is_declared():
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"), [("TypeError: no such option", True), ("RuntimeError: no device", False)]
+    ("reason", "told"),
+    [
+        ("TypeError: no such option", "only= and without= of a conformance.Subject declare what a"),
+        (
+            "AttributeError: no attribute unfold",
+            "its arrays are taken for those of numpy, which framework= of a",
+        ),
+        ("RuntimeError: no device", None),
+    ],
 )
 def test_a_kernel_that_refuses_the_plainest_call_is_told_how_to_declare_what_it_takes(reason, told):
     made = report(row(failure=failure(status="refused")), refusing={"conv2d": reason})
-    line = "conv2d: even the plainest call is refused; only= and without= of a conformance.Subject declare what a"
-    assert text(r.refusing_lines(made, 105)) == ([line, "kernel takes"] if told else [])
+    lines = text(r.refusing_lines(made, 105))
+    assert lines[:1] == ([f"conv2d: even the plainest call is refused; {told}"] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("case", "told"),
+    [
+        ("conv2d stride=2", 'without=("stride",) of a conformance.Subject'),
+        ("conv2d channels=2 filters=2 groups=2 stride=2", None),
+        ("conv2d image=3,3", None),
+    ],
+)
+def test_a_refused_option_is_told_how_to_be_declared(case, told):
+    refused = r.Found(failure(case, status="refused"), [("exact", "float32")])
+    lines = text(r.failure_lines(refused, SUBJECT, ASKED, 80))
+    assert [line for line in lines if "if it is meant" in line] == (
+        [f"            if it is meant  {told}"] if told else []
+    )
 
 
 def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():

@@ -189,6 +189,13 @@ def test_torch_differentiates_a_kernel_without_a_backward():
     )
 
 
+def test_a_function_without_a_readable_signature_is_not_passed_what_it_is_declared_without():
+    torch = pytest.importorskip("torch")
+    functions = {"max_pool2d": torch.max_pool2d}  # has no return_indices
+    subject = Subject(functions, framework="torch", without=("return_indices",))
+    assert isinstance(asked(subject, "max_pool2d image=3,4 kernel=2,2")["output"], np.ndarray)
+
+
 def test_a_torch_kernel_without_a_graph_claims_no_gradients():
     torch = pytest.importorskip("torch")
     calls = []
