@@ -53,9 +53,14 @@ class Plan:
     first: bool = True  # whether it asks what has nothing to do with the dtype
 
     @property
+    def transforms(self) -> bool:
+        """Whether the kernel multiplies transforms of its arrays, which a pooling never does."""
+        return self.accuracy in TRANSFORMS and self.operation.startswith("conv")
+
+    @property
     def integers(self) -> str:
         """Transforms of large integers are not exact: a kernel that declares them is asked small ones."""
-        return "small_integers" if self.accuracy in TRANSFORMS else "integers"
+        return "small_integers" if self.transforms else "integers"
 
     @property
     def exhaustive(self) -> bool:
@@ -63,7 +68,7 @@ class Plan:
         return self.first and self.profile != "quick"
 
     def exhausted(self) -> scope.Exhausted | None:
-        return scope.exhausted(self.operation, self.features, self.profile == "deep")
+        return scope.exhausted(self.operation, self.features, self.profile == "deep", self.integers)
 
     def with_values(self, cases: Iterator[Case], values: str) -> Iterator[Case]:
         return (replace(case, values=values, dtype=self.dtype) for case in cases)
@@ -104,8 +109,8 @@ class Requirement:
         """Why the requirement is not asked of such a kernel, or in this process; "" where it is."""
         if self.isolated and not isolated:
             return "asked in worker processes only"
-        transforms = plan.accuracy in TRANSFORMS and plan.operation.startswith("conv")
-        return f"accuracy={plan.accuracy} spreads a NaN" if transforms and self.name == "special" else ""
+        spreads = plan.transforms and self.name == "special"
+        return f"accuracy={plan.accuracy} spreads a NaN" if spreads else ""
 
     @property
     def plain(self) -> bool:
@@ -144,14 +149,16 @@ def limits_of(
 ) -> dict[str, Array]:
     """The bound of each output that need not be equal bit for bit.
 
-    A quotient rounds, so average pooling has one even on integers: that of any data. A kernel that multiplies
-    transforms must be right once its answers are rounded to integers: off by less than a half.
+    A quotient rounds, so average pooling has one even on integers: that of any data. So do transforms, and their
+    answers must be right once they are rounded to integers: off by less than a half.
     """
-    if case.values in REALS or isinstance(case, AvgPool):
-        return bound(case, arrays, expected, oracle, subject.accuracy)
-    if isinstance(case, Conv) and subject.accuracy in TRANSFORMS:
-        return {name: np.full(y.shape, 0.49) for name, y in expected.items()}
-    return {}
+    transforms = isinstance(case, Conv) and subject.accuracy in TRANSFORMS
+    if case.values not in REALS and not transforms and not isinstance(case, AvgPool):
+        return {}
+    limits = bound(case, arrays, expected, oracle, subject.accuracy)
+    if transforms and case.values not in REALS:
+        limits = {name: np.minimum(limit, 0.49) for name, limit in limits.items()}
+    return limits
 
 
 def judged_outputs(subject: Subject, case: Case, arrays: Arrays) -> tuple[str, ...]:
@@ -185,7 +192,7 @@ def _special(case: Case, arrays: Arrays, name: str) -> bool:
 
 def exact(plan: Plan) -> Iterator[Case]:
     yield from plan.with_values(itertools.chain(plan.named(corpus.CORPUS), plan.covering()), plan.integers)
-    for values in ("large", "tiny") if plan.accuracy not in TRANSFORMS else ():
+    for values in ("large", "tiny") if not plan.transforms else ():
         yield from plan.with_values(plan.named(corpus.CORPUS), values)
     parts = [plan.explore(0, 600, 20_000)]
     if plan.exhaustive:
@@ -337,7 +344,7 @@ def _contract_fault(
 def contract(plan: Plan) -> Iterator[Case]:
     named = itertools.chain(plan.named(corpus.CORPUS), plan.named(sizing.BUSY))
     yield from plan.with_values(itertools.chain(named, plan.covering()), plan.integers)
-    if plan.accuracy not in TRANSFORMS:  # a kernel may take NaN out of its arguments
+    if not plan.transforms:  # a kernel may take NaN out of its arguments
         yield from plan.with_values(plan.named(corpus.CORPUS), "special")
 
 

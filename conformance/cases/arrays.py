@@ -24,6 +24,8 @@ WINOGRAD_HEADROOM = (
     64  # F(2, 3) transforms grow the data by 4 x 9/4 and divide it by 4, its answers by another 9/4
 )
 
+SMALL = 3  # the largest of small_integers
+
 
 def fill(case: Case) -> Arrays:
     """The arrays of a case in the order a kernel takes them, grad_output last: a function of the case alone."""
@@ -68,7 +70,7 @@ def _integers(rng: np.random.Generator, case: Case, name: str, shape: tuple[int,
 
 def _small_integers(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
     """Integers from -3 to 3: for kernels that multiply transforms."""
-    return rng.integers(-3, 3, size=shape, endpoint=True)
+    return rng.integers(-SMALL, SMALL, size=shape, endpoint=True)
 
 
 def _mean_zero(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:

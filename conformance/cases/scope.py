@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from conformance.cases.arrays import magnitude
+from conformance.cases.arrays import SMALL, magnitude
 from conformance.cases.capabilities import Features
 from conformance.cases.case import FAMILIES, Case, window_outputs, windows_all_hit
 from conformance.cases.conv import Conv
@@ -48,7 +48,7 @@ class Exhausted:
     chance: tuple[float, float]
 
 
-def exhausted(operation: str, features: Features, pairs: bool) -> Exhausted | None:
+def exhausted(operation: str, features: Features, pairs: bool, values: str = "integers") -> Exhausted | None:
     """What every_geometry, and every_pair if asked, leaves no gap in; None where these features allow no such case."""
     every = list(every_geometry(operation, features))
     if not every:
@@ -59,7 +59,8 @@ def exhausted(operation: str, features: Features, pairs: bool) -> Exhausted | No
         for g in geometries(operation, features, ceil_mode=ceil_mode)
     ]
     degree = {"conv": 2, "avg_": 1}.get(operation[:4], 0)
-    chances = [degree / (2 * magnitude(case) + 1) for case in every]
+    largest_of = magnitude if values == "integers" else lambda case: SMALL
+    chances = [degree / (2 * largest_of(case) + 1) for case in every]
     paired = len(geometries(operation, features, PAIRED_SCOPE)) ** 2 if pairs else 0
     largest = tuple(max(of) for of in zip(*of_axis, strict=True))
     return Exhausted(operation, len(of_axis), largest, paired, (max(chances), median(chances)))

@@ -6,7 +6,8 @@ import pytest
 from conformance.cases import Case
 from conformance.cases.arrays import REALS, VALUES, fill
 from conformance.kernels import reference
-from conformance.kernels.subject import Malformed, Refused
+from conformance.kernels.subject import Malformed, Refused, Subject
+from conformance.requirements import limits_of
 from conformance.verdicts.bounds import bound, growth
 from conformance.verdicts.judgement import judge, number
 
@@ -98,6 +99,10 @@ def rounded_to_tf32(array):
     return ((bits + 0x1000) & np.uint32(0xFFFFE000)).view(np.float32)
 
 
+def cut_to_tf32(array):
+    return (np.ascontiguousarray(array, np.float32).view(np.uint32) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
 @pytest.mark.parametrize("values", REALS)
 @pytest.mark.parametrize("seed", range(5))
 def test_a_float32_sum_stays_within_the_bound(values, seed):
@@ -112,16 +117,57 @@ def test_a_float32_sum_stays_within_the_bound(values, seed):
     assert judge("output", "float32", total, exact, limits["output"]).status == "conforms"
 
 
+@pytest.mark.parametrize("tf32", [rounded_to_tf32, cut_to_tf32])
 @pytest.mark.parametrize("output", ["output", "grad_input", "grad_weight"])
-def test_products_in_tf32_exceed_the_bound(output):
-    case = Case.parse(CONV.format(values="mean_zero"))
+@pytest.mark.parametrize("text", [CONV.format(values="mean_zero"), "conv2d values=mean_zero"])
+def test_products_in_tf32_exceed_the_bound(text, output, tf32):
+    case = Case.parse(text)
     arrays = fill(case)
     exact = reference.answer(case, arrays)
-    rough = reference.answer(case, {name: rounded_to_tf32(a) for name, a in arrays.items()})[output]
+    rough = reference.answer(case, {name: tf32(a) for name, a in arrays.items()})[output]
     limits = bound(case, arrays, {output: exact[output]}, reference.answer, "direct")
     assert judge(output, "float32", rough.astype(np.float32), exact[output], limits[output]).failed
     declared = bound(case, arrays, {output: exact[output]}, reference.answer, "tf32")
     assert not judge(output, "float32", rough.astype(np.float32), exact[output], declared[output]).failed
+
+
+TRANSFORMED = "conv2d channels=3 image=9,8 kernel=3,3 filters=2 padding=1 bias=true"
+
+
+@pytest.mark.parametrize("accuracy", ["tf32", "winograd", "fft"])
+@pytest.mark.parametrize(
+    ("text", "output"),
+    [
+        (f"{TRANSFORMED} values=mean_zero", "grad_bias"),
+        ("avg_pool2d image=5,6 kernel=2,2 values=mean_zero", "output"),
+        ("max_pool2d image=5,6 kernel=3,3 stride=1 values=mean_zero", "grad_input"),
+    ],
+)
+def test_an_accuracy_is_that_of_products_alone(text, output, accuracy):
+    case = Case.parse(text)
+    arrays = fill(case)
+    exact = reference.answer(case, arrays)
+    of_class, direct = (
+        bound(case, arrays, exact, reference.answer, a)[output] for a in (accuracy, "direct")
+    )
+    assert np.array_equal(of_class, direct)
+
+
+def test_tf32_is_no_excuse_in_float64():
+    case = Case.parse(f"{TRANSFORMED} values=mean_zero dtype=float64")
+    arrays = fill(case)
+    exact = reference.answer(case, arrays)
+    limits = [bound(case, arrays, exact, reference.answer, a)["output"] for a in ("tf32", "direct")]
+    assert np.array_equal(*limits)
+
+
+@pytest.mark.parametrize("accuracy", ["winograd", "fft"])
+def test_transforms_of_small_integers_are_nearly_exact(accuracy):
+    case = Case.parse(f"{TRANSFORMED} values=small_integers")
+    arrays = fill(case)
+    exact = reference.answer(case, arrays)
+    limits = limits_of(Subject({"conv2d": print}, accuracy=accuracy), reference.answer, case, arrays, exact)
+    assert 0 < limits["output"].max() < 0.02
 
 
 def test_numbers_that_six_digits_do_not_tell_apart_are_told_in_full():

@@ -432,6 +432,13 @@ def test_a_gradient_is_asked_alone_and_after_another_forward(kernel, story):
     assert story in first_failure(report, "grad_weight").judgement.message
 
 
+@pytest.mark.parametrize("accuracy", ["direct", "winograd"])
+def test_a_max_pooling_has_no_ties_because_its_file_has_a_winograd_convolution(accuracy):
+    subject = Subject(npcnn, accuracy=accuracy, ties="any")
+    report = judged(subject, operations=["max_pool2d"], requirements=["sizes"], dtypes=["float32"])
+    assert {row.output: row.verdict for row in report.rows}["grad_input"] == "conforms"
+
+
 def test_one_nan_of_grad_output_may_fill_its_plane_and_no_other():
     def spread(over):
         def backward(grad_output, input, *args, **options):

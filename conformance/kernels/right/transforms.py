@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,33 +40,53 @@ def _by_fourier(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
     return {"output": output.reshape(n, case.filters, p, q).astype(padded.dtype) + _bias(case, arrays)}
 
 
-# Winograd's F(2, 3): Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 4.1.
-INPUT = np.array([[1, 0, -1, 0], [0, 1, 1, 0], [0, -1, 1, 0], [0, 1, 0, -1]])
-FILTER = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]])
-OUTPUT = np.array([[1, 1, 1, 0], [0, 1, -1, -1]])
+def _toom_cook(m: int) -> tuple[Array, Array, Array]:
+    """The transforms of input, filter and output of Winograd's F(m, 3), by the points that are in use for it.
+
+    y = A ((G w) * (B x)): G evaluates the filter at m + 1 points and at infinity, A the m answers there; B has the
+    coefficients of the polynomials that are zero at all other points (Blahut, Fast Algorithms for Signal Processing).
+    """
+    points = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)[: m + 1]
+    others = [[q for q in points if q != p] for p in points]
+    weights = [float(np.prod(np.subtract(p, rest))) for p, rest in zip(points, others, strict=True)]
+    infinity = np.eye(m + 2)[-1:]
+    forward = np.array([*([*np.poly(rest)[::-1], 0.0] for rest in others), np.poly(points)[::-1]])
+    filtering = np.vander(points, 3, increasing=True) / np.array(weights)[:, None]
+    back = np.vstack([np.vander(points, m, increasing=True), infinity[:, -m:]]).T
+    return forward, np.vstack([filtering, infinity[:, -3:]]), back
 
 
 @right(
     "Winograd's F(2, 3) for 3x3 filters at stride 1, everything else by the reference", accuracy="winograd"
 )
 def winograd() -> SimpleNamespace:
-    return functions("conv2d", _by_winograd)
+    return functions("conv2d", partial(_by_winograd, 2))
 
 
-def _by_winograd(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
+@right("Winograd's F(4, 3), tiles of 6x6", accuracy="winograd")
+def winograd_4() -> SimpleNamespace:
+    return functions("conv2d", partial(_by_winograd, 4))
+
+
+@right("Winograd's F(6, 3), tiles of 8x8", accuracy="winograd")
+def winograd_6() -> SimpleNamespace:
+    return functions("conv2d", partial(_by_winograd, 6))
+
+
+def _by_winograd(m: int, case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
     plain = case.kernel == (3, 3) and strides(case) == dilations(case) == (1, 1)
     if wanted != ("output",) or not plain:
         return by_reference(case, arrays, wanted)
     dtype = arrays["input"].dtype
-    forward, filtering, back = (matrix.astype(dtype) for matrix in (INPUT, FILTER, OUTPUT))
+    forward, filtering, back = (matrix.astype(dtype) for matrix in _toom_cook(m))
     p, q = case.output_extents
-    image = np.pad(pad(arrays["input"], case.pads), ((0, 0), (0, 0), (0, p % 2), (0, q % 2)))
-    tiles = np.lib.stride_tricks.sliding_window_view(image, (4, 4), axis=(2, 3))[:, :, ::2, ::2]
+    image = np.pad(pad(arrays["input"], case.pads), ((0, 0), (0, 0), (0, -p % m), (0, -q % m)))
+    tiles = np.lib.stride_tricks.sliding_window_view(image, (m + 2, m + 2), axis=(2, 3))[:, :, ::m, ::m]
     tiles = by_group(case, tiles)
     weight = arrays["weight"].reshape(case.groups, -1, *arrays["weight"].shape[1:])
     products = np.einsum(
         "ngcpqij,gkcij->ngkpqij", forward @ tiles @ forward.T, filtering @ weight @ filtering.T
     )
     blocks = (back @ products @ back.T).swapaxes(-3, -2)
-    output = blocks.reshape(len(image), case.filters, p + p % 2, q + q % 2)[..., :p, :q]
+    output = blocks.reshape(len(image), case.filters, p + -p % m, q + -q % m)[..., :p, :q]
     return {"output": output + _bias(case, arrays)}
