@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import FrameType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -138,9 +138,10 @@ def judge_all(
     answers: dict[str, Answer],
 ) -> list[Judgement]:
     limits = limits_of(subject, oracle, case, arrays, expected)
-    got, more = answers.get("grad_input"), more_nan(case, arrays)
-    if more is not None and isinstance(got, np.ndarray) and got.shape == expected["grad_input"].shape:
-        expected = expected | {"grad_input": np.where(np.isnan(got) & more, np.nan, expected["grad_input"])}
+    for name, more in more_nan(case, arrays).items():
+        got = answers.get(name)
+        if isinstance(got, np.ndarray) and got.shape == expected[name].shape:
+            expected = expected | {name: np.where(np.isnan(got) & more, np.nan, expected[name])}
     return [judge(name, case.dtype, got, expected[name], limits.get(name)) for name, got in answers.items()]
 
 
@@ -172,18 +173,25 @@ def judged_outputs(subject: Subject, case: Case, arrays: Arrays) -> tuple[str, .
     return outputs
 
 
-def more_nan(case: Case, arrays: Arrays) -> Array | None:
-    """Where a gradient of the input may be NaN and PyTorch's is not: the kernel's choice (semantics.md).
+def more_nan(case: Case, arrays: Arrays) -> dict[str, Array]:
+    """Where a gradient may be NaN and PyTorch's is not: the kernel's choice (semantics.md).
 
-    A full correlation multiplies the weights of a channel by the zeros around grad_output; a mask of the maximum
-    multiplies what it passes on by the zeros of its plane.
+    A full correlation multiplies the weights of a channel by the zeros around grad_output, and one with a stride an
+    input by those between its rows; a mask of the maximum multiplies what it passes on by the zeros of its plane.
     """
     if isinstance(case, MaxPool) and _special(case, arrays, "grad_output"):
-        return cast(Array, ~np.isfinite(arrays["grad_output"]).all(axis=(-2, -1), keepdims=True))
+        planes = np.isfinite(arrays["grad_output"]).all(axis=(-2, -1), keepdims=True)
+        return {"grad_input": np.logical_not(planes)}
     if isinstance(case, Conv) and _special(case, arrays, "weight"):
         others = ~np.isfinite(arrays["weight"]).reshape(case.groups, -1, *arrays["weight"].shape[1:])
-        return cast(Array, others.any(axis=(1, 3, 4)).reshape(case.channels, 1, 1))
-    return None
+        return {"grad_input": others.any(axis=(1, 3, 4)).reshape(case.channels, 1, 1)}
+    if isinstance(case, Conv) and _special(case, arrays, "input") and max(case.axes(case.stride)) > 1:
+        images = ~np.isfinite(arrays["input"]).reshape(
+            -1, case.groups, 1, *arrays["weight"].shape[1:2], *case.image
+        )
+        per_filter = images.any(axis=(0, 4, 5)).repeat(case.filters // case.groups, axis=1)
+        return {"grad_weight": per_filter.reshape(*arrays["weight"].shape[:2], 1, 1)}
+    return {}
 
 
 def _special(case: Case, arrays: Arrays, name: str) -> bool:

@@ -147,9 +147,7 @@ def test_an_accuracy_is_that_of_products_alone(text, output, accuracy):
     case = Case.parse(text)
     arrays = fill(case)
     exact = reference.answer(case, arrays)
-    of_class, direct = (
-        bound(case, arrays, exact, reference.answer, a)[output] for a in (accuracy, "direct")
-    )
+    of_class, direct = (bound(case, arrays, exact, reference.answer, a)[output] for a in (accuracy, "direct"))
     assert np.array_equal(of_class, direct)
 
 

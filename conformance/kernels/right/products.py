@@ -157,6 +157,29 @@ def _hits(case: Any, axis: int) -> list[tuple[int, Array, Array]]:
     return found
 
 
+@right("the gradient of the weight by zeros put between the pixels of grad_output")
+def zeros_between() -> SimpleNamespace:
+    def answer(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
+        answers = by_reference(case, arrays, wanted)
+        return answers | {"grad_weight": _correlated(case, arrays)} if "grad_weight" in wanted else answers
+
+    return functions("conv2d", answer)
+
+
+def _correlated(case: Any, arrays: Arrays) -> Array:
+    padded, (sh, sw), (dh, dw) = pad(arrays["input"], case.pads), strides(case), dilations(case)
+    n, k, p, q = arrays["grad_output"].shape
+    spread = np.zeros((n, k, (p - 1) * sh + 1, (q - 1) * sw + 1))
+    spread[..., ::sh, ::sw] = arrays["grad_output"]
+    height, width = spread.shape[2:]
+    padded, spread = by_group(case, padded), by_group(case, spread)
+    grad = np.empty((case.groups, k // case.groups, case.channels // case.groups, *case.kernel))
+    for r, s in np.ndindex(case.kernel):
+        seen = padded[..., r * dh : r * dh + height, s * dw : s * dw + width]
+        grad[..., r, s] = np.einsum("ngkpq,ngcpq->gkc", spread, seen)
+    return grad.reshape(arrays["weight"].shape)
+
+
 @right("loops over scalars, where they are few enough")
 def scalar_loops() -> SimpleNamespace:
     def compute(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
