@@ -147,11 +147,16 @@ def plans(subject: Subject, runner: Runner, settings: Settings, report: Report) 
     """One plan for each operation and dtype that the subject claims; what it does not goes into the report."""
     for operation in settings.operations or subject.operations:
         dtypes, features = claims(subject, runner, operation, report)
+        undeclared = [dtype for dtype in settings.dtypes if dtype not in subject.asked_dtypes]
+        report.not_claimed += [(operation, dtype, UNDECLARED) for dtype in undeclared]
         asked = [dtype for dtype in dtypes if dtype in (settings.dtypes or dtypes)]
         for dtype in asked:
             first = dtype == ("float32" if "float32" in asked else asked[0])
             kind = (subject.accuracy, subject.ties, subject.blocks, first)
             yield Plan(operation, dtype, features, settings.profile, settings.seed, *kind)
+
+
+UNDECLARED = "dtypes= of a conformance.Subject does not name it"
 
 
 def claims(

@@ -108,19 +108,38 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             item.user_properties.append((PROPERTY, value.told()))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Untested is no pass, though every test of it is skipped."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    verdicts = map(_verdict, _told(reporter).values()) if reporter else ()
+    if session.exitstatus == pytest.ExitCode.OK and any(each.startswith("untested") for each in verdicts):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """The verdict on each subject, in a line."""
-    subjects: dict[str, list[tuple[dict[str, Any], bool]]] = {}
-    for category in ("passed", "failed", "skipped", "xfailed"):
-        for report in terminalreporter.getreports(category):
-            for name, told in getattr(report, "user_properties", ()):
-                if name == PROPERTY and report.when == "call":
-                    subjects.setdefault(told["subject"], []).append((told, report.failed))
+    subjects = _told(terminalreporter)
     if subjects:
         terminalreporter.section("conformance")
     for subject, verdicts in subjects.items():
-        failed = any(wrong for _, wrong in verdicts)
-        terminalreporter.line(f"{subject} {_verdict(verdicts)}", red=failed, green=not failed)
+        verdict = _verdict(verdicts)
+        terminalreporter.line(
+            f"{subject} {verdict}",
+            red=not verdict.startswith("conforms"),
+            green=verdict.startswith("conforms"),
+        )
+
+
+def _told(reporter: Any) -> dict[str, list[tuple[dict[str, Any], bool]]]:
+    """What each verdict said of its subject, and whether its test failed."""
+    subjects: dict[str, list[tuple[dict[str, Any], bool]]] = {}
+    for category in ("passed", "failed", "skipped", "xfailed"):
+        for report in reporter.getreports(category):
+            for name, told in getattr(report, "user_properties", ()):
+                if name == PROPERTY and report.when == "call":
+                    subjects.setdefault(told["subject"], []).append((told, report.failed))
+    return subjects
 
 
 def _verdict(verdicts: list[tuple[dict[str, Any], bool]]) -> str:

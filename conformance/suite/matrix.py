@@ -176,9 +176,7 @@ class Matrix:
         ]
 
     def _units(self) -> Iterator[Unit]:
-        dtypes = [
-            d for d in self.subject.asked_dtypes if d in (self.settings.dtypes or self.subject.asked_dtypes)
-        ]
+        dtypes = self.settings.dtypes or self.subject.asked_dtypes
         for operation in self.settings.operations or self.subject.operations:
             for name in self.settings.requirements or REQUIREMENTS:
                 once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""

@@ -128,6 +128,7 @@ kernel = conformance.Subject({"avg_pool2d": npcnn.avg_pool2d}, only=lambda case:
     result = session(*arguments, *requirement("empty", "arguments"), nothing=source)
     result.assert_outcomes(passed=1, skipped=2)
     result.stdout.fnmatch_lines(["nothing.py untested: avg_pool2d: no case that was asked is claimed, *"])
+    assert result.ret == 1
     result = session(*arguments, *requirement("arguments"))
     result.stdout.fnmatch_lines(["nothing.py conforms: * cases, 1 verdict; *"])
 
@@ -170,8 +171,14 @@ import conformance, npcnn
 kernel = conformance.Subject({"conv2d": npcnn.conv2d}, accuracy="fft")
 """
     result = session(*SUITE, "--subject", "fft.py", *QUICK, *requirement("special"), fft=source)
-    assert result.ret == 0
     assert set(result.parseoutcomes()) == {"skipped"}
+
+
+def test_a_dtype_that_is_not_declared_is_untested(session):
+    dtype = ("--conformance-dtype", "float16", "--conformance-op", "conv2d", "-rs")
+    result = session(*SUITE, "--subject", "npcnn", *requirement("empty"), *dtype)
+    assert (result.ret, set(result.parseoutcomes())) == (1, {"skipped"})
+    result.stdout.fnmatch_lines(["*not claimed: float16 (dtypes= of a conformance.Subject does not name it)"])
 
 
 def test_what_ran_no_case_fails(session, monkeypatch):
