@@ -153,7 +153,7 @@ def plans(subject: Subject, runner: Runner, settings: Settings, report: Report) 
         for dtype in asked:
             first = dtype == ("float32" if "float32" in asked else asked[0])
             kind = (subject.accuracy, subject.ties, subject.blocks, first)
-            yield Plan(operation, dtype, features, settings.profile, settings.seed, *kind)
+            yield Plan(operation, dtype, features.union(dtypes), settings.profile, settings.seed, *kind)
 
 
 UNDECLARED = "dtypes= of a conformance.Subject does not name it"

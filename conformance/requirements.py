@@ -137,12 +137,18 @@ def judge_all(
     expected: dict[str, Array],
     answers: dict[str, Answer],
 ) -> list[Judgement]:
+    arrays = _as_filled(case, arrays)
     limits = limits_of(subject, oracle, case, arrays, expected)
     for name, more in more_nan(case, arrays).items():
         got = answers.get(name)
         if isinstance(got, np.ndarray) and got.shape == expected[name].shape:
             expected = expected | {name: np.where(np.isnan(got) & more, np.nan, expected[name])}
     return [judge(name, case.dtype, got, expected[name], limits.get(name)) for name, got in answers.items()]
+
+
+def _as_filled(case: Case, arrays: Arrays) -> Arrays:
+    """The arrays in their shapes, whatever the kernel did to them: the oracle gets them too."""
+    return {name: array.reshape(case.shapes[name]) for name, array in arrays.items()}
 
 
 def limits_of(
@@ -296,12 +302,17 @@ def check_contract(subject: Subject, oracle: Oracle, case: Case) -> list[Judgeme
     """Arguments untouched; the answer no view of an argument nor of an earlier answer."""
     arrays = fill(case)
     before = {name: array.copy() for name, array in arrays.items()}
+    writeable = {name: array.flags.writeable for name, array in arrays.items()}
     given = subject.to_framework(arrays)
     with surroundings_kept():
         first = subject.call(case, given, judged_outputs(subject, case, before))
     answers = subject.to_numpy(case, first)
     results = {j.output: j for j in judge_all(subject, oracle, case, before, oracle(case, before), answers)}
-    changed = [name for name in arrays if not np.array_equal(arrays[name], before[name], equal_nan=True)]
+    changed = [
+        name
+        for name, array in arrays.items()
+        if not np.array_equal(array, before[name], equal_nan=True) or array.flags.writeable != writeable[name]
+    ]
     kept = {name: np.array(a) for name, a in answers.items() if isinstance(a, np.ndarray)}
     np.random.random()  # noqa: NPY002 - a kernel that seeds the global state would leave it as the first call did
     around = surroundings()  # the first call may have imported something, which changes a lot
@@ -320,7 +331,20 @@ def check_contract(subject: Subject, oracle: Oracle, case: Case) -> list[Judgeme
             fault = f"the kernel changed {', '.join(moved)}"
         if fault:
             results[name] = differs(name, fault)
+    for told in _by_default(subject, oracle, case):
+        if told.failed and not results[told.output].failed:
+            results[told.output] = told._replace(message=f"options left to their defaults: {told.message}")
     return list(results.values())
+
+
+def _by_default(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+    """The same case called as a caller would who means the defaults of torch.nn.functional."""
+    if "defaults" in subject.without:
+        return []
+    arrays = fill(case)
+    expected = oracle(case, arrays)
+    answers = replace(subject, defaults=True).answer(case, arrays, judged_outputs(subject, case, arrays))
+    return judge_all(subject, oracle, case, arrays, expected, answers)
 
 
 def _is_forward(output: str) -> bool:
@@ -388,7 +412,8 @@ def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]
             answers = subject.answer(asked, given)
         if asked.problem or story == _UNJUDGED:
             continue
-        for found in judge_all(subject, oracle, asked, given, oracle(asked, given), answers):
+        expected = oracle(asked, _as_filled(asked, given))
+        for found in judge_all(subject, oracle, asked, given, expected, answers):
             if found.failed and not results.get(found.output, found).failed:
                 found = found._replace(message=f"{story}: {found.message}")
             if not results.get(found.output, found).failed or found.output not in results:
@@ -472,6 +497,7 @@ def _turned(array: Array) -> Array:
 
 def _rewritten(arrays: Arrays, case: Case) -> Arrays:
     for name, fresh in fill(replace(case, seed=case.seed + 2)).items():
+        arrays[name].setflags(write=True)  # whatever the kernel did
         arrays[name][...] = fresh
     return arrays
 
@@ -479,6 +505,7 @@ def _rewritten(arrays: Arrays, case: Case) -> Arrays:
 def _nudged(arrays: Arrays) -> Arrays:
     for array in arrays.values():
         if array.size:
+            array.setflags(write=True)
             array.reshape(-1)[array.size // 2] = array.max() + 1  # no tie with another
     return arrays
 

@@ -21,11 +21,13 @@ _POOL = {
     "options as tuples of one",
     "images not square",
     "windows not square",
+    "defaults",
 }
 _FAMILY_FEATURES: dict[str, set[str]] = {
     "conv2d": {
         "bias", "no bias", "stride", "padding", "dilation", "groups", "padding=same", "padding=valid", "unbatched",
         "options per axis", "options as tuples", "options as tuples of one", "filters not square", "images not square",
+        "defaults",
     },
     "max_pool2d": _POOL | {"dilation", "return_indices"},
     "avg_pool2d": _POOL | {"count_include_pad", "divisor_override"},

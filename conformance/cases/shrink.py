@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from conformance.cases.capabilities import Features
-from conformance.cases.case import Case, CaseError
+from conformance.cases.case import DTYPES, Case, CaseError
 
 LIMIT = 2000  # cases tried at most
 
@@ -52,7 +52,8 @@ def _fits(candidate: Case, case: Case, features: Features) -> bool:
         case, "hazard", False
     ):
         return False
-    return candidate.needs <= features | case.needs | {candidate.dtype}
+    dtypes = features & set(DTYPES) or {candidate.dtype}
+    return candidate.needs <= features | case.needs | dtypes
 
 
 def simpler(case: Case) -> Iterator[Case]:

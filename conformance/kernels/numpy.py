@@ -21,7 +21,7 @@ def to_numpy(array: Array) -> Array:
 
 
 def is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and not isinstance(value, np.matrix)
+    return isinstance(value, np.ndarray) and not isinstance(value, (np.matrix, np.ma.MaskedArray))
 
 
 def differentiate(function: Callable[..., Any], arrays: Sequence[Array], grad_output: Array) -> NoReturn:

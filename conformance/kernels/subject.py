@@ -73,6 +73,7 @@ class Subject:
     known_failures  case text -> reason: counterexamples that are expected to fail, and must
     watch       told the name of each function before it is called, and "" after (a worker notes it: see workers)
     asked       "forward", "backward" or both: where one of them ends the process, the other is asked alone
+    defaults    whether an option is left to the default of the signature where PyTorch's default is meant
     """
 
     kernels: Any
@@ -89,6 +90,7 @@ class Subject:
     name: str = ""
     watch: Callable[[str], None] = field(default=lambda function: None, repr=False, compare=False)
     asked: tuple[str, ...] = ("forward", "backward")
+    defaults: bool = False
 
     def __post_init__(self) -> None:
         for option, known in {"accuracy": ACCURACIES, "layout": LAYOUTS, "ties": ("first", "any")}.items():
@@ -164,7 +166,7 @@ class Subject:
 
     def _call(self, name: str) -> _Call:
         if name not in self._calls:
-            self._calls[name] = _Call.read(name, self.function(name), self.without)
+            self._calls[name] = _Call.read(name, self.function(name), self.without, self.defaults)
         return self._calls[name]
 
     @cached_property
@@ -355,9 +357,16 @@ class _Call:
     bias_keyword: str = ""  # the name to pass it by, where it does not stand right behind the weight
     ordered: tuple[str, ...] = ()  # options that have no keyword, in their order
     by_position: bool = False  # kernel_size goes after the arrays: its parameter has another name
+    left_out: frozenset[str] = frozenset()  # options that are not passed where PyTorch's default is meant
 
     @classmethod
-    def read(cls, name: str, function: Callable[..., Any] | None, without: tuple[str, ...] = ()) -> _Call:
+    def read(
+        cls,
+        name: str,
+        function: Callable[..., Any] | None,
+        without: tuple[str, ...] = (),
+        defaults: bool = False,
+    ) -> _Call:
         try:
             parameters = dict(inspect.signature(function).parameters) if function else {}
         except (TypeError, ValueError):
@@ -378,6 +387,9 @@ class _Call:
             bias_keyword=bias.name if bias and by_name else "",
             ordered=tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and n in known),
             by_position=not every and "kernel_size" in known - set(parameters),
+            left_out=frozenset(
+                n for n, p in parameters.items() if defaults and n in known and p.default is not p.empty
+            ),
         )
 
     def __call__(self, case: Case, before: list[Any], arrays: Mapping[str, Any]) -> Any:
@@ -399,8 +411,9 @@ class _Call:
             positional.append(options.pop("kernel_size"))
         if self.options is not None:
             options = {name: value for name, value in options.items() if name in self.options}
-        plain = FAMILIES[case.operation](operation=case.operation).options if self.unclaimed else {}
-        for name in self.unclaimed & set(plain):
+        unsaid = self.unclaimed | self.left_out - {"kernel_size"}
+        plain = FAMILIES[case.operation](operation=case.operation).options if unsaid else {}
+        for name in unsaid & set(plain):
             if name in options and _alike(options[name], plain[name]):
                 del options[name]
         positional += [options.pop(name) for name in self.ordered if name in options]

@@ -158,6 +158,39 @@ def test_an_option_of_the_signature_is_declined_by_not_implemented_alone(error, 
     assert (("conv2d", "groups", "NotImplementedError: groups") in report.not_claimed) == declined
 
 
+@pytest.mark.parametrize("declared", [False, True])
+def test_an_option_that_is_left_out_has_the_default_of_torch(declared):
+    def max_pool2d(x, kernel_size, stride=1, padding=0):
+        return npcnn.max_pool2d(x, kernel_size, stride=stride, padding=padding)
+
+    subject = Subject({"max_pool2d": max_pool2d}, without=("defaults",) if declared else ())
+    report = judged(subject, requirements=["exact", "contract"], dtypes=["float32"])
+    wrong = [row.failure.judgement.message for row in report.rows if row.failure]
+    assert [message.partition(":")[0] for message in wrong] == (
+        [] if declared else ["options left to their defaults"]
+    )
+
+
+def test_a_failure_does_not_shrink_into_a_dtype_that_is_not_declared():
+    def conv2d(x, w):
+        return npcnn.conv2d(x, w).astype(np.float16)
+
+    report = judged(
+        Subject({"conv2d": lambda x, w: conv2d(x, w) + 1}, dtypes=("float16",)), requirements=["exact"]
+    )
+    assert first_failure(report, "output").case.dtype == "float16"
+
+
+def test_a_kernel_that_reshapes_its_argument_does_not_reach_the_oracle():
+    def conv2d(x, w):
+        answer = npcnn.conv2d(x, w)
+        w.shape = (-1,)
+        return answer
+
+    report = judged(Subject({"conv2d": conv2d}), requirements=["contract", "state"], dtypes=["float32"])
+    assert "the kernel changed its argument weight" in first_failure(report, "output").judgement.message
+
+
 def test_a_gradient_by_autograd_may_be_grad_output_itself():
     pytest.importorskip("torch")
     subject = Subject({"conv2d": _bias_added_last}, framework="torch")

@@ -106,6 +106,7 @@ def test_a_window_is_passed_by_position_where_its_parameter_has_another_name():
         ([1.0], Malformed("is a list, not a numpy.ndarray")),
         (np.float32(1), Malformed("is a float32, not a numpy.ndarray")),
         (np.matrix([1]), Malformed("is a matrix, not a numpy.ndarray")),
+        (np.ma.masked_array([1]), Malformed("is a MaskedArray, not a numpy.ndarray")),
     ],
 )
 def test_an_answer_that_is_no_array_is_a_fault(answer, found):

@@ -1,8 +1,9 @@
-"""Answers with the right numbers in the wrong form: dtype, axes, type, order."""
+"""Answers with the right numbers in the wrong form: dtype, axes, type, order; and calls that mean other options."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.arrays import Array
+from conformance.kernels.mutants.functions import functions
 from conformance.kernels.mutants.registry import each, hooked, kernel
 
 # Every mistake is made by conv2d; that every place can make it is shown by one other, in turn.
@@ -205,3 +207,58 @@ def conv2d_answers_an_object() -> SimpleNamespace:
 @kernel("conv2d", "output", "nothing is returned", "always")
 def conv2d_returns_nothing() -> SimpleNamespace:
     return hooked("conv2d", lambda call, arrays, options: None, only="forward")
+
+
+DEFAULTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "max_pool2d": ("the stride is 1 where none is given", {"stride": 1}),
+    "avg_pool2d": ("padding is not counted where nothing is said", {"count_include_pad": False}),
+    "avg_pool2d_backward": ("windows are in ceil_mode where nothing is said", {"ceil_mode": True}),
+    "conv2d": ("dilation is 2 where none is given", {"dilation": 2}),
+    "conv2d_backward": ("padding is 1 where none is given", {"padding": 1}),
+}
+
+
+def _defaulting(operation: str, name: str, defaults: dict[str, Any]) -> SimpleNamespace:
+    """The right functions, one with other defaults in its signature."""
+    right = functions(operation)
+    function = getattr(right, name)
+    signature = inspect.signature(function)
+    parameters = [
+        parameter.replace(default=defaults.get(parameter.name, parameter.default))
+        for parameter in signature.parameters.values()
+    ]
+    signature = signature.replace(parameters=parameters)
+
+    def call(*arguments: Any, **options: Any) -> Any:
+        bound = signature.bind(*arguments, **options)
+        bound.apply_defaults()
+        return function(*bound.args, **bound.kwargs)
+
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    setattr(right, name, call)
+    return right
+
+
+for _name, (_sentence, _defaults) in DEFAULTS.items():
+    _operation = _name.removesuffix("_backward")
+    _outputs = "output" if _name == _operation else "grad_input"
+    kernel(_operation, _outputs, _sentence, "always", f"{_name}_other_default")(
+        functools.partial(_defaulting, _operation, _name, _defaults)
+    )
+
+
+@kernel("conv2d", "output", "the weights are made read-only", "always")
+def conv2d_makes_weights_read_only() -> SimpleNamespace:
+    def hook(call: Any, arrays: dict[str, Any], options: dict[str, Any]) -> Any:
+        arrays["weight"].setflags(write=False)
+        return call(arrays, options)
+
+    return hooked("conv2d", hook, only="forward")
+
+
+@kernel("conv2d", "output", "a masked array is returned", "always")
+def conv2d_answers_masked() -> SimpleNamespace:
+    def hook(call: Any, arrays: dict[str, Any], options: dict[str, Any]) -> Any:
+        return np.ma.masked_invalid(call(arrays, options))
+
+    return hooked("conv2d", hook, only="forward")
