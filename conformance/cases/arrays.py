@@ -161,6 +161,8 @@ def _put_specials(rng: np.random.Generator, case: Case, arrays: Arrays) -> None:
         chosen = rng.random(flat.size) < rng.choice([0.2, 0.6, 1.0])
         kinds = np.array([[np.nan, np.inf, -np.inf, -0.0, 0.0], [-np.inf, -np.inf, -np.inf, -np.inf, np.nan]])
         flat[chosen] = rng.choice(kinds[rng.integers(2)], size=int(chosen.sum()))
+        if not rng.integers(8):
+            arrays["grad_output"][...] = 0
         return
     flat = arrays[name].reshape(-1)
     count = min(flat.size, 1 + int(rng.integers(2)) * flat.size // 16)  # one alone, or many

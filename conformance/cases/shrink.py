@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from operator import add
 from typing import Any
 
 from conformance.cases.capabilities import Features
 from conformance.cases.case import DTYPES, Case, CaseError
+from conformance.cases.covering import axes_of
 
 LIMIT = 2000  # cases tried at most
+SMALL = 1_000_000  # elements up to which a case with fewer words may be larger than one with more
 
 
 def shrink(case: Case, fails: Callable[[Case], bool], features: Features, limit: int = LIMIT) -> Case:
@@ -52,8 +56,19 @@ def _fits(candidate: Case, case: Case, features: Features) -> bool:
         case, "hazard", False
     ):
         return False
+    if _elements(candidate) > max(_elements(case), SMALL):
+        return False  # fewer words, and more memory than there is
     dtypes = features & set(DTYPES) or {candidate.dtype}
     return candidate.needs <= features | case.needs | dtypes
+
+
+def _elements(case: Case) -> int:
+    """Of all arrays and of one padded plane."""
+    if case.problem:
+        return 0
+    pads = [sum(pads) for _, _, pads, _ in axes_of(case)]
+    plane: int = math.prod(map(add, case.image, pads))
+    return case.size + plane
 
 
 def simpler(case: Case) -> Iterator[Case]:

@@ -25,6 +25,7 @@ from conformance.cases.covering import (
 
 BLOCKS = (4, 8, 16, 32, 64)
 BEYOND = (128, 257)  # larger blocks fit exactly, and leave a tail; more than a byte counts
+LONG = (513, 1025)  # of an image that is thin otherwise: one beyond what a block of threads holds
 LARGE = (7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 48)  # extents that a kernel may take its fast path for
 PRODUCTS = 200_000  # multiplications of a forward: a kernel of plain loops must not take seconds
 
@@ -39,6 +40,11 @@ def tails(
     for seed, n in enumerate(sorted(near | set(beyond))):
         for name in ("width", "height", "channels", "filters", "batch"):
             yield from _claimed(_tail(operation, name, n, seed), features)
+    for n, name in itertools.product(LONG if beyond else (), ("width", "height")):
+        thin: dict[str, Any] = (
+            {"channels": 1, "filters": 2} if issubclass(FAMILIES[operation], Conv) else {"channels": 1}
+        )
+        yield from (replace(case, **thin) for case in _claimed(_tail(operation, name, n, n), features))
 
 
 def _tail(operation: str, name: str, n: int, seed: int) -> Iterator[Case]:
@@ -82,6 +88,8 @@ def _reach(operation: str, n: int, seed: int) -> Iterator[Case]:
     yield replace(plain, kernel=(n, 2), stride=stride)
     yield replace(plain, kernel=(2, n), stride=stride)
     yield replace(plain, kernel=(n, n), stride=stride)
+    if issubclass(family, Conv):
+        yield from (replace(plain, kernel=kernel) for kernel in ((1, n), (n, 1)))
     yield replace(plain, stride=n, image=(2 * n + 3, 2 * n + 5))
     if issubclass(family, Conv):
         yield replace(plain, padding=n, image=(4, 5))
@@ -92,7 +100,10 @@ def _reach(operation: str, n: int, seed: int) -> Iterator[Case]:
 
 
 def far(operation: str, features: Features) -> Iterator[Case]:
-    """Options and windows that no byte holds, signed or not, along one axis, with more than one window and tap."""
+    """Options and windows that no byte holds, signed or not, along one axis, with more than one window and tap.
+
+    Then options that two bytes do not hold either.
+    """
     family: Any = FAMILIES[operation]
     plain = family(operation=operation, channels=2, kernel=(2, 2), stride=1)
     if issubclass(family, Conv):
@@ -110,8 +121,25 @@ def far(operation: str, features: Features) -> Iterator[Case]:
         else:
             changes.append({"kernel": (n, 2), "padding": (n // 2, 0), "stride": 2, "image": (n + 3, 4)})
         for change in changes:
-            turned = {k: v[::-1] if axis and isinstance(v, tuple) else v for k, v in change.items()}
-            yield from _claimed(iter([replace(plain, **turned, seed=seed)]), features)
+            yield from _claimed(iter([replace(plain, **_turned(change, axis), seed=seed)]), features)
+    n = 70_000
+    farther: list[dict[str, Any]] = [{"stride": (n, 1), "image": (n + 4, 3)}]
+    if hasattr(plain, "dilation"):
+        farther.append({"dilation": (n, 1), "image": (n + 3, 4)})
+    if issubclass(family, Conv):
+        farther.append({"padding": (n, 0), "image": (3, 4), "stride": (n, 1)})
+    if hasattr(plain, "divisor_override"):
+        farther.append({"divisor_override": n, "image": (4, 5)})
+    if "images not square" not in features:
+        return  # a square of that is more than a machine has
+    for seed, (change, axis) in enumerate(itertools.product(farther, (0, 1))):
+        case = replace(plain, **_turned(change, axis), channels=1, seed=seed)
+        yield from _claimed(iter([case]), features)
+
+
+def _turned(change: dict[str, Any], axis: int) -> dict[str, Any]:
+    """The change of the height, or the same of the width."""
+    return {k: v[::-1] if axis and isinstance(v, tuple) else v for k, v in change.items()}
 
 
 Extent = int | tuple[int, int]  # of the height and of the width, 0 where it is left open

@@ -14,11 +14,13 @@ import numpy as np
 
 from conformance.cases import Case, MaxPool
 from conformance.cases.arrays import Array, Arrays, fill
+from conformance.cases.covering import axes_of
 from conformance.kernels import mutants, reference
 from conformance.kernels.mutants import Mutant
 from conformance.verdicts.bounds import UNIT, bound
 
 CANDIDATES = 600  # cases looked through for one that tells mutants apart
+FAR = 10_000  # an option or a padding
 NAMED = 3  # mutants that no case tells apart are all named, up to so many
 
 
@@ -79,6 +81,10 @@ def diagnose(evidence: Sequence[Evidence], ask: Ask, candidates: Iterable[Case])
     Mutants that the evidence does not tell apart are told apart by asking the subject a case on which they differ.
     """
     smallest = evidence[0]
+    if _far(smallest.case):
+        return ""
+    evidence = [each for each in evidence if not _far(each.case)]
+    candidates = (case for case in candidates if not _far(case))
     suspects = [
         mutant
         for mutant in mutants.ALL.values()
@@ -96,6 +102,11 @@ def diagnose(evidence: Sequence[Evidence], ask: Ask, candidates: Iterable[Case])
             left = [mutant for mutant in suspects if _Problem(told).agrees(mutant)] if told else suspects
             suspects = left
     return " or: ".join(mutant.sentence for mutant in suspects[:NAMED])
+
+
+def _far(case: Case) -> bool:
+    """Whether a mutant that has one option for another would fill the memory of the machine."""
+    return max(n for axis in axes_of(case) for n in (*axis[:2], *axis[2], axis[3])) > FAR
 
 
 def where(evidence: Sequence[Evidence]) -> str:

@@ -40,6 +40,11 @@ CONV = {
     "3x3 filters with padding of 1 and a stride of the height": "R == S == 3 and ph == pw == 1 == sw < sh and G == 1",
     "1x1 filters with padding of the height": "R == S == 1 == sh == sw and pw == 0 < ph and CG > 1",
     "7x7 filters with padding of 3 and a stride of the height": "R == S == 7 and ph == pw == 3 and sh == 2 != sw",
+    "9 taps in a row, taken for 3x3": "R == 1 and S == 9 and sh == sw == dh == dw == 1",
+    "more than 1024 columns": "Q > 1024",
+    "more than 512 rows": "P > 512",
+    "a stride beyond two bytes": "max(sh, sw) > 65535",
+    "a dilation beyond two bytes": "max(dh, dw) > 65535",
 }  # fmt: skip
 POOL = {
     "64 columns or more in a batch": "Q >= 64 and N > 1",
@@ -57,6 +62,8 @@ POOL = {
     "windows side by side in the height alone, past the image": "R == sh > 1 and S == sw + 1 and over_h > 0",
     "windows of 3 at stride 2 with padding of the height": "R == S == 3 and sh == sw == 2 and pw == 0 < ph",
     "windows of 3x2 at stride 2": "R == 3 and S == sh == sw == 2",
+    "more than 1024 columns": "Q > 1024",
+    "a stride beyond two bytes": "max(sh, sw) > 65535",
 }
 MAX_POOL = POOL | {
     "a dilation of 4 or more with padding": "max(dh, dw) >= 4 and padded",
@@ -66,6 +73,7 @@ MAX_POOL = POOL | {
 AVG_POOL = POOL | {
     "64 columns or more whose padding does not count": "Q >= 64 and padded and not counted",
     "64 columns or more with a divisor": "Q >= 64 and divisor is not None",
+    "a divisor beyond two bytes": "divisor is not None and divisor > 65535",
     "a divisor of 16 or more": "divisor is not None and divisor >= 16",
     "windows of 5 or more that are not square and whose padding does not count":
         "max(R, S) >= 5 and R != S and padded and not counted",
