@@ -421,13 +421,16 @@ def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]
                     found if found.output in case.outputs else results.get(found.output, found)
                 )
     gradients = [output for output in results if output in case.gradients and output not in subject.without]
-    for outputs in ([[output] for output in gradients] + [gradients]) if subject.freezes(case) else ():
+    alone = [([output], "the other arguments need no gradient") for output in gradients]
+    for outputs, story in (
+        [*alone, (gradients, _LATER), (gradients, _AGAIN)] if gradients and subject.freezes(case) else ()
+    ):
         given = fill(case)
-        then = {name: _turned(array) for name, array in given.items()} if outputs is gradients else None
-        story = "after another forward" if then else "the other arguments need no gradient"
-        answers = subject.alone(case, given, outputs, then)
+        then = {name: _turned(array) for name, array in given.items()} if story == _LATER else None
+        answers = subject.alone(case, given, outputs, then, again=story == _AGAIN)
         for found in judge_all(subject, oracle, case, given, oracle(case, given), answers):
-            if found.failed and not results[found.output].failed:
+            declines = story == _AGAIN and found.status == "refused"  # as what torch.compile made may
+            if found.failed and not declines and not results[found.output].failed:
                 results[found.output] = found._replace(message=f"{story}: {found.message}")
     return [results[output] for output in case.outputs if output in results]
 
@@ -486,6 +489,7 @@ def neighbours(case: Case) -> list[Case]:
     return [*fitting, refused]
 
 
+_LATER, _AGAIN = "after another forward", "by a second backward"
 _UNJUDGED = "a call in a dtype that may not be claimed"
 _ALONE = "the gradient of an earlier call"  # what its forward kept is no longer there, or is another's
 

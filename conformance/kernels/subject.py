@@ -277,18 +277,34 @@ class Subject:
         return by_autograd and not self.why_no_gradients(case) and not self._forward_only(case.operation)
 
     def alone(
-        self, case: Case, arrays: Arrays, outputs: Sequence[str], then: Arrays | None = None
+        self,
+        case: Case,
+        arrays: Arrays,
+        outputs: Sequence[str],
+        then: Arrays | None = None,
+        again: bool = False,
     ) -> dict[str, Answer]:
-        """Gradients by autograd, every argument but theirs frozen; `then`, what another forward has in between."""
+        """Gradients by autograd, every argument but theirs frozen.
+
+        then    what another forward has in between
+        again   those of a second backward
+        """
         later = None if then is None else self.to_framework(then)
         names = [output.removeprefix("grad_") for output in outputs]
-        answer = self._autograd(case, self.to_framework(arrays), names, later)
+        answer = self._autograd(
+            case, self.to_framework(arrays), names, later, **({"again": True} if again else {})
+        )
         if isinstance(answer, (Refused, Malformed)):
             return dict.fromkeys(outputs, answer)
         return self.to_numpy(case, dict(zip(outputs, answer[1], strict=True)))
 
     def _autograd(
-        self, case: Case, arrays: dict[str, Any], names: list[str], then: dict[str, Any] | None = None
+        self,
+        case: Case,
+        arrays: dict[str, Any],
+        names: list[str],
+        then: dict[str, Any] | None = None,
+        **how: bool,
     ) -> Any:
         """The answer and the gradients of these arguments."""
 
@@ -301,7 +317,9 @@ class Subject:
 
         leaves = [arrays[name] for name in names]
         differentiate = self._framework.differentiate
-        return self._guarded(case.operation, lambda: differentiate(function, leaves, arrays["grad_output"]))
+        return self._guarded(
+            case.operation, lambda: differentiate(function, leaves, arrays["grad_output"], **how)
+        )
 
     def _forward_only(self, operation: str) -> bool:
         """Whether no gradient comes from the plain call either."""

@@ -48,9 +48,14 @@ def is_array(value: Any) -> bool:
 
 
 def differentiate(
-    function: Callable[..., Any], arrays: Sequence[torch.Tensor], grad_output: torch.Tensor
+    function: Callable[..., Any],
+    arrays: Sequence[torch.Tensor],
+    grad_output: torch.Tensor,
+    again: bool = False,
 ) -> tuple[Any, tuple[torch.Tensor | None, ...]]:
     """The function's answer, and the gradient of each array, None of one that is not in the graph of the output.
+
+    again   the graph is kept, and the gradient is that of a second backward
 
     NoGradient where neither the image nor the filters are in the graph; a bias is often added by PyTorch itself.
     """
@@ -60,6 +65,8 @@ def differentiate(
         output = answer[0] if isinstance(answer, tuple) else answer
         if isinstance(output, torch.Tensor) and not output.requires_grad:
             raise NoGradient("the output does not require grad")
+        if again:
+            torch.autograd.grad(output, leaves, grad_output, allow_unused=True, retain_graph=True)
         gradients = torch.autograd.grad(output, leaves, grad_output, allow_unused=True)
     if all(gradient is None for gradient in gradients[:2]):
         raise NoGradient("its arguments are not in the graph of the output")

@@ -451,9 +451,28 @@ def _last_forward_kept(torch):
     return Function.apply
 
 
+def _adds_up(torch):
+    """The gradient of the weight is added to that of an earlier backward."""
+
+    class Function(torch.autograd.Function):  # type: ignore[name-defined, misc]
+        @staticmethod
+        def forward(ctx, x, w):
+            ctx.arrays, ctx.total = (x, w), torch.zeros_like(w)
+            return torch.nn.functional.conv2d(x, w)
+
+        @staticmethod
+        def backward(ctx, g):
+            x, w = ctx.arrays
+            ctx.total += torch.nn.grad.conv2d_weight(x, w.shape, g)
+            return torch.nn.grad.conv2d_input(x.shape, w, g), ctx.total.clone()
+
+    return Function.apply
+
+
 @pytest.mark.parametrize(
     ("kernel", "story"),
     [
+        (_adds_up, "by a second backward: grad_weight["),
         (_first_layer_forgotten, "the other arguments need no gradient: grad_weight refused"),
         (_last_forward_kept, "after another forward: grad_weight["),
     ],
