@@ -622,26 +622,35 @@ def _load_file(where: str) -> ModuleType:
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules.setdefault(path.stem, module)  # dataclasses and pickles in the file look their module up
-    sys.path.insert(0, str(path.parent))
     try:
-        with _settings_kept():
+        with _importable(str(path.parent)), _settings_kept():
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
         raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
-    finally:
-        sys.path.remove(str(path.parent))
     return module
 
 
 def _load_module(where: str) -> ModuleType:
-    sys.path.insert(0, "")
     try:
-        with _settings_kept():
+        with _importable(""), _settings_kept():
             return importlib.import_module(where)
     except (Exception, SystemExit) as error:
         raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _importable(folder: str) -> Iterator[None]:
+    """Modules come from this folder first, as for `python file.py`; afterwards, for imports in a call, from it last.
+
+    What lies beside a kernel thereby stands for no module that the suite imports later.
+    """
+    sys.path.insert(0, folder)
+    try:
+        yield
     finally:
-        sys.path.remove("")
+        sys.path.remove(folder)
+        if folder not in sys.path:
+            sys.path.append(folder)
 
 
 @contextlib.contextmanager

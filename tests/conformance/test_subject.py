@@ -1,7 +1,9 @@
 """Subjects: loaded by name, their claims read from signatures, their answers told apart from faults."""
 
 import functools
+import importlib.util
 import signal
+import sys
 import warnings
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -337,6 +339,25 @@ def test_arrays_are_those_of_the_framework_that_the_functions_use(tmp_path, text
     file = tmp_path / "of_torch.py"
     file.write_text(text)
     assert load(str(file)).array_framework == "torch"
+
+
+@pytest.mark.parametrize("name", ["lazy.py", "lazy"])
+def test_a_kernel_may_import_what_lies_beside_it_when_it_is_called(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "beside.py").write_text("def conv2d(x, w): return x")
+    (tmp_path / "lazy.py").write_text("def conv2d(x, w):\n    import beside\n    return beside.conv2d(x, w)")
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    assert isinstance(asked(load(name), "conv2d")["output"], np.ndarray)
+
+
+def test_what_lies_beside_a_kernel_stands_for_no_module_that_is_imported_later(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "this.py").write_text("")
+    (tmp_path / "plain.py").write_text("def conv2d(x, w): ...")
+    load(str(tmp_path / "plain.py"))
+    found = importlib.util.find_spec("this")
+    assert found and found.origin != str(tmp_path / "this.py")
 
 
 def test_what_a_file_makes_an_error_is_no_error_of_the_suite(tmp_path):
