@@ -78,7 +78,10 @@ class Workers:
         self._stray: set[str] = (
             set()
         )  # operations that write outside of their arrays: any later call may die of it
-        self._hung: set[Case] = set()  # cases that took all of the time limit
+        self._hung: set[tuple[str, Case]] = set()  # functions that took all of the time limit, and where
+        self._slow: set[str] = (
+            set()
+        )  # functions that answered after a shorter limit, as one that compiles first
         self._pool = _Pool(self.options)
         self._numbers = count(1)
         self._seconds = 0.005  # a case takes about so long
@@ -103,9 +106,10 @@ class Workers:
     def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
         """The judgements of each case, in the order of the cases; a death is looked into before it is a finding."""
         # Once something took all it may, a part of it will do; the rest only for what is new.
-        limit = self.timeout / 5 if self._hung else self.timeout
+        shorter = dict.fromkeys({function for function, _ in self._hung} - self._slow, self.timeout / 5)
         memory = min(self.memory, SOME_MEMORY) if "out of memory" in self._died.values() else self.memory
-        return self._examine(_Job(requirement, enumerate(cases), limit, memory), self._look_into)
+        job = _Job(requirement, enumerate(cases), self.timeout, memory, shorter)
+        return self._examine(job, self._look_into)
 
     def afresh(self, requirement: str, case: Case) -> list[Judgement]:
         """What a case says first thing in a new process; nothing where that ends."""
@@ -184,11 +188,14 @@ class Workers:
     def _look_into(self, task: _Task, death: Death) -> list[Judgement]:
         """What the death says: of the subject only if it comes back when the case is asked alone, in a new process."""
         case, requirement = task.cases[0], task.job.requirement
-        if death.hung and death.hung < self.timeout and case in self._hung:
+        if death.hung and death.hung < self.timeout and (death.function, case) in self._hung:
             death = replace(death, hung=self.timeout)
         elif self._is_new(case, death):
             again = self._again(requirement, case)
             if not isinstance(again, Death):
+                if death.hung:
+                    self._slow.add(death.function)
+                    task.job.shorter.pop(death.function, None)
                 less = death.hung or (death.full and task.job.memory < self.memory)
                 excused = less or death.from_outside or not death.function or case.operation in self._stray
                 return again if excused else _only_after_others(case, death, again)
@@ -201,7 +208,7 @@ class Workers:
         """Whether a death must come back before it is believed; one that took its time need not."""
         if not death.hung:
             return self._died.get(case) != death.status
-        like = (k for k in self._hung if k.operation == case.operation and cost(k) <= cost(case))
+        like = (k for function, k in self._hung if function == death.function and cost(k) <= cost(case))
         return death.hung < self.timeout and not any(like)
 
     def _again(self, requirement: str, case: Case) -> list[Judgement] | Death:
@@ -215,7 +222,7 @@ class Workers:
     def _blame(self, requirement: str, case: Case, death: Death) -> list[Judgement]:
         """The outputs of the function that died get the death, the others are asked without it."""
         self._died[case] = death.status
-        self._hung |= {case} if death.hung == self.timeout else set()
+        self._hung |= {(death.function, case)} if death.hung == self.timeout else set()
         doubtful = not death.inside or case.operation in self._stray  # another call may have done the damage
         if doubtful and isinstance(self._alone(requirement, case, _half(death.function)), list):
             death = replace(death, function=_other(death.function))
@@ -339,12 +346,18 @@ class _Job:
     cases: Iterator[tuple[int, Case]]
     limit: float
     memory: int
+    shorter: dict[str, float] = field(default_factory=dict)  # limits of functions that hung before
     waiting: list[_Task] = field(default_factory=list)  # of workers that died
     tasks: set[int] = field(default_factory=set)
     done: dict[int, Examined] = field(default_factory=dict)
     deaths: dict[int, tuple[_Task, Death]] = field(default_factory=dict)
     drawn: deque[tuple[int, Case]] = field(default_factory=deque)  # and not yet sent
     dropped: bool = False
+
+    def limit_in(self, function: str) -> float:
+        """Seconds that a call of a function may take."""
+        limit = self.shorter.get(function, self.limit)
+        return min(limit, 1.0) if self.dropped else limit
 
     def next(self, numbers: Iterator[int], size: int, shares: int) -> _Task | None:
         """What to send next: work of a worker that died, else the next cases, the last in ever smaller messages."""
@@ -501,8 +514,7 @@ class _Pool:
         """End a worker whose call takes too long; it first says where it is."""
         if not worker.tasks or worker.hung or not (since := worker.slot.since):
             return
-        job = worker.tasks[0].job
-        limit = min(job.limit, 1.0) if job.dropped else job.limit
+        limit = worker.tasks[0].job.limit_in(worker.slot.function)
         if time.monotonic() - since > limit:
             worker.hung = limit
             worker.slot.freeze()  # a signal may end what it waits for

@@ -335,6 +335,47 @@ def test_a_case_that_is_right_in_a_new_process_is_told(subject):
     assert (failure.diagnosis, failure.shown_by) == (CHANGING, "state")
 
 
+COMPILED = """
+import functools, time
+def compiled(function, done=[]):
+    @functools.wraps(function)
+    def call(*arrays, **options):
+        if function not in done:
+            time.sleep(0.8)  # as a just-in-time compiler does at the first call of a process
+            done.append(function)
+        return function(*arrays, **options)
+    return call
+"""
+
+
+def compiling(name, function):
+    text = Path(name).read_text().replace(f"def {function}(", f"@compiled\ndef {function}(")
+    Path(name).write_text(COMPILED + text)
+    return name
+
+
+LARGE = Case.parse("conv2d image=9,12 kernel=2,2")
+
+
+def test_a_function_is_not_hurried_because_another_hung(subject):
+    name = compiling(subject("time.sleep(60)"), "conv2d_backward")
+    with Workers(name, "reference", jobs=1, timeout=2.0) as workers:
+        list(workers.examine("exact", [WIDE]))
+        ((_, judgements),) = workers.examine("exact", [LARGE])
+    assert {j.output: j.status for j in judgements} == RIGHT
+
+
+def test_a_function_that_answers_after_all_is_not_hurried_again(subject):
+    name = compiling(subject("time.sleep(60)"), "conv2d")
+    with Workers(name, "reference", jobs=1, timeout=2.0) as workers:
+        list(workers.examine("exact", [WIDE]))
+        list(workers.examine("exact", CASES[2:4]))
+        before = workers.processes
+        ((_, judgements),) = workers.examine("exact", [PLAIN])
+        assert workers.processes == before
+    assert {j.output: j.status for j in judgements} == RIGHT
+
+
 def test_a_wrong_answer_of_one_thread_is_not_blamed_on_threads(subject):
     name = subject("input = input + 1")
     ((_, judgements),) = InProcess(load(name), oracle("reference")).examine("threads", [WIDE])
