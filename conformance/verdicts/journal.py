@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import inspect
 import json
 import os
+import sys
+import sysconfig
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from conformance.cases import Case
 from conformance.kernels.subject import Subject
 from conformance.verdicts.judgement import Judgement
+from conformance.verdicts.report import versions
 from conformance.verdicts.verdict import Failure, Row, Unit
 
 
@@ -27,8 +31,9 @@ class Journal:
     def __init__(self, path: Path, subject: Subject, asked: Mapping[str, Any]) -> None:
         self.path = path
         self.lost = ""  # why the rest is not kept
+        self.taken = 0  # cases whose verdict was asked for and stood here already
         self._rows: dict[Unit, list[Row]] = {}
-        heading = json.loads(json.dumps({"subject": subject.name, **asked, "source": digest(subject)}))
+        heading = json.loads(json.dumps({"subject": subject.name, **asked, **state_of(subject, asked)}))
         if path.exists() and path.stat().st_size:
             self._read(heading)
         else:
@@ -36,7 +41,9 @@ class Journal:
 
     def rows(self, unit: Unit) -> list[Row] | None:
         """What was found for a unit, or None where it is still to be judged."""
-        return self._rows.get(unit)
+        rows = self._rows.get(unit)
+        self.taken += max((row.cases for row in rows or []), default=0)
+        return rows
 
     def keep(self, unit: Unit, rows: list[Row]) -> None:
         self._rows[unit] = rows
@@ -58,6 +65,10 @@ class Journal:
             # A line without its end was being written when the run was killed.
             whole, _, cut = self.path.read_text(encoding="utf-8").rpartition("\n")
             lines = whole.splitlines()
+            if not lines and (cut.startswith(_BEGINNING) or _BEGINNING.startswith(cut)):
+                self.path.write_text("")
+                self._append(heading)
+                return
             found, *units = [json.loads(line) for line in lines] or [{}]
             other = [name for name in heading if found.get(name) != heading[name]]
             if not other:
@@ -76,17 +87,62 @@ class Journal:
             self.path.write_text(whole + "\n")
 
 
+_BEGINNING = '{"subject": '
+
+
+def state_of(subject: Subject, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a verdict depends on beside what was asked: what the subject declares, its code, and the versions."""
+    plain = (field.name for field in fields(subject) if field.repr and field.name not in ("kernels", "name"))
+    declared = {name: getattr(subject, name) for name in plain}
+    state = declared | versions(asked.get("oracle", "numpy"), subject.array_framework)
+    return state | {"source": digest(subject)}
+
+
 def digest(subject: Subject) -> str:
-    """Of the files that hold the kernels, as far as they are Python's: a changed kernel is another one."""
-    files = set()
+    """Of the kernels' files, and modules and shared libraries beside or below them; what is installed has a version."""
+    own = _sources(subject)
+    folders = {file.parent for file in own if not _installed(file)}
+    loaded = {Path(file).resolve() for module in [*sys.modules.values()] if (file := _file_of(module))}
+    loaded |= _mapped() | {library for folder in folders for library in filter(_is_library, folder.glob("*"))}
+    near = {file for file in loaded if not _installed(file) and not folders.isdisjoint(file.parents)}
+    contents = (file.read_bytes() for file in sorted(own | near) if file.is_file())
+    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]
+
+
+def _sources(subject: Subject) -> set[Path]:
+    """The files that hold the functions, as far as they are Python's, and the one that the subject was loaded from."""
+    where = subject.name.partition(":")[0]
+    files = {where if where.endswith(".py") else _file_of(sys.modules.get(where))}
     for operation in subject.operations:
         for name in (operation, f"{operation}_backward"):
-            try:
+            with contextlib.suppress(TypeError, ValueError):
                 files.add(inspect.getsourcefile(inspect.unwrap(subject.function(name))))  # type: ignore[arg-type]
-            except (TypeError, ValueError):
-                continue
-    contents = [Path(file).read_bytes() for file in sorted(filter(None, files)) if Path(file).is_file()]
-    return hashlib.sha256(b"".join(contents)).hexdigest()[:16]
+    return {Path(file).resolve() for file in files if file}
+
+
+def _file_of(module: Any) -> str:
+    file = getattr(module, "__file__", None)
+    return file if isinstance(file, str) else ""
+
+
+def _mapped() -> set[Path]:
+    """The shared libraries that this process has loaded, where the system tells."""
+    maps = Path("/proc/self/maps")
+    lines = maps.read_text(errors="replace").splitlines() if maps.exists() else []
+    return {path for line in lines if "/" in line and _is_library(path := Path(line[line.index("/") :]))}
+
+
+def _is_library(path: Path) -> bool:
+    return bool({".so", ".dylib", ".dll", ".pyd"} & set(path.suffixes))
+
+
+def _installed(file: Path) -> bool:
+    packages = {"site-packages", "dist-packages"} & set(file.parts)
+    return bool(packages) or file.is_relative_to(_STDLIB) or file.is_relative_to(_SUITE)
+
+
+_STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
+_SUITE = Path(__file__).resolve().parents[1]
 
 
 def _plain(row: Row) -> dict[str, Any]:

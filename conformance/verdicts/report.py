@@ -38,6 +38,7 @@ class Asked:
     seed: int = 0
     seconds: float = 0.0
     answers: frozenset[str] = frozenset()  # requirements of the answer alone, which `replay` need not be told
+    taken: str = ""  # what was not asked but taken from the journal of an earlier run
 
 
 # What a report says, as data.
@@ -256,6 +257,7 @@ def head(report: Report, asked: Asked) -> list[Line]:
         f"{subject.array_framework} arrays, oracle {asked.oracle}, profile {asked.profile}, seed {asked.seed}"
     )
     ran = f"{_plural(cases_of(report), 'case')} in {asked.seconds:.1f} s"
+    ran += f", {printable(asked.taken)}" if asked.taken else ""
     legend = "; below: cases, worst error as a share of its bound" if report.rows else ""
     return [[(printable(subject.name or "subject"), "head"), (f": {how}", "")], [(ran, ""), (legend, "dim")]]
 

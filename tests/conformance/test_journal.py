@@ -1,6 +1,9 @@
 """A journal holds what is finished, and nothing that could run."""
 
+import importlib.metadata
 import json
+import sys
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner
@@ -56,13 +59,77 @@ def test_a_journal_of_another_run_is_not_gone_on_with(subject, tmp_path):
         Journal(tmp_path / "run.jsonl", subject, {"seed": 1})
 
 
-def test_a_changed_kernel_is_another_run(write_kernel, tmp_path):
-    Journal(tmp_path / "run.jsonl", load(write_kernel("kernel", "")), {})
+def _kernel(folder):
+    (folder / "helper_of_the_journal.py").write_text(
+        "import inner_of_the_journal\ndef conv2d(x, w): return x\n"
+    )
+
+
+def _inner(folder):
+    (folder / "inner_of_the_journal.py").write_text("# another\n")
+
+
+def _declaration(folder):
+    (folder / "declared.py").write_text((folder / "declared.py").read_text() + "# another\n")
+
+
+def _library(folder):
+    (folder / "kernel.so").write_bytes(b"another")
+
+
+@pytest.fixture
+def declared(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "modules", sys.modules.copy())
+    (tmp_path / "helper_of_the_journal.py").write_text("import inner_of_the_journal\ndef conv2d(x, w): ...\n")
+    (tmp_path / "inner_of_the_journal.py").write_text("")
+    (tmp_path / "kernel.so").write_bytes(b"one")
+    (tmp_path / "declared.py").write_text(
+        "import conformance, helper_of_the_journal as h\nsubject = conformance.Subject({'conv2d': h.conv2d})\n"
+    )
+    return tmp_path
+
+
+@pytest.mark.parametrize("change", [_kernel, _inner, _declaration, _library])
+def test_a_change_of_what_is_loaded_beside_a_kernel_is_another_run(declared, change):
+    Journal(declared / "run.jsonl", load(str(declared / "declared.py")), {})
+    change(declared)
     with pytest.raises(JournalError, match="its source is"):
-        Journal(tmp_path / "run.jsonl", load(write_kernel("kernel", "# changed\n")), {})
+        Journal(declared / "run.jsonl", load(str(declared / "declared.py")), {})
 
 
-@pytest.mark.parametrize("text", [b"nonsense\n", b"[]\n", b'{"subject": 1}\n[2]\n', b"\x80\x04\x95\n"])
+def test_what_lies_beside_a_kernel_and_takes_no_part_is_no_change(declared):
+    Journal(declared / "run.jsonl", load(str(declared / "declared.py")), {})
+    (declared / "notes.py").write_text("# another")
+    Journal(declared / "run.jsonl", load(str(declared / "declared.py")), {})
+
+
+def test_another_declaration_is_another_run(subject, tmp_path):
+    Journal(tmp_path / "run.jsonl", subject, {})
+    with pytest.raises(JournalError, match="its accuracy is 'direct', not 'winograd'"):
+        Journal(tmp_path / "run.jsonl", replace(subject, accuracy="winograd"), {})
+
+
+def test_another_version_is_another_run(subject, tmp_path, monkeypatch):
+    Journal(tmp_path / "run.jsonl", subject, {})
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0")
+    with pytest.raises(JournalError, match=r"its numpy is '.*', not '0\.0'"):
+        Journal(tmp_path / "run.jsonl", subject, {})
+
+
+@pytest.mark.parametrize("length", [3, 40])
+def test_a_journal_without_a_whole_line_is_empty(subject, tmp_path, length):
+    path = tmp_path / "run.jsonl"
+    Journal(path, subject, {})
+    whole = path.read_text()
+    path.write_text(whole[:length])  # killed while it wrote the heading
+    Journal(path, subject, {})
+    assert path.read_text() == whole
+
+
+@pytest.mark.parametrize(
+    "text", [b"nonsense", b"nonsense\n", b"[]\n", b'{"subject": 1}\n[2]\n', b"\x80\x04\x95\n"]
+)
 def test_what_is_no_journal_is_told(subject, tmp_path, text):
     path = tmp_path / "run.jsonl"
     path.write_bytes(text)
@@ -88,3 +155,13 @@ def test_the_command_refuses_a_journal_that_it_cannot_use(tmp_path, monkeypatch,
     result = CliRunner().invoke(main, asked)
     assert result.exit_code == 2
     assert f"--resume {path}: {message}" in result.output
+
+
+def test_the_report_tells_how_much_was_taken_from_a_journal(write_kernel):
+    name = write_kernel("kernel", "")
+    asked = ["run", name, "--oracle", "reference", "--in-process", "--requirement", "arguments"]
+    asked += ["--profile", "quick", "--resume", "run.jsonl"]
+    first, second = (CliRunner().invoke(main, asked).output.splitlines()[1] for _ in range(2))
+    assert "taken" not in first
+    cases = first.partition(" cases in ")[0]
+    assert second.startswith(f"{cases} cases in ") and f" s, {cases} cases taken from run.jsonl" in second
