@@ -139,7 +139,7 @@ def run(
             journal = None if resume is None else usage.journal_of(resume, loaded, asked_for)
             report = pipeline.run(loaded, runner, settings, progress, journal)
     taken = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
-    asked = Asked(oracle, profile, seed, time.perf_counter() - start, usage.ANSWERS, taken=taken)
+    asked = Asked(oracle, profile, seed, time.perf_counter() - start, usage.ANSWERS, timeout, taken)
     try:
         print_report(_console(stderr=json_path == "-"), report, asked, script)
         if journal and journal.lost:

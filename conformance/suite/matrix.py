@@ -150,7 +150,7 @@ class Matrix:
         in_process: bool = False,
     ) -> None:
         self.subject, self.settings = subject, settings
-        self.asked = Asked(oracle, settings.profile, settings.seed, answers=usage.ANSWERS)
+        self.asked = Asked(oracle, settings.profile, settings.seed, answers=usage.ANSWERS, timeout=timeout)
         self.judged: dict[Unit, dict[str, Row]] = {}
         self.failed: dict[Unit, Exception] = {}
         self._timeout, self._in_process = timeout, in_process

@@ -38,6 +38,7 @@ class Asked:
     seed: int = 0
     seconds: float = 0.0
     answers: frozenset[str] = frozenset()  # requirements of the answer alone, which `replay` need not be told
+    timeout: float = 10.0  # seconds of a call
     taken: str = ""  # what was not asked but taken from the journal of an earlier run
 
 
@@ -109,6 +110,8 @@ class Found:
             words += ["--requirement", names[0]]
         if asked.oracle != "torch":
             words += ["--oracle", asked.oracle]
+        if asked.timeout != Asked.timeout:
+            words += ["--timeout", f"{asked.timeout:g}"]
         return " ".join(words)
 
 

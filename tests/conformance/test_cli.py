@@ -271,6 +271,15 @@ def test_run_again_with_the_command_that_the_report_prints(write_kernel):
     assert command(*words, "--in-process").exit_code == 1
 
 
+def test_the_command_that_runs_a_hang_again_has_the_timeout_of_the_run(write_kernel):
+    source = "import time\ndef conv2d(input, weight):\n    time.sleep(0.6)\n    return npcnn.conv2d(input, weight)\n"
+    asked = ("run", write_kernel("slow", source), "--requirement", "exact", *QUICK[1:], "--timeout", "0.3")
+    result = command(*asked, "--jobs", "1")
+    assert re.search(
+        r'HUNG .*replay slow.py ".*" --oracle reference --timeout 0.3\n', result.output, re.DOTALL
+    )
+
+
 def test_everything_that_a_kernel_changes_around_it_is_named(write_kernel):
     source = """
 import random

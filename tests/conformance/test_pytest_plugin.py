@@ -83,6 +83,11 @@ def test_a_right_kernel_passes(session):
     )
 
 
+def test_the_command_of_a_failure_has_the_timeout(session):
+    arguments = (*SUITE, "--subject", "wrong.py", *QUICK, *requirement("empty"), "--conformance-timeout", "7")
+    session(*arguments, wrong=BIAS_IGNORED).stdout.fnmatch_lines(["*replay wrong.py *--timeout 7"])
+
+
 @pytest.mark.parametrize("workers", [(), ("-n", "2", "-v")], ids=["alone", "xdist"])
 def test_a_wrong_kernel_fails_in_a_few_lines(workers, session):
     arguments = (*SUITE, "--subject", "wrong.py", *QUICK, *requirement("empty", "arguments"), *workers)

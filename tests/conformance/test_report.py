@@ -197,6 +197,10 @@ COMMANDS = {
         row(failure=failure()), r.Asked("jax", answers=ASKED.answers),
         "conformance replay 'my kernels.py' \"conv2d image=1,3\" --oracle jax",
     ),
+    "another timeout": (
+        row(failure=failure()), replace(ASKED, timeout=0.5),
+        "conformance replay 'my kernels.py' \"conv2d image=1,3\" --timeout 0.5",
+    ),
 }  # fmt: skip
 
 
