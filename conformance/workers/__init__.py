@@ -487,7 +487,10 @@ class _Pool:
         """What workers answer, and how they end; returns when there was something, or to look at the clock."""
         workers = [only] if only else list(self.workers)
         by_connection: dict[Any, _Worker] = {worker.connection: worker for worker in workers}
-        for ready in connection.wait(list(by_connection), timeout=0.1):
+        for ready in connection.wait([*by_connection, self._control], timeout=0.1):
+            if ready is self._control:
+                self._listen(0)
+                continue
             worker = by_connection[ready]
             message = self._receive(worker)
             if message is None:
@@ -501,7 +504,10 @@ class _Pool:
             else:
                 yield worker, message
         for worker in workers:
-            self._watch(worker)
+            if worker.number in self._ended and not worker.connection.poll():  # a process that it left holds the other end
+                yield worker, self._bury(worker)
+            else:
+                self._watch(worker)
 
     def _receive(self, worker: _Worker) -> dict[str, Any] | None:
         try:

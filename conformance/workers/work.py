@@ -35,6 +35,8 @@ WHERE = (
 # Bytes: what earlier cases left behind, as a compiler of every shape does, is not held against a later one.
 KEEPS = 1 << 29
 
+FAILED = 70  # the exit status of a worker that cannot go on
+
 
 def preload(options: dict[str, Any]) -> None:
     """Import what every worker needs; what fails here fails again in the worker, which says so."""
@@ -57,8 +59,10 @@ def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> No
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)
     except BaseException:
-        traceback.print_exc()
-        os._exit(70)
+        try:
+            traceback.print_exc()
+        finally:  # also where a kernel closed what is printed to
+            os._exit(FAILED)
     os._exit(0)
 
 
@@ -79,6 +83,7 @@ def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
         if taken:
             _limit_memory(taken + task["memory"])
         parent.send_bytes(json.dumps(_answer(task, slot, asked, oracle)).encode())
+        slot.end()  # only now: a death of what a kernel did to the connection is that of a case
 
 
 def _load(slot: Slot, options: dict[str, Any]) -> tuple[Subject, Oracle]:
@@ -107,7 +112,6 @@ def _answer(task: dict[str, Any], slot: Slot, asked: Subject, oracle: Oracle) ->
                 "text": traceback.format_exc(),
                 "error": f"{type(error).__name__}: {error}",
             }
-    slot.end()
     return {"task": task["task"], "answers": answers}
 
 
@@ -127,9 +131,12 @@ class _Watch:
         self.slot = slot
         self.inside: dict[int, str] = {}
         self.lock = threading.Lock()
+        self.process = os.getpid()
 
     def __call__(self, function: str) -> None:
         thread = threading.get_ident()
+        if not function:
+            self._still_whole()
         with self.lock:
             if function:
                 self.inside[thread] = function
@@ -139,6 +146,15 @@ class _Watch:
                     self.slot.enter(next(iter(self.inside.values())))
                 else:
                     self.slot.leave()
+
+    def _still_whole(self) -> None:
+        """End a child that the kernel forked, as its parent answers, and a worker whose files the kernel closed."""
+        if os.getpid() != self.process:
+            os._exit(0)
+        try:
+            os.fstat(self.slot.descriptor)
+        except OSError:
+            os._exit(FAILED)
 
 
 class OracleError(Exception):

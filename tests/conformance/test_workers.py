@@ -122,6 +122,8 @@ def test_workers_judge_as_this_process_does_in_the_order_of_the_cases(subject, j
         ("raise KeyboardInterrupt", "refused", "output refused: KeyboardInterrupt"),
         ("raise MemoryError", "out of memory", "output out of memory: MemoryError"),
         ("bytearray(1 << 40)", "out of memory", "output out of memory: MemoryError"),
+        ("os.closerange(0, 100)", "exited", "exited (70)"),
+        ("os.fork() or time.sleep(60); os._exit(3)", "exited", "exited (3)"),
     ],
 )
 def test_a_forward_that_ends_its_process_is_told_how_and_its_gradients_are_still_judged(
@@ -192,6 +194,11 @@ def test_the_last_words_of_a_process_are_told(subject):
 def test_a_flood_of_prints_is_swallowed(subject, capfd):
     assert statuses(subject("for _ in range(20_000): print('x' * 100, flush=True)"), timeout=10) == RIGHT
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_child_that_a_kernel_forks_answers_nothing(subject):
+    name = subject("os.fork()")
+    assert judged(name, [WIDE, *CASES]) == judged(subject(), [WIDE, *CASES])
 
 
 def test_control_characters_in_last_words_are_not_passed_on(subject):
