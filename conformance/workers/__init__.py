@@ -33,6 +33,7 @@ from conformance.kernels.frameworks import MissingFramework
 from conformance.kernels.subject import SubjectError
 from conformance.verdicts.judgement import Judgement
 from conformance.workers.deaths import Death
+from conformance.workers.server import kill_group
 from conformance.workers.slot import ORACLE, Slot
 from conformance.workers.work import WHERE, of_oracle
 
@@ -45,6 +46,7 @@ CHUNK_SECONDS = 0.05  # work in one message: long against the message, short aga
 MOST = 64  # cases in one message
 LOOK_AHEAD = 512  # cases answered while an earlier one is still waited for
 AHEAD = 2  # messages a worker has in hand, so that it never waits for the next
+SERVERS = 50  # started for one run, where a kernel kills them
 RETRIES = 3  # a case is to blame for a SIGKILL if it gets one so often
 START_SECONDS = 120.0  # for a process to start, and for the import of the subject
 
@@ -412,6 +414,7 @@ class _Worker:
     process: int
     connection: connection.Connection
     slot: Slot
+    server: int  # the number of the one that forked it
     ready: bool = False
     resident: int = 0  # bytes, when it was ready
     tasks: deque[_Task] = field(default_factory=deque)
@@ -427,6 +430,7 @@ class _Pool:
         self.workers: list[_Worker] = []
         self._server: subprocess.Popen[bytes] | None = None
         self._numbers = count(1)
+        self._servers = 0  # started so far
         self._stillborn = 0  # workers in a row that were killed before they were ready
         self._started: dict[int, int] = {}  # the process of each worker
         self._ended: dict[int, dict[str, Any]] = {}  # what the server told of workers that ended
@@ -446,13 +450,8 @@ class _Pool:
         for worker in self.workers:
             worker.connection.close()
             worker.slot.close()
+        self._end_server()
         self.workers.clear()
-        if self._server:
-            self._control.close()
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._server.pid, signal.SIGKILL)
-            self._server.wait()
-            self._server = None
 
     def fill(self, jobs: int) -> None:
         while len(self.workers) < jobs:
@@ -504,7 +503,8 @@ class _Pool:
             else:
                 yield worker, message
         for worker in workers:
-            if worker.number in self._ended and not worker.connection.poll():  # a process that it left holds the other end
+            # A process that it left may hold the other end of its connection, and hide that it ended.
+            if worker.number in self._ended and not worker.connection.poll():
                 yield worker, self._bury(worker)
             else:
                 self._watch(worker)
@@ -547,6 +547,9 @@ class _Pool:
     def _end_of(self, worker: _Worker) -> dict[str, Any]:
         patience = time.monotonic() + 5
         while worker.number not in self._ended:
+            if worker.server != self._servers:  # killed with its server, which cannot tell
+                self._kill(worker)
+                return {"code": -signal.SIGKILL, "resident": 0, "printed": ""}
             if time.monotonic() > patience:  # it closed its connection and lives on
                 self._kill(worker)
                 patience += 60
@@ -560,6 +563,7 @@ class _Pool:
     # The server.
 
     def _start_server(self) -> None:
+        self._servers, self._text = self._servers + 1, b""
         self._control, theirs = socket.socketpair()
         code = (
             "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from conformance.workers.server import serve; "
@@ -575,19 +579,30 @@ class _Pool:
         )
         theirs.close()
 
+    def _end_server(self) -> None:
+        """End the server, and what the kernels of its workers started."""
+        if self._server:
+            self._control.close()
+            for process in [*(worker.process for worker in self.workers), self._server.pid]:
+                kill_group(process)
+            self._server.wait()
+            self._server = None
+
     def _spawn(self) -> _Worker:
         ours, theirs = socket.socketpair()
-        slot, number = Slot.new(), next(self._numbers)
-        with ours, theirs:
-            socket.send_fds(self._control, [str(number).encode()], [theirs.fileno(), slot.descriptor])
-            worker = _Worker(number, 0, connection.Connection(ours.detach()), slot)
+        slot, number, asked = Slot.new(), next(self._numbers), 0
         patience = time.monotonic() + START_SECONDS
-        while not (process := self._started.pop(number, 0)):
-            if time.monotonic() > patience:
-                raise SubjectError("no worker process starts: use --in-process")
-            self._listen(0.1)
-        worker.process = process
-        return worker
+        with ours, theirs:
+            while not (process := self._started.pop(number, 0)):
+                if time.monotonic() > patience:
+                    raise SubjectError("no worker process starts: use --in-process")
+                if asked != self._servers:  # at first, and of each server that follows one that was killed
+                    asked = self._servers
+                    with contextlib.suppress(OSError):  # it is gone: _listen() sees that next
+                        message, given = str(number).encode(), [theirs.fileno(), slot.descriptor]
+                        socket.send_fds(self._control, [message], given)
+                self._listen(0.1)
+            return _Worker(number, process, connection.Connection(ours.detach()), slot, server=asked)
 
     def _wait_ready(self, worker: _Worker) -> None:
         patience = time.monotonic() + START_SECONDS
@@ -602,9 +617,20 @@ class _Pool:
         """Take in what the server tells."""
         if not connection.wait([self._control], timeout=seconds):
             return
-        heard = self._control.recv(1 << 16)
-        if not heard:
-            raise SubjectError("the server of the workers is gone")
+        try:
+            heard = self._control.recv(1 << 16)
+        except ConnectionResetError:
+            heard = b""
+        if (
+            not heard
+        ):  # a kernel killed the parent of its process: its case is asked again, as after any death
+            if self._servers == SERVERS:
+                raise SubjectError(
+                    f"{self.options['subject']}: the parent of its process was killed {SERVERS} times"
+                )
+            self._end_server()
+            self._start_server()
+            return
         *lines, self._text = (self._text + heard).split(b"\n")
         for line in lines:
             told = json.loads(line)

@@ -33,8 +33,15 @@ def serve(control: int, options: dict[str, Any]) -> NoReturn:
         server.run()
     except BaseException:
         traceback.print_exc()
-    os.killpg(os.getpid(), signal.SIGKILL)
+    for process in [*server.workers, os.getpid()]:
+        kill_group(process)
     raise AssertionError("killed above")
+
+
+def kill_group(process: int) -> None:
+    """End what is left of the group that a process leads."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process, signal.SIGKILL)
 
 
 @dataclass
@@ -118,6 +125,7 @@ class _Server:
                 return
             if (worker := self.workers.pop(process, None)) is None:
                 continue  # an orphan of a worker
+            kill_group(process)
             self._read(worker)
             self._forget(worker)
             os.close(worker.output)

@@ -52,6 +52,7 @@ def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> No
     """Load the subject, then answer tasks until the parent hangs up. Never returns: no exit handler runs."""
     try:
         die_with_parent()
+        os.setpgid(0, 0)  # a kernel that signals its group means itself
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
         faulthandler.enable(output, all_threads=False)
         faulthandler.register(WHERE, output, all_threads=True)

@@ -122,6 +122,8 @@ def test_workers_judge_as_this_process_does_in_the_order_of_the_cases(subject, j
         ("raise KeyboardInterrupt", "refused", "output refused: KeyboardInterrupt"),
         ("raise MemoryError", "out of memory", "output out of memory: MemoryError"),
         ("bytearray(1 << 40)", "out of memory", "output out of memory: MemoryError"),
+        ("os.killpg(0, signal.SIGKILL)", "crashed", "crashed (SIGKILL)"),
+        ("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)", "crashed", "crashed (SIGKILL)"),
         ("os.closerange(0, 100)", "exited", "exited (70)"),
         ("os.fork() or time.sleep(60); os._exit(3)", "exited", "exited (3)"),
     ],
@@ -251,7 +253,20 @@ def test_closing_leaves_no_process_also_not_what_a_subject_started(subject):
     name = subject("__import__('subprocess').Popen(['sleep', '600'])")
     with Workers(name, "reference", jobs=2) as workers:
         list(workers.examine("exact", [WIDE, PLAIN]))
-        group = workers._pool._server.pid
+        groups = [workers._pool._server.pid, *workers.processes]
+    for group in groups:
+        _wait_until_gone(group)
+
+
+def test_a_worker_that_ends_leaves_no_process_of_its_subject(subject):
+    name = subject("__import__('subprocess').Popen(['sleep', '600']); os._exit(3)")
+    with Workers(name, "reference", jobs=1) as workers:
+        (group,) = workers.processes
+        list(workers.examine("exact", [WIDE]))
+        _wait_until_gone(group)
+
+
+def _wait_until_gone(group):
     with pytest.raises(ProcessLookupError):
         _wait_for(lambda: os.killpg(group, 0))
 
@@ -260,6 +275,26 @@ def _wait_for(gone):
     for _ in range(100):
         gone()
         time.sleep(0.05)
+
+
+def test_a_kernel_that_kills_its_group_ends_itself_alone(subject):
+    with Workers(subject("os.killpg(0, signal.SIGKILL)"), "reference", jobs=1) as workers:
+        server = workers._pool._server.pid
+        list(workers.examine("exact", [WIDE]))
+        assert workers._pool._server.pid == server
+
+
+def test_a_server_that_is_killed_is_started_again(subject):
+    with Workers(subject(), "reference", jobs=1) as workers:
+        os.kill(workers._pool._server.pid, signal.SIGKILL)
+        assert {judgement.status for judgement in workers.afresh("exact", WIDE)} == {"conforms"}
+
+
+def test_a_subject_that_kills_the_parent_of_its_process_again_and_again_is_told(subject, monkeypatch):
+    monkeypatch.setattr("conformance.workers.SERVERS", 2)
+    name = subject("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)")
+    with pytest.raises(SubjectError, match=r"kernel\.py: the parent of its process was killed 2 times"):
+        judged(name, [WIDE])
 
 
 def test_a_server_whose_parent_is_gone_ends_without_a_word(monkeypatch):
@@ -273,22 +308,24 @@ def test_a_server_whose_parent_is_gone_ends_without_a_word(monkeypatch):
 
 
 def test_an_interrupted_or_killed_run_leaves_no_process(subject, tmp_path):
+    name = subject("__import__('subprocess').Popen(['sleep', '600'])")
     script = tmp_path / "script.py"
     script.write_text(
         "import sys, time\nfrom conformance.workers import Workers\n"
-        f"with Workers({subject('time.sleep(60)')!r}, 'reference', jobs=2) as workers:\n"
-        "    print(workers._pool._server.pid, flush=True)\n"
+        f"with Workers({name!r}, 'reference', jobs=1) as workers:\n"
         "    from conformance.cases import Case\n"
         f"    list(workers.examine('exact', [Case.parse('{WIDE}')]))\n"
+        "    print(workers._pool._server.pid, *workers.processes, flush=True)\n"
+        "    time.sleep(60)\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout
-        group = int(process.stdout.readline())
+        groups = map(int, process.stdout.readline().split())
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=20)
-    with pytest.raises(ProcessLookupError):
-        _wait_for(lambda: os.killpg(group, 0))
+    for group in groups:
+        _wait_until_gone(group)
 
 
 @pytest.mark.parametrize(
