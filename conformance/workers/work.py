@@ -8,7 +8,6 @@ import faulthandler
 import importlib
 import json
 import os
-import resource
 import signal
 import sys
 import threading
@@ -28,9 +27,9 @@ from conformance.pipeline import examine
 from conformance.verdicts.judgement import Judgement
 from conformance.workers.slot import ORACLE, Slot
 
-WHERE = (
-    signal.SIGUSR1
-)  # sent to a worker that hangs: it prints where, even while native code holds the lock of Python
+# Sent to a worker that hangs: it prints where, even while native code holds the lock of Python.
+# 0 and imports in functions where there are no workers: this module is imported there, too.
+WHERE = getattr(signal, "SIGUSR1", 0)
 
 # Bytes: what earlier cases left behind, as a compiler of every shape does, is not held against a later one.
 KEEPS = 1 << 29
@@ -74,9 +73,7 @@ def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
         parent.send_bytes(json.dumps({"error": type(error).__name__, "text": str(error)}).encode())
         return
     _exit_at_once()
-    resource.setrlimit(
-        resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1])
-    )  # deaths are expected
+    _dump_no_core()
     parent.send_bytes(json.dumps({"ready": True, "resident": _resident()}).encode())
     loaded = _data()
     while (taken := _data()) - loaded <= KEEPS:  # a new worker has the rest of what this one was sent
@@ -183,8 +180,17 @@ def _watched(name: str, watch: _Watch) -> Oracle:
     return answer
 
 
+def _dump_no_core() -> None:
+    """Deaths are expected."""
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def _resident() -> int:
     """The most memory that this process ever held, in bytes."""
+    import resource
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
@@ -197,6 +203,8 @@ def _data() -> int:
 
 def _limit_memory(limit: int) -> None:
     """Beyond it memory is refused, before the machine runs out of it."""
+    import resource
+
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 

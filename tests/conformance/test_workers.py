@@ -328,6 +328,29 @@ def test_an_interrupted_or_killed_run_leaves_no_process(subject, tmp_path):
         _wait_until_gone(group)
 
 
+WITHOUT_FORK = """
+import os, signal, sys
+sys.modules["resource"] = None
+del os.fork, signal.SIGUSR1
+import conformance.audit, conformance.suite.matrix
+from conformance.kernels.subject import SubjectError
+from conformance.workers import Workers
+try:
+    Workers("npcnn", "reference").__enter__()
+except SubjectError as error:
+    print(error)
+"""
+
+
+def test_a_system_without_workers_is_told_of_them_when_they_are_asked_for():
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    shown = subprocess.run(
+        [sys.executable, "-c", WITHOUT_FORK], capture_output=True, text=True, env=environment
+    )
+    assert shown.stderr == ""
+    assert shown.stdout == "workers need fork, which this system lacks: use --in-process\n"
+
+
 @pytest.mark.parametrize(
     ("top", "told"),
     [
