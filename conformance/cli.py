@@ -406,6 +406,8 @@ def print_report(console: Console, report: Report, asked: Asked, script: bool = 
         _print(console, [[], *r.table_lines(operation, cells)])
     unclaimed = list(r.not_claimed_lines(report, console.width))
     _print(console, [[], *unclaimed] if unclaimed else [])
+    misnamed = [[(note, "odd")] for note in r.misnamed(report.subject)]
+    _print(console, [[], *misnamed] if misnamed else [])
     exhausted = list(r.exhausted_lines(report, console.width))
     _print(console, [[], *exhausted] if exhausted else [])
     for each in r.found(report):

@@ -117,8 +117,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """The verdict on each subject, in a line."""
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """The verdict on each subject, in a line, and what of it was not asked because of its name."""
     subjects = _told(terminalreporter)
     if subjects:
         terminalreporter.section("conformance")
@@ -129,6 +129,11 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             red=not verdict.startswith("conforms"),
             green=verdict.startswith("conforms"),
         )
+    if subjects and (matrix := config.stash.get(MATRIX, None)):
+        from conformance.verdicts.report import misnamed
+
+        for note in misnamed(matrix.subject):
+            terminalreporter.line(note, yellow=True)
 
 
 def _told(reporter: Any) -> dict[str, list[tuple[dict[str, Any], bool]]]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import importlib
 import importlib.util
 import inspect
+import re
 import signal
 import sys
 import warnings
@@ -28,6 +30,8 @@ from conformance.kernels.frameworks import FRAMEWORKS, Framework, NoGradient, fr
 ACCURACIES = ("direct", "winograd", "fft", "tf32")
 LAYOUTS = ("NCHW", "NHWC")
 DTYPES = ("float32", "float64")  # asked where none are declared
+FUNCTIONS = tuple(f"{operation}{half}" for operation in FAMILIES for half in ("", "_backward"))
+NEARLY = 0.8  # how alike two names are of which one is taken for a slip of the other
 LONGEST = 300  # characters of what a kernel says when it refuses: four lines of a report
 GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
 
@@ -100,12 +104,11 @@ class Subject:
                 )
         if self.framework not in ("", *FRAMEWORKS):
             raise SubjectError(f"framework={self.framework!r}: there are {', '.join(FRAMEWORKS)}")
-        object.__setattr__(
-            self, "dtypes", (self.dtypes,) if isinstance(self.dtypes, str) else tuple(self.dtypes)
-        )
-        object.__setattr__(
-            self, "without", (self.without,) if isinstance(self.without, str) else tuple(self.without)
-        )
+        for option in ("dtypes", "without", "blocks"):
+            given = getattr(self, option)
+            if not isinstance(given, Iterable):
+                raise SubjectError(f"{option}={given!r}: a Subject's {option} are a tuple")
+            object.__setattr__(self, option, (given,) if isinstance(given, str) else tuple(given))
         words = {"dtypes": CASE_DTYPES, "without": (*sorted(FEATURES), *GRADIENTS)}
         for option, there in words.items():
             for word in getattr(self, option):
@@ -115,15 +118,52 @@ class Subject:
             raise SubjectError(
                 f"blocks={self.blocks!r}: an extent that a kernel blocks over is an int above 0"
             )
-        object.__setattr__(
-            self, "known_failures", {str(Case.parse(c)): r for c, r in self.known_failures.items()}
-        )
+        if not (self.only is None or callable(self.only)):
+            raise SubjectError(f"only={self.only!r}: a Subject's only is a function of a case")
+        if not isinstance(self.name, str):
+            raise SubjectError(f"name={self.name!r}: a Subject's name is a str")
+        self._check_kernels()
+        object.__setattr__(self, "known_failures", dict(self._known()))
+
+    def _check_kernels(self) -> None:
+        """Whether there is a function to judge; a dict that somebody wrote has no other words than theirs."""
+        if isinstance(self.kernels, str):
+            raise SubjectError(f"{self.kernels!r}: a name is loaded by conformance.load({self.kernels!r})")
+        if isinstance(self.kernels, Mapping) and "__name__" not in self.kernels:  # as in globals()
+            for name in FUNCTIONS:
+                if name in self.kernels and not callable(self.kernels[name]):
+                    raise SubjectError(f"{name}={self.kernels[name]!r}: a kernel is a function")
+            for name, meant in self.misnamed.items():
+                raise SubjectError(f"{name}: no such function (did you mean {meant}?); there are {_LISTED}")
+        if not self.operations:
+            name = self.name or repr(self.kernels)
+            raise SubjectError(f"{name}: has none of the functions {', '.join(FAMILIES)}{_hint(self)}")
+
+    def _known(self) -> Iterator[tuple[str, str]]:
+        """The known failures, each case as it is printed."""
+        if not isinstance(self.known_failures, Mapping):
+            raise SubjectError(f"known_failures={self.known_failures!r}: are a dict of case text to reason")
+        for text, reason in self.known_failures.items():
+            case = Case.parse(text)
+            if not (isinstance(reason, str) and reason):
+                raise SubjectError(f"known_failures={{{text!r}: {reason!r}}}: a reason is a text")
+            if case.operation not in self.operations:
+                there = ", ".join(self.operations)
+                raise SubjectError(f"known_failures: {text}: has no {case.operation}; it has {there}")
+            yield str(case), reason
 
     # What it claims.
 
     @cached_property
     def operations(self) -> tuple[str, ...]:
         return tuple(operation for operation in FAMILIES if self.function(operation))
+
+    @property
+    def misnamed(self) -> dict[str, str]:
+        """Functions of its own that are not asked, with the name that each nearly has and no function of it has."""
+        lacking = [name for name in FUNCTIONS if not self.function(name)]
+        others = (name for name in _own_functions(self.kernels) if name not in FUNCTIONS)
+        return {name: meant for name in others if (meant := _nearest(name, lacking))}
 
     def function(self, name: str) -> Callable[..., Any] | None:
         found = (
@@ -136,7 +176,7 @@ class Subject:
         try:
             return bool(self.only is None or case.problem or self.only(case))
         except Exception as error:
-            raise SubjectError(f"only= raises {type(error).__name__}: {error}, asked for {case}") from error
+            raise SubjectError(f"only= raises {_said(error)}, asked for {case}") from error
 
     def why_not(self, case: Case) -> str | None:
         """The first feature of a case that the forward does not claim, or None."""
@@ -483,9 +523,53 @@ _OPTIONS = {
 }
 
 
+def _own_functions(kernels: Any) -> Iterator[str]:
+    """The public functions of a namespace, those apart that a module imports."""
+    if isinstance(kernels, Mapping):
+        there = dict(kernels)
+    else:
+        there = {name: inspect.getattr_static(kernels, name, None) for name in dir(kernels)}
+    home = there.get("__name__")
+    for name, value in there.items():
+        if isinstance(name, str) and not name.startswith("_") and callable(value):
+            own = home is None or _package(getattr(value, "__module__", None)) == _package(home)
+            if own and not isinstance(value, type):
+                yield name
+
+
+def _package(module: Any) -> str:
+    return str(module).partition(".")[0]
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    """The name of which this is a slip, if any; conv3d is none of conv2d."""
+    digits = [other for other in names if re.sub(r"\D", "", other) == re.sub(r"\D", "", name)]
+    return next(iter(difflib.get_close_matches(name.lower(), digits, n=1, cutoff=NEARLY)), "")
+
+
+_LISTED = ", ".join(FUNCTIONS)
+
+
+def _hint(subject: Subject) -> str:
+    """What may have been meant where no function is found: an object of the module, or a name nearly the same."""
+    there = vars(subject.kernels) if isinstance(subject.kernels, ModuleType) else {}
+    near = [f"{subject.name}:{inside}" for inside, value in there.items() if _has_functions(value)]
+    if near:
+        return f" (did you mean {' or '.join(near[:3])}?)"
+    return "".join(f"; {name}: did you mean {meant}?" for name, meant in subject.misnamed.items())
+
+
+def _said(error: BaseException) -> str:
+    """An exception as its class and text; the text is made by the subject's code, which may raise in turn."""
+    try:
+        text = str(error).strip()
+    except Exception as again:
+        text = f"(its text raises {type(again).__name__})"
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
 def _refusal(error: BaseException) -> Refused:
-    lines = str(error).strip().splitlines()
-    text = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    text = _said(error).splitlines()[0]
     return Refused(
         text if len(text) <= LONGEST else f"{text[:LONGEST]}...",
         "out of memory" if isinstance(error, MemoryError) else "refused",
@@ -601,17 +685,14 @@ def load(name: str) -> Subject:
 
 
 def _named(found: Any, name: str) -> Subject:
-    subject = replace(found if isinstance(found, Subject) else Subject(found), name=name)
-    if not subject.operations:
-        there = vars(found) if isinstance(found, ModuleType) else {}
-        near = [f"{name}:{inside}" for inside, value in there.items() if _has_functions(value)]
-        hint = f" (did you mean {' or '.join(near[:3])}?)" if near else ""
-        raise SubjectError(f"{name}: has none of the functions {', '.join(FAMILIES)}{hint}")
-    return subject
+    return replace(found, name=name) if isinstance(found, Subject) else Subject(found, name=name)
 
 
 def _has_functions(value: Any) -> bool:
-    return not isinstance(value, (ModuleType, type)) and bool(Subject(value).operations)
+    try:
+        return not isinstance(value, (ModuleType, type)) and bool(Subject(value).operations)
+    except Exception:  # no subject; or an object of any kind, whose look-ups may raise
+        return False
 
 
 def _load_file(where: str) -> ModuleType:
@@ -626,7 +707,7 @@ def _load_file(where: str) -> ModuleType:
         with _importable(str(path.parent)), _settings_kept():
             spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:
-        raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
+        raise SubjectError(f"{where}: importing it raises {_said(error)}") from error
     return module
 
 
@@ -635,7 +716,7 @@ def _load_module(where: str) -> ModuleType:
         with _importable(""), _settings_kept():
             return importlib.import_module(where)
     except (Exception, SystemExit) as error:
-        raise SubjectError(f"{where}: importing it raises {type(error).__name__}: {error}") from error
+        raise SubjectError(f"{where}: importing it raises {_said(error)}") from error
 
 
 @contextlib.contextmanager

@@ -198,6 +198,7 @@ def as_data(report: Report, asked: Asked) -> dict[str, Any]:
             {"operation": operation, "feature": feature, "reason": reason}
             for operation, feature, reason in not_claimed(report)
         ],
+        "misnamed": [{"name": name, "meant": meant} for name, meant in subject.misnamed.items()],
         "exhausted": [asdict(each) for each in report.exhausted],
         "failures": [_failure_data(each, subject, asked) for each in found(report)],
         "stale_known_failures": list(report.stale),
@@ -349,6 +350,11 @@ def not_claimed_lines(report: Report, width: int) -> Iterator[Line]:
     for (operation, reason), features in by.items():
         text = f"{operation}: {', '.join(features)} ({printable(reason)})"
         yield from _wrapped("  ", text, width, "")
+
+
+def misnamed(subject: Subject) -> list[str]:
+    """Functions that were not asked because of their names, a sentence each."""
+    return [f"{name} is not asked; did you mean {meant}?" for name, meant in subject.misnamed.items()]
 
 
 def refusing_lines(report: Report, width: int) -> Iterator[Line]:

@@ -195,6 +195,13 @@ def test_run_names_what_is_not_claimed(write_kernel):
     assert "conv2d: grad_input, grad_weight (no conv2d_backward)" in result.output
 
 
+def test_run_tells_of_a_function_that_is_not_asked_because_of_its_name(write_kernel):
+    result = judged(write_kernel("slip", "def conv2d_backwards(*a): ..."), "empty", "--json", "report.json")
+    assert "\nconv2d_backwards is not asked; did you mean conv2d_backward?\n" in result.output
+    misnamed = json.loads(Path("report.json").read_text())["misnamed"]
+    assert misnamed == [{"name": "conv2d_backwards", "meant": "conv2d_backward"}]
+
+
 def test_no_verdict_is_cut_off_in_the_table(write_kernel):
     result = judged(write_kernel("takes_all", "def conv2d(input, weight): raise MemoryError"), "empty")
     assert re.search(r"^  empty +\d+ out of memory( |$)", result.output, re.M)

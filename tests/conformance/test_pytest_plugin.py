@@ -147,6 +147,12 @@ kernel = conformance.Subject({"avg_pool2d": npcnn.avg_pool2d}, only=lambda case:
     result.stdout.fnmatch_lines(["twos.py conforms: 6 cases, 1 verdict; *"])
 
 
+def test_the_summary_tells_of_a_function_that_is_not_asked_because_of_its_name(session):
+    source = BIAS_IGNORED + "def maxpool2d(x): ..."
+    result = session(*SUITE, "--subject", "slip.py", *QUICK, *requirement("arguments"), slip=source)
+    result.stdout.fnmatch_lines(["maxpool2d is not asked; did you mean max_pool2d[?]"])
+
+
 def test_a_known_failure_is_expected_and_must_still_fail(session):
     known = (
         BIAS_IGNORED

@@ -18,8 +18,8 @@ from conformance.cases.capabilities import FEATURES
 from conformance.kernels.subject import GRADIENTS, Malformed, Refused, SubjectError, load
 
 
-def subject_of(**functions):
-    return Subject(SimpleNamespace(**functions))
+def subject_of(options=(), **functions):
+    return Subject(SimpleNamespace(**functions), **dict(options))
 
 
 def asked(subject, text, **changes):
@@ -120,6 +120,18 @@ def test_an_exception_is_a_refusal_with_its_text():
         raise ValueError("not today\nnor tomorrow")
 
     assert asked(subject_of(conv2d=conv2d), "conv2d")["output"] == Refused("ValueError: not today")
+
+
+def test_an_exception_whose_text_raises_is_a_refusal_too():
+    class Broken(ValueError):
+        def __str__(self):
+            raise TypeError
+
+    def conv2d(x, w):
+        raise Broken
+
+    refused = Refused("Broken: (its text raises TypeError)")
+    assert asked(subject_of(conv2d=conv2d), "conv2d")["output"] == refused
 
 
 @pytest.mark.parametrize(
@@ -260,12 +272,65 @@ def test_nhwc_arrays_go_out_and_come_back_transposed():
         ({"framework": "theano"}, "framework='theano': there are numpy, torch, jax, onnxruntime"),
         ({"dtypes": "float8"}, "dtypes='float8': there are float16, float32, float64"),
         ({"blocks": (0,)}, "blocks=(0,): an extent that a kernel blocks over is an int above 0"),
+        ({"blocks": 8}, "blocks=8: a Subject's blocks are a tuple"),
+        ({"without": 3}, "without=3: a Subject's without are a tuple"),
+        ({"only": "x"}, "only='x': a Subject's only is a function of a case"),
+        ({"name": 3}, "name=3: a Subject's name is a str"),
+        ({"known_failures": ["conv2d"]}, "known_failures=['conv2d']: are a dict of case text to reason"),
+        ({"known_failures": {"conv2d": 3}}, "known_failures={'conv2d': 3}: a reason is a text"),
+        ({"known_failures": {"conv2d": ""}}, "known_failures={'conv2d': ''}: a reason is a text"),
+        (
+            {"known_failures": {"max_pool2d": "slow"}},
+            "known_failures: max_pool2d: has no max_pool2d; it has conv2d",
+        ),
     ],
 )
 def test_a_declaration_of_what_does_not_exist_is_refused(options, message):
     with pytest.raises(SubjectError) as error:
-        Subject(SimpleNamespace(), **options)
+        subject_of(options, conv2d=len)
     assert str(error.value) == message
+
+
+NONE = "has none of the functions conv2d, max_pool2d, avg_pool2d"
+THERE = "conv2d, conv2d_backward, max_pool2d, max_pool2d_backward, avg_pool2d, avg_pool2d_backward"
+
+
+@pytest.mark.parametrize(
+    ("kernels", "message"),
+    [
+        (None, f"None: {NONE}"),
+        ({}, f"{{}}: {NONE}"),
+        ("fx", "'fx': a name is loaded by conformance.load('fx')"),
+        ({"conv2d": 3}, "conv2d=3: a kernel is a function"),
+        (
+            {"conv2d": len, "conv2d_backwards": len},
+            f"conv2d_backwards: no such function (did you mean conv2d_backward?); there are {THERE}",
+        ),
+    ],
+)
+def test_kernels_that_are_none_are_refused(kernels, message):
+    with pytest.raises(SubjectError) as error:
+        Subject(kernels)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("source", "misnamed"),
+    [
+        ("def conv2d_backwards(g, x, w): ...", {"conv2d_backwards": "conv2d_backward"}),
+        ("def maxpool2d(x, kernel_size): ...", {"maxpool2d": "max_pool2d"}),
+        ("def AvgPool2d(x, kernel_size): ...", {"AvgPool2d": "avg_pool2d"}),
+        ("class MaxPool2d: ...", {}),
+        ("def conv_2d(x, w): ...", {}),  # conv2d is there
+        ("def max_pool3d(x, kernel_size): ...\ndef conv3d_backward(g, x, w): ...", {}),
+        ("def _maxpool2d(x, kernel_size): ...\nmax_pool = 3", {}),
+        ("from math import sqrt as maxpool2d", {}),
+    ],
+)
+def test_a_function_whose_name_nearly_is_one_that_is_asked_is_found(tmp_path, source, misnamed):
+    file = tmp_path / "slips.py"
+    file.write_text(f"def conv2d(x, w): ...\n{source}")
+    assert load(str(file)).misnamed == misnamed
 
 
 def test_a_feature_that_does_not_exist_cannot_be_unclaimed():
@@ -299,6 +364,20 @@ def test_a_file_whose_functions_are_in_an_object_is_told_which(tmp_path):
     with pytest.raises(SubjectError) as error:
         load(str(file))
     assert str(error.value).endswith(f"max_pool2d, avg_pool2d (did you mean {file}:kernels?)")
+
+
+def test_a_file_whose_only_function_is_misspelled_is_told_what_may_be_meant(tmp_path):
+    file = tmp_path / "slip.py"
+    file.write_text("def maxpool2d(x, kernel_size): ...")
+    with pytest.raises(SubjectError, match=r"avg_pool2d; maxpool2d: did you mean max_pool2d\?$"):
+        load(str(file))
+
+
+def test_objects_beside_the_functions_may_be_of_any_kind(tmp_path):
+    file = tmp_path / "odd.py"
+    file.write_text("class Odd:\n    def __getattr__(self, name): raise OSError(name)\nodd = Odd()\n")
+    with pytest.raises(SubjectError, match=r"has none of the functions conv2d, max_pool2d, avg_pool2d$"):
+        load(str(file))
 
 
 def test_an_only_that_raises_is_told_with_its_case():
