@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as of typing, whose import takes long enough to be hit by Ctrl-C
 if TYPE_CHECKING:
+    from typing import Any
+
     from conformance.cases import Case, CaseError
     from conformance.kernels.subject import Subject, SubjectError, load
     from conformance.pipeline import Settings

@@ -1,12 +1,16 @@
 """python -m conformance, and the console script: what the command line needs may not be installed beside npcnn."""
 
 import errno
+import io
 import sys
 
 
 def start() -> None:
     """Run the command line; Ctrl-C before it is loaded, and a full disk under its output, are no traceback."""
     try:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):  # a character that its encoding lacks is written out
+                stream.reconfigure(errors="backslashreplace")
         _main()
     except KeyboardInterrupt:
         sys.exit(130)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from itertools import islice
-from multiprocessing import get_context
 from operator import length_hint
 from statistics import median
 from typing import Any
@@ -95,6 +97,8 @@ class Audit:
         if pure:
             named = sum(kill.named for kill in pure)
             lines.append(f"the diagnosis names {named} of {len(pure)} mutants that are functions of the case")
+        if self.interrupted:
+            lines.append("interrupted: the rest was not asked")
         if self.accused:
             wrongly = sum(map(bool, self.accused.values()))
             lines.append(f"accused {wrongly} of {len(self.accused)} right kernels")
@@ -104,6 +108,7 @@ class Audit:
         return {
             "mutants": [asdict(kill) | {"named": kill.named} for kill in self.kills],
             "right": self.accused,
+            "interrupted": self.interrupted,
         }
 
 
@@ -118,15 +123,38 @@ def right_kernels(only: str = "") -> list[str]:
     return [name for name in right.ALL if only in name]
 
 
-def pool(jobs: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=die_with_parent)
+@contextmanager
+def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes to judge in; where the block is left early, as by Ctrl-C, what they have in hand is dropped."""
+    context = multiprocessing.get_context("spawn")
+    workers = ProcessPoolExecutor(jobs, mp_context=context, initializer=die_with_parent)
+    try:
+        yield workers
+    except BaseException:
+        for process in multiprocessing.active_children():
+            process.kill()
+        raise
+    finally:
+        workers.shutdown(cancel_futures=True)
 
 
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Processes started here never see Ctrl-C, which is their parent's: not even while they import."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@_ctrl_c_held()
 def kills(workers: ProcessPoolExecutor, names: Sequence[str], profile: str) -> Iterator[Kill]:
     """Each mutant judged until it is caught, then its failure shrunk and diagnosed."""
     return workers.map(_judged, names, [profile] * len(names), chunksize=4)
 
 
+@_ctrl_c_held()
 def accusations(
     workers: ProcessPoolExecutor, names: Sequence[str], profile: str
 ) -> Iterator[tuple[str, list[str]]]:
@@ -135,7 +163,7 @@ def accusations(
 
 
 def _accused(name: str, profile: str) -> list[str]:
-    """What accuses a right kernel in one case of three, others for the next: together they are asked all of them."""
+    """What accuses a right kernel in one case in six, others for the next: together they are asked all of them."""
     kernel = right.ALL[name]
     subject = Subject(kernel.subject(), name=name, **kernel.declared)
     first = list(right.ALL).index(name) % PARTS

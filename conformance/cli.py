@@ -29,14 +29,34 @@ LOG_SECONDS = 30  # between lines of progress where standard error is no termina
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
+@contextmanager
+def _no_verdict() -> Iterator[None]:
+    """Ctrl-C where there is no verdict yet; click would exit with 1, which says that a kernel differs."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        sys.exit(INTERRUPTED)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM, as of a CI job whose time is up, ends a run as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 class _Commands(click.Group):
+    @_no_verdict()
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        return super().make_context(*arguments, **options)
+
+    @_no_verdict()
     def invoke(self, ctx: click.Context) -> Any:
-        """Ctrl-C where there is no verdict yet; click would exit with 1, which says that a kernel differs."""
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            sys.exit(INTERRUPTED)
+        return super().invoke(ctx)
 
 
 @click.group(cls=_Commands, context_settings=_HELP)
@@ -212,6 +232,7 @@ WHAT = ("ops", "requirements", "subjects", "oracles", "profiles", "features", "v
 )
 @click.option("--jobs", type=click.IntRange(min=1), default=None, help="Processes; default: one a core.")
 @click.option("--json", "json_path", metavar="FILE", help="Also write what was found as JSON.")
+@_ended_by_sigterm()
 def mutants(
     operations: tuple[str, ...], profile: str, only: str, right: bool, jobs: int | None, json_path: str | None
 ) -> None:
@@ -514,23 +535,13 @@ def _silenced() -> Iterator[None]:
 
 
 @contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM, as of a CI job whose time is up, ends a run as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
 def _progress() -> Iterator[Progress]:
     """A line on the terminal that says what is being judged; in the log of a long run, one now and then."""
     console = _console(stderr=True)
     if not console.is_terminal:
         yield _telling(lambda text: click.echo(text, err=True), LOG_SECONDS, time.monotonic())
         return
-    with console.status("loading", spinner="dots") as status:
+    with console.status("loading", spinner="dots" if console.encoding == "utf-8" else "line") as status:
         yield _telling(status.update, 0.1)
 
 
@@ -551,7 +562,10 @@ def _telling(tell: Callable[[str], None], seconds: float, last: float = 0.0) -> 
 def _console(stderr: bool = False) -> Console:
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    if not console.width:  # COLUMNS=0
+        console.width = 80
+    return console
 
 
 def _text(line: Line) -> Any:

@@ -120,6 +120,8 @@ def check_writable(option: str, path: str | None) -> None:
     if path is None or (option == "--json" and path == "-"):
         return
     file = Path(path)
+    if option == "--json" and file.resolve().suffix == ".py" and file.exists():  # the subject's own, maybe
+        raise WrongUsage(f"{option} {path}: a report is not written over a Python file")
     before = file.stat().st_size if file.is_file() else None
     room = ROOM if before is not None or not file.exists() else 1  # a device or a pipe gets a space
     try:

@@ -401,6 +401,7 @@ WRONG = {
     "no object after the colon": (["run", "bare.py:"], "'bare.py:': a subject is package.module, file.py, either with"),
     "a folder": (["run", "."], "'.': a subject is package.module, file.py, either with :object, or a framework"),
     "timeout that is no number": (["run", "bare.py", "--timeout", "nan"], "timeout nan: is more than 0 seconds"),
+    "report over a kernel": (["run", "bare.py", "--json", "bare.py"], "bare.py: a report is not written over a Python"),
     "journal without a name": (["run", "bare.py", "--resume", ""], "--resume : cannot be written"),
     "text in no mutant's name": (["mutants", "--only", "zz"], "zz: in the name of no mutant and of no right kernel"),
     "negative extent": (["replay", "npcnn", "conv2d image=-1,3"], "image=-1,3: image is not negative"),
@@ -516,10 +517,11 @@ def environment(**more):
     return os.environ | {"PYTHONPATH": path, "COLUMNS": "80"} | more
 
 
-def process(*arguments, **more):
+def process(*arguments, python=(), start_new_session=False, **more):
     return subprocess.Popen(
-        [sys.executable, "-m", "conformance", *arguments],
+        [sys.executable, *python, "-m", "conformance", *arguments],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(**more),
+        start_new_session=start_new_session,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )  # fmt: skip
 
@@ -593,15 +595,47 @@ def conv2d(input, weight):
     assert re.search(r"^output +conforms$", output, re.M)
 
 
-@pytest.mark.parametrize("seconds", [0.1, 0.5, 1])
-def test_ctrl_c_before_there_is_a_verdict_is_no_verdict_and_no_traceback(write_kernel, seconds):
-    file = write_kernel("late", "import time\ntime.sleep(60)\n")
-    with process("run", file, "--oracle", "reference") as run:
-        time.sleep(seconds)
+@pytest.mark.parametrize("module", ["click", "conformance.cli", "numpy", "conformance.kernels.subject"])
+def test_ctrl_c_while_the_command_is_loaded_is_no_traceback(module):
+    with process("run", "npcnn", "--oracle", "reference", python=["-X", "importtime"]) as run:
+        while run.stderr.readline().split()[-1:] != [module]:  # a line for each module that is imported
+            assert run.poll() is None
         run.send_signal(signal.SIGINT)
-        output, errors = run.communicate(timeout=30)
+        output, errors = run.communicate(timeout=60)
     assert (run.returncode in (130, -signal.SIGINT), output) == (True, "")
-    assert errors in ("", "interrupted\n")
+    assert "Traceback" not in errors
+
+
+def test_ctrl_c_before_there_is_a_verdict_is_no_verdict_and_no_traceback(write_kernel):
+    file = write_kernel("late", "import pathlib, time\npathlib.Path('begun').touch()\ntime.sleep(60)\n")
+    with process("run", file, "--oracle", "reference") as run:
+        wait_until(Path("begun").exists)
+        run.send_signal(signal.SIGINT)
+        output, errors = run.communicate(timeout=60)
+    assert (run.returncode, output, errors) == (130, "", "interrupted\n")
+
+
+def wait_until(there, seconds=60):
+    patience = time.monotonic() + seconds
+    while not there():
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_character_that_the_output_cannot_encode_is_written_out(write_kernel, encoding):
+    source = "def conv2d(input, weight): raise ValueError('stride \\u2264 2')"
+    arguments = ["--requirement", "empty", *QUICK]
+    with process("run", write_kernel("\u03ba", source), *arguments, PYTHONIOENCODING=encoding) as run:
+        output, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (1, "")
+    assert re.search(r"^\\u03ba.py: .*REFUSED  ValueError: stride \\u2264 2$", output, re.M | re.S)
+
+
+def test_a_terminal_of_no_columns_gets_eighty():
+    with process("run", "npcnn", "--op", "avg_pool2d", "--requirement", "empty", *QUICK, COLUMNS="0") as run:
+        output, _ = run.communicate(timeout=60)
+    assert output.splitlines()[-1].startswith("conforms: ")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
@@ -624,12 +658,23 @@ def test_mutants_that_are_killed_leave_no_process():
         assert measured.stdout
         measured.stdout.readline()  # its processes run
         children = Path(f"/proc/{measured.pid}/task/{measured.pid}/children").read_text().split()
-        measured.terminate()
+        measured.kill()
     assert children
-    patience = time.monotonic() + 20
-    while any(Path(f"/proc/{child}").exists() for child in children):
-        assert time.monotonic() < patience, children
-        time.sleep(0.1)
+    wait_until(lambda: not any(Path(f"/proc/{child}").exists() for child in children))
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("whom", [os.kill, os.killpg])
+def test_interrupted_mutants_are_summed_up(ended_by, whom):
+    arguments = ["mutants", "--no-right", "--op", "conv2d", "--jobs", "2", "--json", os.devnull]
+    with process(*arguments, start_new_session=True) as measured:
+        measured.stdout.readline()
+        whom(measured.pid, ended_by)
+        output, errors = measured.communicate(timeout=20)
+    assert (measured.returncode, errors) == (130, "")
+    assert re.search(
+        r"^caught (\d+) of \1 mutants in .*\ninterrupted: the rest was not asked$", output, re.M | re.S
+    )
 
 
 def test_the_help_says_what_the_exit_status_means():
