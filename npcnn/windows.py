@@ -236,4 +236,7 @@ if hasattr(os, "register_at_fork"):  # a child has no threads but the one that f
 
 def threads() -> int:
     """OMP_NUM_THREADS where OPENBLAS_NUM_THREADS=1 leaves the threads to npcnn, else 1: BLAS has threads of its own."""
-    return int(os.environ.get("OMP_NUM_THREADS", 1)) if os.environ.get("OPENBLAS_NUM_THREADS") == "1" else 1
+    given = (
+        os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    )  # "4,2": of an outer and an inner level
+    return max(1, int(given)) if os.environ.get("OPENBLAS_NUM_THREADS") == "1" and given.isdecimal() else 1

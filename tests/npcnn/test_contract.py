@@ -181,6 +181,13 @@ def test_threads_of_its_own_and_blocks_of_any_size_change_nothing(name, block, m
         np.testing.assert_array_equal(one, other, strict=True)
 
 
+@pytest.mark.parametrize(("given", "count"), [("3", 3), ("4,2", 4), ("0", 1), ("-1", 1), ("all", 1), ("", 1)])
+def test_threads_are_what_openmp_is_told_where_that_is_a_number(given, count, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    assert windows.threads() == count
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("conv2d")])
 def test_rows_that_are_matrices_of_their_own_change_nothing(name, dtype, monkeypatch):
