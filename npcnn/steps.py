@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.windows import Array
+from npcnn.windows import Array, check_array, is_int
 
 ConvCache = tuple[Array, Array, Array, dict[str, int]]
 PoolCache = tuple[Array, dict[str, int]]
@@ -45,9 +45,13 @@ def conv_forward(A_prev: Array, W: Array, b: Array, hparameters: dict[str, int])
     A_prev: (m, n_H_prev, n_W_prev, n_C_prev), W: (f, f, n_C_prev, n_C), b: (1, 1, 1, n_C),
     hparameters: {"stride", "pad"}.
     Returns Z (m, n_H, n_W, n_C) and cache = (A_prev, W, b, hparameters) for conv_backward.
+    Raises TypeError for arrays that are not of floats, ValueError for shapes and sizes that do not fit.
     """
+    _check(hparameters, A_prev=A_prev, W=W)
     stride, pad = hparameters["stride"], hparameters["pad"]
     f = W.shape[0]
+    if W.shape[:3] != (f, f, A_prev.shape[3]):
+        raise ValueError(f"W must be (f, f, n_C_prev, n_C) (got {W.shape}, A_prev {A_prev.shape})")
     A_prev_pad = zero_pad(A_prev, pad)
     m, n_H, n_W, n_C = _output_shape(A_prev_pad, f, stride, W.shape[3])
 
@@ -72,13 +76,14 @@ def conv_backward(dZ: Array, cache: ConvCache) -> tuple[Array, Array, Array]:
     dA_prev is dA_prev_pad without its padding.
 
     dZ: (m, n_H, n_W, n_C), cache: of conv_forward.
-    Returns dA_prev, dW, db, of the shapes of A_prev, W, b.
+    Returns dA_prev, dW, db, of the shapes of A_prev, W, b. Raises ValueError for a dZ of another shape.
     """
     A_prev, W, b, hparameters = cache
     stride, pad = hparameters["stride"], hparameters["pad"]
     f = W.shape[0]
     A_prev_pad = zero_pad(A_prev, pad)
-    m, n_H, n_W, n_C = dZ.shape
+    m, n_H, n_W, n_C = shape = _output_shape(A_prev_pad, f, stride, W.shape[3])
+    _check_gradient("dZ", dZ, shape)
 
     dA_prev_pad, dW, db = np.zeros_like(A_prev_pad), np.zeros_like(W), np.zeros_like(b)
     for i in range(m):
@@ -102,9 +107,10 @@ def pool_forward(A_prev: Array, hparameters: dict[str, int], mode: str = "max") 
 
     A_prev: (m, n_H_prev, n_W_prev, n_C), hparameters: {"f", "stride"}, mode: "max" or "average".
     Returns A (m, n_H, n_W, n_C) and cache = (A_prev, hparameters) for pool_backward.
-    Raises ValueError for another mode.
+    Raises TypeError for an array that is not of floats, ValueError for another mode or sizes that do not fit.
     """
     _check_mode(mode)
+    _check(hparameters, A_prev=A_prev)
     f, stride = hparameters["f"], hparameters["stride"]
     m, n_H, n_W, n_C = _output_shape(A_prev, f, stride, A_prev.shape[3])
 
@@ -150,12 +156,13 @@ def pool_backward(dA: Array, cache: PoolCache, mode: str = "max") -> Array:
         average:  dA_prev[i, window of (h, w), c] += distribute_value(dA[i, h, w, c], (f, f))
 
     dA: (m, n_H, n_W, n_C), cache: of pool_forward, mode: "max" or "average".
-    Returns dA_prev, of the shape of A_prev. Raises ValueError for another mode.
+    Returns dA_prev, of the shape of A_prev. Raises ValueError for another mode or a dA of another shape.
     """
     _check_mode(mode)
     A_prev, hparameters = cache
     f, stride = hparameters["f"], hparameters["stride"]
-    m, n_H, n_W, n_C = dA.shape
+    m, n_H, n_W, n_C = shape = _output_shape(A_prev, f, stride, A_prev.shape[3])
+    _check_gradient("dA", dA, shape)
 
     dA_prev = np.zeros_like(A_prev)
     for i in range(m):
@@ -178,7 +185,29 @@ def _window(h: int, w: int, f: int, stride: int) -> tuple[slice, slice]:
 
 def _output_shape(A: Array, f: int, stride: int, n_C: int) -> tuple[int, int, int, int]:
     m, n_H_prev, n_W_prev, _ = A.shape
+    if f > min(n_H_prev, n_W_prev):
+        raise ValueError(f"f={f} is larger than the padded image ({n_H_prev}, {n_W_prev})")
     return m, (n_H_prev - f) // stride + 1, (n_W_prev - f) // stride + 1, n_C
+
+
+def _check(hparameters: dict[str, int], **arrays: Array) -> None:
+    """Refuse arrays that are not four axes of floats, and hyperparameters that are no sizes."""
+    for name, array in arrays.items():
+        check_array(name, array, "efd")
+        if array.ndim != 4:
+            raise ValueError(f"{name} must have 4 axes (got {array.shape})")
+    for name, least in {"stride": 1, "pad": 0, "f": 1}.items():
+        value = hparameters.get(name, least)
+        if not is_int(value):
+            raise TypeError(f"{name}={value!r} must be an int")
+        if value < least:
+            raise ValueError(f"{name}={value!r} must be at least {least}")
+
+
+def _check_gradient(name: str, gradient: Array, shape: tuple[int, ...]) -> None:
+    check_array(name, gradient, "efd")
+    if gradient.shape != shape:
+        raise ValueError(f"{name} must have the output's shape {shape} (got {gradient.shape})")
 
 
 def _check_mode(mode: str) -> None:

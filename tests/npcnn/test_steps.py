@@ -90,6 +90,58 @@ def test_an_unknown_mode_is_refused(call):
         call(np.ones((1, 2, 2, 1)), {"f": 2, "stride": 1}, "mean")
 
 
+IMAGES, FILTERS = np.ones((2, 4, 5, 3)), np.ones((2, 2, 3, 4))
+
+
+def conv(A_prev=IMAGES, W=FILTERS, stride=1, pad=0):
+    return steps.conv_forward(A_prev, W, np.ones((1, 1, 1, 4)), {"stride": stride, "pad": pad})
+
+
+def pool(A_prev=IMAGES, f=2, stride=1):
+    return steps.pool_forward(A_prev, {"f": f, "stride": stride})
+
+
+FLOATS = "must be one of float16, float32, float64"
+REFUSED = {
+    "list": (lambda: conv([1]), TypeError, "A_prev is list but must be a NumPy array"),
+    "integers": (lambda: conv(IMAGES.astype(int)), TypeError, f"A_prev is int64 but {FLOATS}"),
+    "integers in a pool": (lambda: pool(IMAGES.astype(int)), TypeError, f"A_prev is int64 but {FLOATS}"),
+    "one image": (lambda: pool(IMAGES[0]), ValueError, "A_prev must have 4 axes (got (4, 5, 3))"),
+    "integer filters": (lambda: conv(W=FILTERS.astype(int)), TypeError, f"W is int64 but {FLOATS}"),
+    "other channels": (
+        lambda: conv(W=FILTERS[:, :, :1]), ValueError,
+        "W must be (f, f, n_C_prev, n_C) (got (2, 2, 1, 4), A_prev (2, 4, 5, 3))",
+    ),
+    "no stride": (lambda: conv(stride=0), ValueError, "stride=0 must be at least 1"),
+    "real stride": (lambda: pool(stride=1.5), TypeError, "stride=1.5 must be an int"),
+    "negative pad": (lambda: conv(pad=-1), ValueError, "pad=-1 must be at least 0"),
+    "no window": (lambda: pool(f=0), ValueError, "f=0 must be at least 1"),
+    "large window": (lambda: pool(f=5), ValueError, "f=5 is larger than the padded image (4, 5)"),
+    "large filter": (
+        lambda: conv(W=np.ones((7, 7, 3, 4)), pad=1), ValueError, "f=7 is larger than the padded image (6, 7)",
+    ),
+    "dZ": (
+        lambda: steps.conv_backward(np.ones((2, 3, 3, 4)), conv()[1]), ValueError,
+        "dZ must have the output's shape (2, 3, 4, 4) (got (2, 3, 3, 4))",
+    ),
+    "integer dZ": (
+        lambda: steps.conv_backward(np.ones((2, 3, 4, 4), int), conv()[1]), TypeError, f"dZ is int64 but {FLOATS}",
+    ),
+    "dA": (
+        lambda: steps.pool_backward(np.ones((2, 3, 3, 3)), pool()[1]), ValueError,
+        "dA must have the output's shape (2, 3, 4, 3) (got (2, 3, 3, 3))",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_does_not_fit_is_refused(what):
+    call, kind, message = REFUSED[what]
+    with pytest.raises(kind) as error:
+        call()
+    assert str(error.value) == message
+
+
 @pytest.mark.parametrize(("stride", "pad"), GEOMETRY)
 def test_the_steps_agree_with_pytorch(stride, pad):
     torch = pytest.importorskip("torch")
