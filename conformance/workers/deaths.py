@@ -46,7 +46,7 @@ class Death:
     @property
     def _how(self) -> str:
         if self.status == "crashed":
-            return f"crashed ({signal.Signals(-self.code).name})"
+            return f"crashed ({_NAMES.get(-self.code, f'signal {-self.code}')})"
         return {"hung": f"hung (> {self.hung:g} s)", "exited": f"exited ({self.code})"}.get(
             self.status, self.status
         )
@@ -72,5 +72,6 @@ class Death:
         return "; it had printed: " + "".join(c if c.isprintable() else "?" for c in lines[-1][:200])
 
 
+_NAMES = {int(number): number.name for number in signal.Signals}  # not of every real-time signal
 _SUITE = str(Path(__file__).resolve().parents[1]) + "/"
 _STDLIB = sysconfig.get_path("stdlib") + "/"

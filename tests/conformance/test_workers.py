@@ -477,6 +477,7 @@ def test_a_death_is_shrunk_like_any_failure(subject):
     ("death", "words"),
     [
         (Death("conv2d", True, -11), "crashed (SIGSEGV)"),
+        (Death("conv2d", True, -40), "crashed (signal 40)"),
         (Death("conv2d", False, -6), "crashed (SIGABRT) after conv2d had answered"),
         (Death("conv2d", True, 3), "exited (3)"),
         (Death("conv2d", True, -9, hung=10.0), "hung (> 10 s)"),
