@@ -69,12 +69,16 @@ def main() -> None:
 
     Exit status: 0 conforms, 1 differs or untested, 2 wrong usage.
     """
+    try:
+        Path.cwd()
+    except OSError:
+        raise click.UsageError("the working directory is gone: change to one that is there") from None
 
 
 def _asked(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say who answers and who is trusted; run and replay share them."""
     for option in (
-        click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=10.0, metavar="SECONDS",
+        click.option("--timeout", type=float, default=10.0, metavar="SECONDS",
                      show_default=True, help="A case that takes longer hangs."),
         click.option("--in-process", is_flag=True, help="No worker processes: for a debugger. A crash ends the run."),
         click.option("--oracle", default="torch", metavar="NAME", show_default=True,
@@ -359,8 +363,15 @@ def _values() -> Iterator[tuple[str, str]]:
 
 def _layouts() -> Iterator[tuple[str, str]]:
     from conformance.cases.arrays import VIEWS
+    from conformance.cases.guarded import GUARDS, NONE
 
-    return _first_lines(VIEWS)
+    yield from _first_lines(VIEWS)
+    for name, guard in GUARDS.items():
+        where = "Ends at" if guard.ends else "Starts after"
+        yield (
+            name,
+            f"{where} a page that {'nobody may touch' if guard.protection == NONE else 'may be read only'}.",
+        )
 
 
 def _first_lines(functions: dict[str, Callable[..., Any]]) -> Iterator[tuple[str, str]]:

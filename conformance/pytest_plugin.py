@@ -21,7 +21,7 @@ PROPERTY = "conformance"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "conformance: judge a convolution or pooling kernel")
-    subject = {"dest": "conformance_subject", "metavar": "NAME"}
+    subject: dict[str, Any] = {"dest": "conformance_subject", "metavar": "NAME", "action": "append"}
     subject["help"] = (
         "with --pyargs conformance.suite: a module, file.py, either with :object, or a framework"
     )
@@ -75,7 +75,9 @@ def _matrix(config: pytest.Config) -> Matrix:
 
     option = config.getoption
     try:
-        subject = usage.subject_of(option("conformance_subject"))
+        if len(names := option("conformance_subject")) > 1:
+            raise usage.WrongUsage(f"--subject {' --subject '.join(names)}: one at a time")
+        subject = usage.subject_of(*names)
         usage.check_oracle(option("conformance_oracle"))
         usage.check_timeout(option("conformance_timeout"))
         settings = usage.settings(

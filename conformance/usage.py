@@ -22,6 +22,7 @@ from conformance.verdicts.journal import Journal, JournalError
 from conformance.verdicts.verdict import Report
 
 ROOM = 1 << 18  # bytes that a report may need
+SHORTEST = 0.1  # seconds: a sound call takes less, also on a busy machine
 LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's copies, what a worker may hold
 
 # What `replay` asks of a case where it is not told: the answer alone.
@@ -75,8 +76,8 @@ def settings(
     """Settings in which every word exists and every operation is one of the subject's; a word alone is one of one."""
     operations, requirements, dtypes = map(_words, (operations, requirements, dtypes))
     check_words(operations, requirements, dtypes, profile)
-    if seed < 0:
-        raise WrongUsage(f"seed {seed}: is not negative")
+    if not isinstance(seed, int) or seed < 0:
+        raise WrongUsage(f"seed {seed!r}: must be an int of at least 0")
     for operation in operations:
         if operation not in subject.operations:
             raise WrongUsage(
@@ -107,7 +108,7 @@ def require(kind: str, word: str, known: Collection[str]) -> None:
     if word not in known:
         near = difflib.get_close_matches(word, known, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
-        raise WrongUsage(f"{word}: no such {kind}{hint}; there are {_listed(known)}")
+        raise WrongUsage(f"{word or repr(word)}: no such {kind}{hint}; there are {_listed(known)}")
 
 
 def checked_oracle(name: str) -> frameworks.Oracle:
@@ -154,8 +155,8 @@ def check_oracle(name: str) -> None:
 
 
 def check_timeout(seconds: float) -> None:
-    if not seconds > 0:  # NaN neither
-        raise WrongUsage(f"timeout {seconds:g}: is more than 0 seconds")
+    if not isinstance(seconds, (int, float)) or not seconds >= SHORTEST:  # NaN neither
+        raise WrongUsage(f"timeout {seconds!r}: must be at least {SHORTEST} seconds")
 
 
 def check_case(subject: Subject, oracle: str, case: Case, requirement: str) -> None:

@@ -60,6 +60,8 @@ class Case:
         self._check("malformed", self.malformed, ("", *self.MALFORMED))
         self._check("values", self.values, _known("VALUES"))
         for array, view in self.views.items() if self.layout else ():
+            if not view:
+                raise CaseError(f"layout={array}: a layout is written array:view, as input:reversed")
             self._check("layout", array, (*self.array_names, ANSWERS))
             self._check("layout", view, (*(_known("VIEWS") if array != ANSWERS else ()), *GUARDS))
         values = vars(self)

@@ -57,4 +57,6 @@ def oracle(name: str) -> Oracle:
     try:
         return framework(name).oracle  # type: ignore[attr-defined, no-any-return]
     except MissingFramework as error:
-        raise MissingFramework(f"{error}, or use --oracle reference, which needs NumPy only") from None
+        raise MissingFramework(
+            f"{error}, or take the oracle called reference, which needs NumPy only"
+        ) from None

@@ -552,6 +552,9 @@ _LISTED = ", ".join(FUNCTIONS)
 
 def _hint(subject: Subject) -> str:
     """What may have been meant where no function is found: an object of the module, or a name nearly the same."""
+    where, _, inside = subject.name.partition(":")
+    if inside in FUNCTIONS:
+        return f" (did you mean {where}?)"
     there = vars(subject.kernels) if isinstance(subject.kernels, ModuleType) else {}
     near = [f"{subject.name}:{inside}" for inside, value in there.items() if _has_functions(value)]
     if near:
@@ -660,6 +663,10 @@ def _names_in(code: CodeType) -> set[str]:
 
 def load(name: str) -> Subject:
     """The subject named `package.module`, `package.module:object`, `file.py`, `file.py:object` or by a framework."""
+    if not isinstance(name, str):
+        raise SubjectError(
+            f"{name!r}: load takes a name; conformance.Subject takes a module or object itself"
+        )
     where, colon, attribute = name.partition(":")
     named = where.endswith(".py") or all(part.isidentifier() for part in where.split("."))
     if not named or (colon and not attribute):
@@ -698,7 +705,7 @@ def _has_functions(value: Any) -> bool:
 def _load_file(where: str) -> ModuleType:
     path = Path(where).resolve()
     if not path.is_file():
-        raise SubjectError(f"{where}: no such file")
+        raise SubjectError(f"{where}: {'is a folder' if path.is_dir() else 'no such file'}")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)

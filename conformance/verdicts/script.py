@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import textwrap
 from pathlib import Path
@@ -51,6 +52,7 @@ def _literal(name: str, array: Array) -> str:
     values = np.array2string(
         array, separator=", ", threshold=LARGEST + 1, floatmode="unique", max_line_width=100
     )
+    values = re.sub(r"\n+", "\n", values)  # NumPy puts blank lines between planes
     for word in ("nan", "inf"):
         values = values.replace(word, f"np.{word}")
     shape = f".reshape{array.shape}" if 0 in array.shape else ""

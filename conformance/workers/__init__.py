@@ -571,7 +571,7 @@ class _Pool:
         )
         arguments = [str(theirs.fileno()), json.dumps(sys.path), json.dumps(self.options)]
         self._server = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments],
+            [sys.executable, "-P", "-c", code, *arguments],  # -P: without the folder's own json.py
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C goes to this process alone

@@ -16,7 +16,10 @@ from click.testing import CliRunner
 import conformance
 from conformance import cli, usage
 from conformance.cases import Case
+from conformance.cases.arrays import VIEWS
+from conformance.cases.guarded import GUARDS
 from conformance.cli import WHAT, main
+from conformance.kernels.subject import SubjectError, load
 from conformance.verdicts.journal import Journal
 
 REPOSITORY = Path(conformance.__file__).parents[1]
@@ -251,6 +254,16 @@ from conformance import usage
 subject = conformance.Subject({"conv2d": conv2d})
 """
 
+
+def test_the_script_of_a_failure_has_no_blank_line_in_an_array(write_kernel):
+    file = write_kernel("bias_ignored", BIAS_IGNORED)
+    replayed = replay(
+        file, "conv2d batch=2 channels=2 filters=2 groups=2 image=2,2 bias=true", "--output", "output"
+    )
+    script = replayed.output.partition("the same without conformance\n")[2].strip()
+    assert [block.split()[0] for block in script.split("\n\n")] == ["import", "input"]
+
+
 SCRIPTED = {
     "stride_dropped": (STRIDE_DROPPED, "conv2d image=3,1 stride=2 bias=true", "grad_input"),
     "nan_ignored": (NAN_IGNORED, "max_pool2d image=1,2 kernel=1,2 values=special", "output"),
@@ -400,7 +413,14 @@ WRONG = {
     "file that exits": (["run", "exits.py"], "exits.py: importing it raises SystemExit: 3"),
     "no object after the colon": (["run", "bare.py:"], "'bare.py:': a subject is package.module, file.py, either with"),
     "a folder": (["run", "."], "'.': a subject is package.module, file.py, either with :object, or a framework"),
-    "timeout that is no number": (["run", "bare.py", "--timeout", "nan"], "timeout nan: is more than 0 seconds"),
+    "timeout that is no number": (["run", "bare.py", "--timeout", "nan"], "timeout nan: must be at least 0.1 sec"),
+    "timeout too short": (["run", "bare.py", "--timeout", "1e-9"], "timeout 1e-09: must be at least 0.1 seconds"),
+    "operation without a name": (["run", "bare.py", "--op", ""], "'': no such operation; there are conv2d,"),
+    "layout without a view": (
+        ["replay", "bare.py", "conv2d layout=foo"], "layout=foo: a layout is written array:view, as input:reversed",
+    ),
+    "a folder named as a file": (["run", "folder.py"], "folder.py: is a folder"),
+    "a function of a file": (["run", "bare.py:conv2d"], "max_pool2d, avg_pool2d (did you mean bare.py?)"),
     "report over a kernel": (["run", "bare.py", "--json", "bare.py"], "bare.py: a report is not written over a Python"),
     "journal without a name": (["run", "bare.py", "--resume", ""], "--resume : cannot be written"),
     "text in no mutant's name": (["mutants", "--only", "zz"], "zz: in the name of no mutant and of no right kernel"),
@@ -417,6 +437,7 @@ WRONG = {
 @pytest.mark.parametrize("what", WRONG)
 def test_wrong_usage_is_told(what, write_kernel):
     write_kernel("bare", "")
+    Path("folder.py").mkdir()
     Path("empty.py").write_text("")
     Path("raises.py").write_text("1 / 0")
     Path("exits.py").write_text("import sys; sys.exit(3)")
@@ -427,6 +448,26 @@ def test_wrong_usage_is_told(what, write_kernel):
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"seed": "a"}, "seed 'a': must be an int of at least 0"),
+        ({"seed": 1.5}, "seed 1.5: must be an int of at least 0"),
+        ({"timeout": "x"}, "timeout 'x': must be at least 0.1 seconds"),
+    ],
+)
+def test_wrong_usage_of_a_matrix_is_told(asked, message):
+    with pytest.raises(usage.WrongUsage, match=f"^{re.escape(message)}$"):
+        conformance.matrix("npcnn", oracle="reference", **asked)
+
+
+def test_load_takes_no_module():
+    with pytest.raises(
+        SubjectError, match=r"^<module 'json' .*>: load takes a name; conformance.Subject takes a m"
+    ):
+        load(json)
+
+
 def test_an_oracle_that_is_not_installed_is_told_with_what_works_without(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "conformance.kernels.torch", raising=False)
@@ -434,7 +475,7 @@ def test_an_oracle_that_is_not_installed_is_told_with_what_works_without(monkeyp
     result = command("run", "npcnn")
     assert result.exit_code == 2
     assert "python -m pip install 'npcnn-conformance[torch]'" in result.output
-    assert "--oracle reference" in result.output
+    assert "or take the oracle called reference" in result.output
 
 
 # Replay.
@@ -632,6 +673,23 @@ def test_a_character_that_the_output_cannot_encode_is_written_out(write_kernel, 
     assert re.search(r"^\\u03ba.py: .*REFUSED  ValueError: stride \\u2264 2$", output, re.M | re.S)
 
 
+def test_a_working_directory_that_is_gone_is_told(tmp_path):
+    code = "import os; from conformance.__main__ import start; os.rmdir(os.getcwd()); start()"
+    arguments = [sys.executable, "-c", code, "list", "ops"]
+    run = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, env=environment())
+    assert run.returncode == 2
+    assert "Error: the working directory is gone: change to one that is there" in run.stderr
+
+
+def test_a_module_of_the_folder_is_not_taken_for_one_of_python(write_kernel):
+    file = write_kernel("plain", "")
+    Path("json.py").write_text("raise OSError")
+    arguments = ["--oracle", "reference", "--output", "output"]
+    with process("replay", file, "conv2d", *arguments, python=["-P"]) as run:
+        _, errors = run.communicate(timeout=60)
+    assert (run.returncode, errors) == (0, "")
+
+
 def test_a_terminal_of_no_columns_gets_eighty():
     with process("run", "npcnn", "--op", "avg_pool2d", "--requirement", "empty", *QUICK, COLUMNS="0") as run:
         output, _ = run.communicate(timeout=60)
@@ -688,6 +746,11 @@ def test_list_names_what_there_is(what):
     result = command("list", what)
     assert result.exit_code == 0
     assert len(result.output.splitlines()) >= 3
+
+
+def test_list_names_every_layout_that_a_command_may_have():
+    names = {line.split()[0] for line in command("list", "layouts").output.splitlines()}
+    assert names == {*VIEWS, *GUARDS}
 
 
 @pytest.mark.parametrize("option", ["--json", "--resume"])

@@ -153,6 +153,12 @@ def test_the_summary_tells_of_a_function_that_is_not_asked_because_of_its_name(s
     result.stdout.fnmatch_lines(["maxpool2d is not asked; did you mean max_pool2d[?]"])
 
 
+def test_two_subjects_at_once_are_refused(session):
+    result = session(*SUITE, "--subject", "npcnn", "--subject", "other.py", *QUICK)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: --subject npcnn --subject other.py: one at a time"])
+
+
 def test_a_known_failure_is_expected_and_must_still_fail(session):
     known = (
         BIAS_IGNORED
@@ -271,9 +277,9 @@ WRONG = {
     "no subject": ((), "whom to judge: pytest --pyargs conformance.suite --subject mykernels"),
     "unknown subject": (("--subject", "no_such.py"), "no_such.py: no such file"),
     "timeout that is none": (
-        ("--subject", "npcnn", "--conformance-timeout", "-1"), "timeout -1: is more than 0 seconds",
+        ("--subject", "npcnn", "--conformance-timeout", "-1"), "timeout -1.0: must be at least 0.1 seconds",
     ),
-    "negative seed": (("--subject", "npcnn", "--conformance-seed", "-1"), "seed -1: is not negative"),
+    "negative seed": (("--subject", "npcnn", "--conformance-seed", "-1"), "seed -1: must be an int of at least 0"),
     "unknown requirement": (
         ("--subject", "npcnn", "--conformance-requirement", "exat"), "exat: no such requirement (did you mean exact?)",
     ),
