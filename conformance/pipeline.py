@@ -19,7 +19,7 @@ from conformance.cases.shrink import cost, shrink
 from conformance.kernels.frameworks import Oracle
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
-from conformance.requirements import REQUIREMENTS, Plan, more_nan
+from conformance.requirements import PROFILES, REQUIREMENTS, Plan, more_nan
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
@@ -86,6 +86,10 @@ class Settings:
     dtypes: Sequence[str] = ()
     profile: str = "standard"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.profile not in PROFILES:
+            raise ValueError(f"profile={self.profile!r}: there are {', '.join(PROFILES)}")
 
 
 def run(

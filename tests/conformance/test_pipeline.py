@@ -503,3 +503,8 @@ def test_one_nan_of_grad_output_may_fill_its_plane_and_no_other():
     asked = {"operations": ["max_pool2d"], "requirements": ["special"], "dtypes": ["float32"]}
     assert judged(spread((-2, -1)), **asked).passed
     assert first_failure(judged(spread((-3, -2, -1)), **asked), "grad_input")
+
+
+def test_settings_have_a_profile_that_there_is():
+    with pytest.raises(ValueError, match=r"^profile='x': there are quick, standard, deep$"):
+        Settings(profile="x")
