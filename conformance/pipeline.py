@@ -19,6 +19,7 @@ from conformance.cases.shrink import cost, shrink
 from conformance.kernels.frameworks import Oracle
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
+from conformance.kernels.surroundings import kept
 from conformance.requirements import PROFILES, REQUIREMENTS, Plan, more_nan
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.judgement import DEATHS, Judgement
@@ -64,7 +65,10 @@ class InProcess:
     oracle: Oracle
 
     def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[tuple[Case, list[Judgement]]]:
-        return ((case, examine(self.subject, self.oracle, requirement, case)) for case in cases)
+        for case in cases:
+            with kept():
+                judgements = examine(self.subject, self.oracle, requirement, case)
+            yield case, judgements
 
     def afresh(self, requirement: str, case: Case) -> list[Judgement]:
         return []

@@ -62,6 +62,11 @@ def _set_environment(before: dict[Any, Any]) -> None:
     os.environ.update(wanted)
 
 
+def _set_filters(before: list[Any]) -> None:
+    warnings.resetwarnings()  # which also forgets what the filters of before let pass once
+    warnings.filters = before
+
+
 def _numpys_random() -> tuple[Any, ...]:
     state: Any = np.random.get_state()  # noqa: NPY002 (this one is shared)
     return (state[1].tobytes(), *state[2:])
@@ -74,11 +79,11 @@ def _leave(_: Any) -> None:
 _CHEAP = {
     "the working directory": _Shared(_directory, lambda path: os.chdir(path or os.sep)),
     "the environment": _Shared(_environment, _set_environment),
+    "the filters of warnings": _Shared(lambda: list(warnings.filters), _set_filters),
 }
 _COUNTED = {
     "NumPy's global random state": _Shared(_numpys_random, _leave),
     "the global random state": _Shared(random.getstate, _leave),
-    "the filters of warnings": _Shared(lambda: list(warnings.filters), _leave),
     "the number of threads that run": _Shared(threading.active_count, _leave),
 }
 

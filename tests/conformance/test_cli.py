@@ -313,6 +313,20 @@ def conv2d(input, weight, bias=None):
     assert "the kernel changed NumPy's global random state, the global random state" in told
 
 
+@pytest.mark.parametrize(
+    ("deed", "told"),
+    [
+        ("random.seed(0)", "the global random state"),
+        ("np.random.seed(0)", "NumPy's global random state"),
+        ("warnings.simplefilter('ignore')", "the filters of warnings"),
+    ],
+)
+def test_a_change_that_every_call_makes_alike_is_named(write_kernel, deed, told):
+    source = f"def conv2d(input, weight):\n    {deed}\n    return npcnn.conv2d(input, weight)\n"
+    result = judged(write_kernel("alike", f"import random, warnings\n{source}"), "contract")
+    assert f"the kernel changed {told}" in " ".join(result.output.split())
+
+
 def test_run_names_the_requirement_to_replay_where_it_is_not_the_answer(write_kernel):
     source = "def conv2d(input, weight, bias=None):\n    input += 1\n    return npcnn.conv2d(input - 1, weight, bias)\n"
     result = judged(write_kernel("careless", source), "contract")

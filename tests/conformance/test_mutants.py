@@ -124,6 +124,8 @@ def large(operation: str) -> list[Case]:
     crossed = sizes.crossed(operation, features)
     every = [*named, *sizes.layers(operation, features), *crossed, *sizes.mixed(operation, features, 100, 0)]
     every += sizes.lookalikes(operation, features)
+    every += [*sizes.reaches(operation, features), *sizes.far(operation, features)]
+    every += [case for case in sizes.tails(operation, features, beyond=sizes.BEYOND) if max(case.image) > 257]
     values = ["mean_zero", "special", "large", "tiny"] + ["ties"] * operation.startswith("max_pool")
     indices = {"return_indices": True} if operation.startswith("max_pool") else {}
     return [replace(case, values=value, **indices) for case in every for value in values]

@@ -1,5 +1,7 @@
 """The pipeline: claims, verdicts, the smallest failing case; planted mistakes are caught, right kernels are not."""
 
+import os
+import warnings
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -508,3 +510,22 @@ def test_one_nan_of_grad_output_may_fill_its_plane_and_no_other():
 def test_settings_have_a_profile_that_there_is():
     with pytest.raises(ValueError, match=r"^profile='x': there are quick, standard, deep$"):
         Settings(profile="x")
+
+
+@pytest.mark.parametrize(
+    ("deed", "state"),
+    [
+        (lambda: os.chdir("/"), os.getcwd),
+        (lambda: os.environ.update(CHANGED="1"), lambda: "CHANGED" in os.environ),
+        (lambda: warnings.simplefilter("error"), lambda: list(warnings.filters)),
+    ],
+)
+def test_what_a_kernel_changes_is_put_back_in_this_process(deed, state):
+    before = state()
+
+    def conv2d(input, weight):
+        deed()
+        return npcnn.conv2d(input, weight)
+
+    judged(Subject({"conv2d": conv2d}), requirements=("empty",))
+    assert state() == before

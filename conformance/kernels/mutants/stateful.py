@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import threading
+import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -442,6 +444,18 @@ def _register(number: int, place: tuple[str, str, str]) -> None:
     kernel(operation, outputs, words, when, f"{operation}_{direction}_{name}")(
         lambda: hooked(operation, _hook(remembering), only=direction)
     )
+
+
+@mistake("Python's global random state is seeded", "the global random state is compared")
+def seeds_pythons_random_state(state: State, call: Call, arrays: Arguments, options: Arguments) -> Any:
+    random.seed(0)
+    return call(arrays, options)
+
+
+@mistake("warnings are silenced for the caller", "the filters of warnings are compared")
+def silences_warnings(state: State, call: Call, arrays: Arguments, options: Arguments) -> Any:
+    warnings.simplefilter("ignore")
+    return call(arrays, options)
 
 
 for _number, _mistake in enumerate(_MISTAKES):
