@@ -568,7 +568,7 @@ def test_a_long_run_tells_the_log_now_and_then_what_it_judges(monkeypatch):
 
 
 def environment(**more):
-    path = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join(filter(None, [str(REPOSITORY), os.environ.get("PYTHONPATH")]))  # "" is the folder
     return os.environ | {"PYTHONPATH": path, "COLUMNS": "80"} | more
 
 
