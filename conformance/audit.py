@@ -139,22 +139,22 @@ def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 @contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """Processes started here never see Ctrl-C, which is their parent's: not even while they import."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+def _endings_held() -> Iterator[None]:
+    """Processes started here never see Ctrl-C and SIGTERM, which are their parent's: not even while they import."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@_ctrl_c_held()
+@_endings_held()
 def kills(workers: ProcessPoolExecutor, names: Sequence[str], profile: str) -> Iterator[Kill]:
     """Each mutant judged until it is caught, then its failure shrunk and diagnosed."""
     return workers.map(_judged, names, [profile] * len(names), chunksize=4)
 
 
-@_ctrl_c_held()
+@_endings_held()
 def accusations(
     workers: ProcessPoolExecutor, names: Sequence[str], profile: str
 ) -> Iterator[tuple[str, list[str]]]:
