@@ -236,7 +236,5 @@ if hasattr(os, "register_at_fork"):  # a child has no threads but the one that f
 
 def threads() -> int:
     """OMP_NUM_THREADS where OPENBLAS_NUM_THREADS=1 leaves the threads to npcnn, else 1: BLAS has threads of its own."""
-    given = (
-        os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    )  # "4,2": of an outer and an inner level
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2" is of two levels
     return max(1, int(given)) if os.environ.get("OPENBLAS_NUM_THREADS") == "1" and given.isdecimal() else 1

@@ -40,6 +40,9 @@ def _of_output(case: Case, arrays: Arrays, output: str, y: Array, sums: Arrays, 
             total = total + transformed(case, arrays, output, u, accuracy)
     if ACCUMULATOR[case.dtype] != case.dtype:
         total = total + UNIT[case.dtype] * np.abs(y)  # one rounding of the sum
+        if "bias" in arrays and output == "output":  # and one before the bias, as PyTorch's own on a GPU
+            unbiased = y - arrays["bias"].reshape(-1, *(1,) * case.dimensions)
+            total = total + UNIT[case.dtype] * (1 + UNIT[case.dtype]) * np.abs(unbiased)
     if case.dtype == "float64":
         total = 2 * total  # the oracle rounds as well
     if isinstance(case, AvgPool):

@@ -81,9 +81,7 @@ class Workers:
             set()
         )  # operations that write outside of their arrays: any later call may die of it
         self._hung: set[tuple[str, Case]] = set()  # functions that took all of the time limit, and where
-        self._slow: set[str] = (
-            set()
-        )  # functions that answered after a shorter limit, as one that compiles first
+        self._slow: set[str] = set()  # functions that hung and later answered, as one that compiles first
         self._pool = _Pool(self.options)
         self._numbers = count(1)
         self._seconds = 0.005  # a case takes about so long
@@ -621,9 +619,8 @@ class _Pool:
             heard = self._control.recv(1 << 16)
         except ConnectionResetError:
             heard = b""
-        if (
-            not heard
-        ):  # a kernel killed the parent of its process: its case is asked again, as after any death
+        if not heard:
+            # A kernel killed the parent of its process: its case is asked again, as after any death.
             if self._servers == SERVERS:
                 raise SubjectError(
                     f"{self.options['subject']}: the parent of its process was killed {SERVERS} times"

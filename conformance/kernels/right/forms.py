@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases.arrays import Array
-from conformance.kernels.mutants.functions import OPERATIONS, functions
+from conformance.cases.arrays import Array, Arrays
+from conformance.kernels.mutants.functions import OPERATIONS, by_reference, functions
 from conformance.kernels.mutants.registry import Call, Hook, each, hooked
+from conformance.kernels.reference import Answers
 from conformance.kernels.right.registry import right
 
 
@@ -37,6 +38,18 @@ def double_inside() -> SimpleNamespace:
 @right("half precision: sums in float64, rounded once", dtypes=("float16",))
 def half_rounded_once() -> SimpleNamespace:
     return _all(functions)
+
+
+@right("half precision: sums rounded, and rounded again once the bias is added", dtypes=("float16",))
+def half_rounded_before_the_bias() -> SimpleNamespace:
+    def compute(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
+        if wanted != ("output",) or not case.bias:
+            return by_reference(case, arrays, wanted)
+        bias = arrays["bias"].reshape(-1, 1, 1)
+        sums = by_reference(case, arrays | {"bias": np.zeros_like(arrays["bias"])}, wanted)["output"]
+        return {"output": sums.astype(np.float16) + bias}
+
+    return functions("conv2d", compute)
 
 
 @right("answers in Fortran order")
