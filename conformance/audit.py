@@ -20,6 +20,7 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.cases.capabilities import features_of
 from conformance.kernels import mutants, reference, right
 from conformance.kernels.subject import Subject
+from conformance.kernels.surroundings import kept
 from conformance.pipeline import InProcess, Settings, examine, failure_of, plans
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
 from conformance.verdicts.verdict import Report
@@ -182,7 +183,8 @@ def _judged(name: str, profile: str) -> Kill:
     start = time.perf_counter()
     every = _in_rounds(_order(mutant, profile), NOTICED_BY.get(mutant.family, []))
     for asked, (requirement, plan, case) in enumerate(every, 1):
-        failed = next((told for told in requirement.check(subject, _oracle, case) if told.failed), None)
+        with kept():  # as in a run: what an earlier mutant changed would hide the same of this one
+            failed = next((told for told in requirement.check(subject, _oracle, case) if told.failed), None)
         if failed:
             seconds = time.perf_counter() - start
             runner = InProcess(Subject(mutant.subject(), name=name), _oracle)

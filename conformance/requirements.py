@@ -148,7 +148,10 @@ def judge_all(
 
 def _as_filled(case: Case, arrays: Arrays) -> Arrays:
     """The arrays in their shapes, whatever the kernel did to them: the oracle gets them too."""
-    return {name: array.reshape(case.shapes[name]) for name, array in arrays.items()}
+    shapes = case.shapes
+    if all(array.shape == shapes[name] for name, array in arrays.items()):
+        return arrays
+    return {name: array.reshape(shapes[name]) for name, array in arrays.items()}
 
 
 def limits_of(
