@@ -71,7 +71,11 @@ class Plan:
         return scope.exhausted(self.operation, self.features, self.profile == "deep", self.integers)
 
     def with_values(self, cases: Iterator[Case], values: str) -> Iterator[Case]:
-        return (replace(case, values=values, dtype=self.dtype) for case in cases)
+        made = (values, self.dtype)
+        return (
+            case if (case.values, case.dtype) == made else replace(case, values=values, dtype=self.dtype)
+            for case in cases
+        )
 
     def covering(self) -> Iterator[Case]:
         return covering.covering(self.operation, self.features)
