@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib.metadata
 import math
 import platform
+import re
 import shlex
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -425,11 +426,15 @@ def failure_lines(each: Found, subject: Subject, asked: Asked, width: int) -> It
 
 def _declaration(each: Found) -> str:
     """How to declare an option that a kernel refuses; nothing where that is no matter of one option."""
-    named = sorted(each.case.needs & features_of(each.case.operation) - {"no bias"})
+    features = features_of(each.case.operation)
+    unknown = re.findall(r"unexpected keyword argument '(\w+)'", each.failure.judgement.message)
+    named = [*features.intersection(unknown)] or sorted(each.case.needs & features - _PLAIN)
     if each.status != "refused" or each.output not in ("output", "indices") or len(named) != 1:
         return ""
     return f'without=("{named[0]}",) of a conformance.Subject'
 
+
+_PLAIN = {"no bias", "stride=None"}  # of a case without any option
 
 _COMMANDS = ("smallest case", "run it again")  # to be copied: never broken into lines
 

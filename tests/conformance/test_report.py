@@ -260,15 +260,20 @@ def test_a_kernel_that_refuses_the_plainest_call_is_told_how_to_declare_what_it_
 
 
 @pytest.mark.parametrize(
-    ("case", "told"),
+    ("case", "message", "told"),
     [
-        ("conv2d stride=2", 'without=("stride",) of a conformance.Subject'),
-        ("conv2d channels=2 filters=2 groups=2 stride=2", None),
-        ("conv2d image=3,3", None),
+        ("conv2d stride=2", "ValueError: stride", 'without=("stride",) of a conformance.Subject'),
+        ("conv2d channels=2 filters=2 groups=2 stride=2", "ValueError", None),
+        ("conv2d image=3,3", "ValueError", None),
+        (
+            "max_pool2d", "TypeError: max_pool2d() got an unexpected keyword argument 'return_indices'",
+            'without=("return_indices",) of a conformance.Subject',
+        ),
+        ("max_pool2d", "ValueError", None),
     ],
-)
-def test_a_refused_option_is_told_how_to_be_declared(case, told):
-    refused = r.Found(failure(case, status="refused"), [("exact", "float32")])
+)  # fmt: skip
+def test_a_refused_option_is_told_how_to_be_declared(case, message, told):
+    refused = r.Found(failure(case, message=message, status="refused"), [("exact", "float32")])
     lines = text(r.failure_lines(refused, SUBJECT, ASKED, 80))
     assert [line for line in lines if "if it is meant" in line] == (
         [f"            if it is meant  {told}"] if told else []
