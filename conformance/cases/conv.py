@@ -137,8 +137,8 @@ class Conv(Case, operations=("conv2d",)):
                 self.dtype: True,
                 "bias": self.bias,
                 "no bias": not self.bias,
-                "stride": self.stride
-                not in (1, (1,) * self.dimensions),  # a (1,) is only read where it is taken
+                # Plain too: a (1, 1), which is easily taken for 1; not a (1,).
+                "stride": self.stride not in (1, (1,) * self.dimensions),
                 "padding": self.padding not in (0, (0,) * self.dimensions),
                 "dilation": self.dilation not in (1, (1,) * self.dimensions),
                 "groups": self.groups != 1,

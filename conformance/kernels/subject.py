@@ -331,9 +331,7 @@ class Subject:
         """
         later = None if then is None else self.to_framework(then)
         names = [output.removeprefix("grad_") for output in outputs]
-        answer = self._autograd(
-            case, self.to_framework(arrays), names, later, **({"again": True} if again else {})
-        )
+        answer = self._autograd(case, self.to_framework(arrays), names, later, again=again)
         if isinstance(answer, (Refused, Malformed)):
             return dict.fromkeys(outputs, answer)
         return self.to_numpy(case, dict(zip(outputs, answer[1], strict=True)))

@@ -83,7 +83,7 @@ def transformed(case: Conv, arrays: Arrays, output: str, u: float, accuracy: str
     """Rounding of a kernel that multiplies transforms of whole planes: it grows with norms of planes, not with terms.
 
     winograd: 256 u sum_c max |x_c| ||w_c||_1, twice what F(6, 3), the largest in use, was seen to need (numbers of one
-    magnitude or of many); F(2, 3) needs 16, F(4, 3) 64. fft: 8 log2(size) u sum_c ||x_c|| ||w_c||.
+    magnitude or of many). fft: 8 log2(size) u sum_c ||x_c|| ||w_c||.
     """
     g, batch = case.groups, (arrays["input"].shape[0] if case.batch is not None else 1)
     x = np.abs(np.asarray(arrays["input"], np.float64)).reshape(

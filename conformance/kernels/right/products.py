@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,13 +127,19 @@ def dot_of_each_tap() -> SimpleNamespace:
     return functions("conv2d", compute)
 
 
-@right("the gradient of the input by phases of the stride: every pixel gathers its own windows")
-def gradient_by_phases() -> SimpleNamespace:
+def _but_for(output: str, own: Callable[[Any, Arrays], Array]) -> SimpleNamespace:
+    """The reference with one output computed otherwise."""
+
     def compute(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
         answers = by_reference(case, arrays, wanted)
-        return answers | {"grad_input": _gathered(case, arrays)} if "grad_input" in wanted else answers
+        return answers | {output: own(case, arrays)} if output in wanted else answers
 
     return functions("conv2d", compute)
+
+
+@right("the gradient of the input by phases of the stride: every pixel gathers its own windows")
+def gradient_by_phases() -> SimpleNamespace:
+    return _but_for("grad_input", _gathered)
 
 
 def _gathered(case: Any, arrays: Arrays) -> Array:
@@ -159,11 +166,7 @@ def _hits(case: Any, axis: int) -> list[tuple[int, Array, Array]]:
 
 @right("the gradient of the weight by zeros put between the pixels of grad_output")
 def zeros_between() -> SimpleNamespace:
-    def answer(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
-        answers = by_reference(case, arrays, wanted)
-        return answers | {"grad_weight": _correlated(case, arrays)} if "grad_weight" in wanted else answers
-
-    return functions("conv2d", answer)
+    return _but_for("grad_weight", _correlated)
 
 
 def _correlated(case: Any, arrays: Arrays) -> Array:
