@@ -486,7 +486,7 @@ def show_replay(
     for judgement in judgements:
         _print(console, [[], judgement_line(judgement), *shown.get(judgement.output, [])])
     failed = [judgement.output for judgement in judgements if judgement.failed]
-    deadly = getattr(case, "hazard", False)  # to PyTorch, which the script would ask
+    deadly = case.hazard  # to PyTorch, which the script would ask
     if failed and (requirement in ANSWERS or case.problem) and not deadly:
         _print(console, [[], [("the same without conformance", "dim")], []])
         _print_script(console, subject, case, failed[0])

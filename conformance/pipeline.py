@@ -14,7 +14,6 @@ import numpy as np
 from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.cases.capabilities import PROBES, Features, features_of
-from conformance.cases.covering import axes_of
 from conformance.cases.shrink import cost, shrink
 from conformance.kernels.frameworks import Oracle
 from conformance.kernels.probes import probes
@@ -322,10 +321,10 @@ def _with_only(case: Case, options: Collection[str]) -> list[Case]:
     gone = {name: getattr(plain, name) for name in _options(case).difference(options)}
     sizes: dict[str, Any] = {}
     if "padding" in gone:
-        pads = (sum(pads) for _, _, pads, _ in axes_of(case))
+        pads = (sum(pads) for _, _, pads, _ in case.geometry)
         sizes["image"] = tuple(map(add, case.image, pads))
     if "dilation" in gone:
-        sizes["kernel"] = tuple((k - 1) * d + 1 for k, _, _, d in axes_of(case))
+        sizes["kernel"] = tuple((k - 1) * d + 1 for k, _, _, d in case.geometry)
     return [replace(case, **gone), replace(case, **gone, **sizes)]
 
 

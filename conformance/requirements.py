@@ -489,11 +489,7 @@ def neighbours(case: Case) -> list[Case]:
     unseen = {"no bias", "divisor_override", "count_include_pad"}  # by shapes
     allowed = case.needs | unseen
     others = [replace(case, **change) for change in changes]
-    fitting = [
-        o
-        for o in others
-        if o != case and not o.problem and not getattr(o, "hazard", False) and o.needs <= allowed
-    ]
+    fitting = [o for o in others if o != case and not o.problem and not o.hazard and o.needs <= allowed]
     return [*fitting, refused]
 
 
@@ -670,7 +666,7 @@ def check_hazards(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
     arrays = fill(case)
     for _ in range(_OFTEN):
         answers = subject.answer(case, arrays)
-    if not getattr(case, "hazard", False):
+    if not case.hazard:
         return check_answers(subject, oracle, case)
     expected = reference.answer(case, arrays)["output"]
     survived = {

@@ -174,7 +174,7 @@ def check_case(subject: Subject, oracle: str, case: Case, requirement: str) -> N
         raise WrongUsage(
             f"{case}: {name_of(subject)} has no {case.operation}; it has {_listed(subject.operations)}"
         )
-    if oracle == "torch" and requirement != "hazards" and getattr(case, "hazard", False):
+    if oracle == "torch" and requirement != "hazards" and case.hazard:
         raise WrongUsage(
             f"{case}: a window misses the image, where PyTorch's gradient writes out of bounds; use --oracle reference"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import cache, cached_property
 from types import NoneType, UnionType
@@ -134,6 +135,51 @@ class Case:
     def leading(self) -> tuple[int, ...]:
         """The batch axis, or none of it for an unbatched input."""
         return () if self.batch is None else (self.batch,)
+
+    # The geometry: one entry an axis, whatever the options are written as.
+
+    @cached_property
+    def strides(self) -> tuple[int, ...]:
+        """Steps between windows; those of stride=None are the kernel's extents."""
+        stride: Option | None = getattr(self, "stride", 1)
+        return self.kernel if stride is None else self.axes(stride)
+
+    @cached_property
+    def dilations(self) -> tuple[int, ...]:
+        """Steps between the taps of a window."""
+        return self.axes(getattr(self, "dilation", 1))
+
+    @cached_property
+    def pads(self) -> tuple[tuple[int, int], ...]:
+        """Padding before and after each axis; "same" puts the odd one after."""
+        padding: Option | str = getattr(self, "padding", 0)
+        if padding == "same":
+            totals = (d * (k - 1) for d, k in zip(self.dilations, self.kernel, strict=True))
+            return tuple((total // 2, total - total // 2) for total in totals)
+        return tuple((p, p) for p in self.axes(0 if isinstance(padding, str) else padding))
+
+    @property
+    def geometry(self) -> Iterator[tuple[int, int, tuple[int, int], int]]:
+        """(kernel, stride, pads, dilation) of each axis."""
+        return zip(self.kernel, self.strides, self.pads, self.dilations, strict=True)
+
+    @cached_property
+    def borders(self) -> tuple[tuple[int, int], ...]:
+        """The padding of each axis, and after it what the last window reaches over (ceil_mode)."""
+        axes = zip(self.image, self.geometry, self.output_extents, strict=True)
+        return tuple(
+            (low, max(high, (o - 1) * s + d * (k - 1) + 1 - n - low)) for n, (k, s, (low, high), d), o in axes
+        )
+
+    @property
+    def output_extents(self) -> tuple[int, ...]:
+        """Windows of each axis."""
+        raise NotImplementedError
+
+    @property
+    def hazard(self) -> bool:
+        """Whether PyTorch answers this case and may write out of bounds or end the process."""
+        return False
 
     def axes(self, option: Option) -> tuple[int, ...]:
         """An option as one int an axis."""

@@ -60,22 +60,11 @@ class Conv(Case, operations=("conv2d",)):
         return ("output", "grad_input", "grad_weight", *(("grad_bias",) if self.bias else ()))
 
     @cached_property
-    def pads(self) -> tuple[tuple[int, int], ...]:
-        """Zeros before and after each axis; "same" puts the odd one after."""
-        if self.padding == "same":
-            totals = (d * (k - 1) for d, k in zip(self.axes(self.dilation), self.kernel, strict=True))
-            return tuple((total // 2, total - total // 2) for total in totals)
-        padding = 0 if isinstance(self.padding, str) else self.padding
-        return tuple((p, p) for p in self.axes(padding))
-
-    @cached_property
     def output_extents(self) -> tuple[int, ...]:
         if self._option_problem:
             return (1,) * self.dimensions  # a refused case has no output; its grad_output is a formality
-        axes = zip(
-            self.image, self.kernel, self.axes(self.stride), self.pads, self.axes(self.dilation), strict=True
-        )
-        return tuple(max(window_outputs(*axis), 0) for axis in axes)
+        axes = zip(self.image, self.geometry, strict=True)
+        return tuple(max(window_outputs(extent, *axis), 0) for extent, axis in axes)
 
     def terms(self, output: str) -> int:
         taps, images = math.prod(self.kernel), math.prod(self.leading)
@@ -128,7 +117,7 @@ class Conv(Case, operations=("conv2d",)):
 
     @cached_property
     def needs(self) -> frozenset[str]:
-        strides, dilations = self.axes(self.stride), self.axes(self.dilation)
+        strides, dilations = self.strides, self.dilations
         pads = () if isinstance(self.padding, str) else self.axes(self.padding)
         written = (self.stride, self.padding, self.dilation)
         return frozenset(

@@ -111,7 +111,7 @@ def named(texts: dict[str, str], operation: str, features: Features) -> Iterator
 
 
 def _new_hazard(case: Case, texts: dict[str, str]) -> bool:
-    return texts is not HAZARDS and bool(getattr(case, "hazard", False))
+    return texts is not HAZARDS and bool(case.hazard)
 
 
 def _plainer(case: Any, features: Features) -> Case:

@@ -163,7 +163,7 @@ def as_claimed(case: Case, features: Features) -> Case:
 def squared(case: Any) -> Case:
     """The same case on an image as high as wide, no window of which misses it."""
     side = max(case.image)
-    while getattr(square := replace(case, image=(side, side)), "hazard", False):
+    while (square := replace(case, image=(side, side))).hazard:
         side += 1
     return cast(Case, square)
 
@@ -171,7 +171,7 @@ def squared(case: Any) -> Case:
 def _with_image(case: Case, row: Row) -> Case:
     """Choose the image: H != W, and every window of a max pooling with a tap inside."""
     extents: list[int] = []
-    for i, (kernel, stride, pads, dilation) in enumerate(axes_of(case)):
+    for i, (kernel, stride, pads, dilation) in enumerate(case.geometry):
         outputs, unread = row[f"output {'hw'[i]}"], (stride - 1) * row[f"unread {'hw'[i]}"]
         extent = image_extent(outputs, kernel, stride, pads, dilation, unread)
         while extent in extents or _misses(case, i, extent):
@@ -188,19 +188,9 @@ def image_extent(
     return extent if extent >= 1 else extent + stride * math.ceil((1 - extent) / stride)
 
 
-def axes_of(case: Any) -> list[tuple[int, int, tuple[int, int], int]]:
-    """(kernel, stride, pads, dilation) of each axis."""
-    if isinstance(case, Conv):
-        return list(
-            zip(case.kernel, case.axes(case.stride), case.pads, case.axes(case.dilation), strict=True)
-        )
-    pads = ((p, p) for p in case.axes(case.padding))
-    return list(zip(case.kernel, case.strides, pads, case.dilations, strict=True))
-
-
 def _misses(case: Any, axis: int, extent: int) -> bool:
     if not isinstance(case, MaxPool):
         return False
-    kernel, stride, pads, dilation = axes_of(case)[axis]
+    kernel, stride, pads, dilation = list(case.geometry)[axis]
     outputs = case._outputs(extent, kernel, stride, pads[0], dilation)
     return outputs < 1 or not windows_all_hit(extent, kernel, stride, pads[0], dilation, outputs)

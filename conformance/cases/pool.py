@@ -25,20 +25,12 @@ class Pool(Case):
     }
 
     @property
-    def dilations(self) -> tuple[int, ...]:
-        return (1,) * self.dimensions
-
-    @property
     def kernel_size(self) -> Option:
         """The kernel as it is passed: an int where it is square and nothing else is given for each axis."""
         square = len(set(self.kernel)) == 1 and not any(
             isinstance(o, tuple) for o in (self.stride, self.padding)
         )
         return 0 if self.malformed == "kernel_zero" else self.kernel[0] if square else self.kernel
-
-    @property
-    def strides(self) -> tuple[int, ...]:
-        return self.kernel if self.stride is None else self.axes(self.stride)
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -126,10 +118,6 @@ class MaxPool(Pool, operations=("max_pool2d",)):
 
     dilation: Option = 1
     return_indices: bool = False
-
-    @property
-    def dilations(self) -> tuple[int, ...]:
-        return self.axes(self.dilation)
 
     @property
     def options(self) -> dict[str, Any]:

@@ -154,5 +154,5 @@ def _of_geometries(operation: str, features: Features, h: Geometry, w: Geometry,
     for ceil_mode in (False, True) if "ceil_mode" in features else (False,):
         for more in extra:
             case = family(**fields, **more, ceil_mode=ceil_mode, channels=2)
-            if not case.problem and not getattr(case, "hazard", False):
+            if not case.problem and not case.hazard:
                 yield case

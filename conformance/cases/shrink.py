@@ -10,7 +10,6 @@ from typing import Any
 
 from conformance.cases.capabilities import Features
 from conformance.cases.case import DTYPES, Case, CaseError
-from conformance.cases.covering import axes_of
 
 LIMIT = 2000  # cases tried at most
 SMALL = 1_000_000  # elements up to which a case with fewer words may be larger than one with more
@@ -52,9 +51,7 @@ def cost(case: Case) -> tuple[int, int, int]:
 
 
 def _fits(candidate: Case, case: Case, features: Features) -> bool:
-    if bool(candidate.problem) != bool(case.problem) or getattr(candidate, "hazard", False) > getattr(
-        case, "hazard", False
-    ):
+    if bool(candidate.problem) != bool(case.problem) or candidate.hazard > getattr(case, "hazard", False):
         return False
     if _elements(candidate) > max(_elements(case), SMALL):
         return False  # fewer words, and more memory than there is
@@ -66,7 +63,7 @@ def _elements(case: Case) -> int:
     """Of all arrays and of one padded plane."""
     if case.problem:
         return 0
-    pads = [sum(pads) for _, _, pads, _ in axes_of(case)]
+    pads = [sum(pads) for _, _, pads, _ in case.geometry]
     plane: int = math.prod(map(add, case.image, pads))
     return case.size + plane
 

@@ -16,7 +16,6 @@ from conformance.cases.covering import (
     Classes,
     Row,
     as_claimed,
-    axes_of,
     build,
     classes_of,
     forms,
@@ -281,7 +280,7 @@ def layers(operation: str, features: Features) -> Iterator[Case]:
 
 def _square(plain: Any, side: int, unread: int) -> Case:
     """With a square answer, smaller where a kernel of plain loops would take long; the stride leaves pixels or none."""
-    image = (image_extent(side, k, s, pads, d, unread * (s - 1)) for k, s, pads, d in axes_of(plain))
+    image = (image_extent(side, k, s, pads, d, unread * (s - 1)) for k, s, pads, d in plain.geometry)
     case = replace(plain, image=tuple(image))
     return _square(plain, side // 2, unread) if products(case) > PRODUCTS // 2 and side > 1 else case
 
@@ -295,7 +294,7 @@ def lookalikes(operation: str, features: Features) -> Iterator[Case]:
         plain = replace(Case.parse(f"{operation} {form}"), **fields, batch=rng.choice((1, 2)), seed=seed)
         for change in _changes(plain):
             case = replace(plain, **change)
-            axes = zip(rng.sample((2, 3, 4), 2), axes_of(case), strict=True)
+            axes = zip(rng.sample((2, 3, 4), 2), case.geometry, strict=True)
             image = (image_extent(n, k, s, pads, d, rng.randrange(s)) for n, (k, s, pads, d) in axes)
             case = replace(case, image=tuple(image))
             yield from _claimed(iter([] if case.problem else [case]), features)
@@ -385,5 +384,5 @@ def _claimed(cases: Iterator[Case], features: Features) -> Iterator[Case]:
         case = as_claimed(each, features)
         if isinstance(case, Conv) and not case.needs & {"bias", "no bias"} <= features:
             case = replace(case, bias=not case.bias)
-        if case.needs <= features | {case.dtype} and not getattr(case, "hazard", False):
+        if case.needs <= features | {case.dtype} and not case.hazard:
             yield case

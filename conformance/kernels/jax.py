@@ -170,7 +170,7 @@ def _avg_pool(case: AvgPool, input: jax.Array) -> jax.Array:
 
 
 def _reduce(case: Any, input: jax.Array, start: float, function: Callable[..., Any]) -> jax.Array:
-    pads = ((0, 0), (0, 0), *reference.pool_pads(case))
+    pads = ((0, 0), (0, 0), *case.borders)
     window, strides = (1, 1, *case.kernel), (1, 1, *case.strides)
     reduced = lax.reduce_window(
         input,

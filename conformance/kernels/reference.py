@@ -48,7 +48,7 @@ def _forward_and_backward(case: Case, arrays: Arrays) -> Answers:
 def conv(case: Conv, arrays: Arrays) -> Array:
     """y[n,g,k,q] = b[g,k] + sum over c and taps t of w[g,k,c,t] x[n,g,c, q stride - padding + t dilation]."""
     weight = _grouped(case, arrays["weight"], 0)
-    padded = _grouped(case, pad(arrays["input"], case.pads), 1)
+    padded = _grouped(case, pad(arrays["input"], case.borders), 1)
     n, g, k = padded.shape[0], case.groups, case.filters // case.groups
     output = np.zeros((n, g, k, *case.output_extents))
     for tap, place in taps(case):
@@ -60,7 +60,7 @@ def conv(case: Conv, arrays: Arrays) -> Array:
 def conv_backward(case: Conv, arrays: Arrays) -> Answers:
     """The adjoint of conv in each argument, tap by tap."""
     weight = _grouped(case, arrays["weight"], 0)
-    padded = _grouped(case, pad(arrays["input"], case.pads), 1)
+    padded = _grouped(case, pad(arrays["input"], case.borders), 1)
     grad = _grouped(case, arrays["grad_output"], 1)
     grad_padded, grad_weight = np.zeros(padded.shape), np.zeros(weight.shape)
     for tap, place in taps(case):
@@ -68,7 +68,7 @@ def conv_backward(case: Conv, arrays: Arrays) -> Answers:
         grad_weight[at(tap)] = np.einsum("ngkx,ngcx->gkc", _flat(grad, 3), _flat(padded[place], 3))
     whole = grad_padded.reshape(len(padded), case.channels, *grad_padded.shape[3:])
     gradients = {
-        "grad_input": unpad(whole, case.pads),
+        "grad_input": unpad(whole, case.borders),
         "grad_weight": grad_weight.reshape(arrays["weight"].shape),
     }
     bias = {"grad_bias": arrays["grad_output"].sum(axis=(0, *range(2, 2 + case.dimensions)))}
@@ -77,7 +77,7 @@ def conv_backward(case: Conv, arrays: Arrays) -> Answers:
 
 def max_pool(case: MaxPool, arrays: Arrays) -> Answers:
     """Scan the taps in row-major order; a value replaces the best if it is greater or NaN."""
-    pads = pool_pads(case)
+    pads = case.borders
     padded = pad(arrays["input"], pads, -np.inf)
     position = pad(np.arange(math.prod(case.image)).reshape(1, 1, *case.image), pads, -1)
     shape = (*arrays["input"].shape[:2], *case.output_extents)
@@ -102,12 +102,12 @@ def max_pool_backward(case: MaxPool, arrays: Arrays, indices: Array) -> Array:
 
 
 def avg_pool(case: AvgPool, arrays: Arrays) -> Array:
-    padded = pad(arrays["input"], pool_pads(case))
+    padded = pad(arrays["input"], case.borders)
     return cast(Array, sum(padded[place] for _, place in taps(case)) / divisors(case))
 
 
 def avg_pool_backward(case: AvgPool, arrays: Arrays) -> Array:
-    pads = pool_pads(case)
+    pads = case.borders
     grad_padded = np.zeros(pad(arrays["input"], pads).shape)
     for _, place in taps(case):
         grad_padded[place] += arrays["grad_output"] / divisors(case)
@@ -135,25 +135,9 @@ def divisors(case: AvgPool) -> Array:
 
 def taps(case: Conv | Pool) -> Iterator[tuple[tuple[int, ...], Any]]:
     """Each tap in row-major order and where, in the padded image, it meets every window."""
-    strides = case.strides if isinstance(case, Pool) else case.axes(case.stride)
-    dilations = case.dilations if isinstance(case, Pool) else case.axes(case.dilation)
     for tap in itertools.product(*map(range, case.kernel)):
-        axes = zip(tap, dilations, strides, case.output_extents, strict=True)
+        axes = zip(tap, case.dilations, case.strides, case.output_extents, strict=True)
         yield tap, at(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, s, o in axes)
-
-
-def pool_pads(case: Pool) -> tuple[tuple[int, int], ...]:
-    """The padding of each axis, and after it what the last window of ceil_mode reaches over."""
-    axes = zip(
-        case.image,
-        case.kernel,
-        case.strides,
-        case.axes(case.padding),
-        case.dilations,
-        case.output_extents,
-        strict=True,
-    )
-    return tuple((p, max(p, (o - 1) * s + d * (k - 1) + 1 - n - p)) for n, k, s, p, d, o in axes)
 
 
 def pad(array: Array, pads: tuple[tuple[int, int], ...], value: float = 0) -> Array:

@@ -14,7 +14,6 @@ import numpy as np
 
 from conformance.cases import Case, MaxPool
 from conformance.cases.arrays import Array, Arrays, fill
-from conformance.cases.covering import axes_of
 from conformance.kernels import mutants, reference
 from conformance.kernels.mutants import Mutant
 from conformance.verdicts.bounds import UNIT, bound
@@ -106,7 +105,7 @@ def diagnose(evidence: Sequence[Evidence], ask: Ask, candidates: Iterable[Case])
 
 def _far(case: Case) -> bool:
     """Whether a mutant that has one option for another would fill the memory of the machine."""
-    return max(n for axis in axes_of(case) for n in (*axis[:2], *axis[2], axis[3])) > FAR
+    return max(n for axis in case.geometry for n in (*axis[:2], *axis[2], axis[3])) > FAR
 
 
 def where(evidence: Sequence[Evidence]) -> str:

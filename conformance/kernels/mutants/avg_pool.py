@@ -10,7 +10,7 @@ import numpy as np
 
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.mutants.registry import mutant, strides, walked
-from conformance.kernels.reference import avg_pool, avg_pool_backward, divisors, pad, pool_pads, taps, unpad
+from conformance.kernels.reference import avg_pool, avg_pool_backward, divisors, pad, taps, unpad
 
 BOTH = "output grad_input"
 
@@ -277,7 +277,7 @@ def avg_pool_ceil_keeps_the_empty_window(case: Any, arrays: Arrays) -> Any:
 )
 def avg_pool_clipped_windows_unwritten(case: Any, arrays: Arrays) -> Any:
     output = avg_pool(case, arrays)
-    (over_h, over_w), (ph, pw) = (high for _, high in pool_pads(case)), case.axes(case.padding)
+    (over_h, over_w), (ph, pw) = (high for _, high in case.borders), case.axes(case.padding)
     output[..., -1, :] = 0 if over_h > ph else output[..., -1, :]
     output[..., -1] = 0 if over_w > pw else output[..., -1]
     return output
@@ -299,20 +299,20 @@ def avg_pool_default_stride_of_height(case: Any, arrays: Arrays) -> Any:
 
 @mutant("avg_pool2d", "output", "the border repeats the edge of the image instead of zeros", "padded")
 def avg_pool_border_repeats_edge(case: Any, arrays: Arrays) -> Any:
-    image = np.pad(arrays["input"], ((0, 0), (0, 0), *pool_pads(case)), mode="edge")
+    image = np.pad(arrays["input"], ((0, 0), (0, 0), *case.borders), mode="edge")
     return _sums(case, image) / divisors(case)
 
 
 @mutant("avg_pool2d", "output", "the border reads stale data", "padded")
 def avg_pool_border_stale(case: Any, arrays: Arrays) -> Any:
-    return _sums(case, pad(arrays["input"], pool_pads(case), 7)) / divisors(case)
+    return _sums(case, pad(arrays["input"], case.borders, 7)) / divisors(case)
 
 
 @mutant(
     "avg_pool2d", "output", "ceil_mode's overhang reads the start of the row again", "ceil and over_w > pw"
 )
 def avg_pool_overhang_wraps(case: Any, arrays: Arrays) -> Any:
-    padded = pad(arrays["input"], pool_pads(case))
+    padded = pad(arrays["input"], case.borders)
     end = case.image[1] + 2 * case.axes(case.padding)[1]
     padded[..., end:] = np.take(padded, np.arange(padded.shape[-1] - end), axis=-1)
     return _sums(case, padded) / divisors(case)
@@ -378,7 +378,7 @@ def avg_pool_nan_left_out(case: Any, arrays: Arrays) -> Any:
     "nan or infinite",
 )
 def avg_pool_by_running_sums(case: Any, arrays: Arrays) -> Any:
-    padded = pad(arrays["input"], pool_pads(case))
+    padded = pad(arrays["input"], case.borders)
     table = np.pad(padded.cumsum(axis=2).cumsum(axis=3), ((0, 0), (0, 0), (1, 0), (1, 0)))
     rows, columns = (np.arange(o) * s for o, s in zip(case.output_extents, strides(case), strict=True))
     r, s = case.kernel
@@ -396,7 +396,7 @@ def avg_pool_by_running_sums(case: Any, arrays: Arrays) -> Any:
     "P * Q > 1 and (sh < R or sw < S)",
 )
 def avg_pool_gradient_overwritten(case: Any, arrays: Arrays) -> Any:
-    pads = pool_pads(case)
+    pads = case.borders
     gradient = np.zeros(pad(arrays["input"], pads).shape)
     for _, place in taps(case):
         gradient[place] = arrays["grad_output"] / divisors(case)
@@ -441,7 +441,7 @@ def avg_pool_gradient_of_whole_windows(case: Any, arrays: Arrays) -> Any:
 
 @mutant("avg_pool2d", "grad_input", "the gradient is shifted by the padding", "padded")
 def avg_pool_gradient_shifted(case: Any, arrays: Arrays) -> Any:
-    pads = pool_pads(case)
+    pads = case.borders
     gradient = np.zeros(pad(arrays["input"], pads).shape)
     for _, place in taps(case):
         gradient[place] += arrays["grad_output"] / divisors(case)

@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.mutants.registry import dilations, max_pooled, mutant, strides, walked
-from conformance.kernels.reference import Answers, max_pool, max_pool_backward, pad, pool_pads, taps, unpad
+from conformance.kernels.reference import Answers, max_pool, max_pool_backward, pad, taps, unpad
 
 EVERYTHING = "output indices grad_input"
 Wins = Callable[[Array, Array], Array]  # value, best -> where the value replaces the best
@@ -25,7 +25,7 @@ def scanned(
     border    what padding counts as, where it takes part (index of the window's first tap inside)
     lowest    what a window starts from
     """
-    pads = pool_pads(case)
+    pads = case.borders
     padded = pad(arrays["input"], pads, -np.inf if border is None else border)
     position = pad(np.arange(math.prod(case.image)).reshape(1, 1, *case.image), pads, -1)
     shape = (*arrays["input"].shape[:2], *case.output_extents)
@@ -97,7 +97,7 @@ def max_pool_first_nan(case: Any, arrays: Arrays) -> Answers:
 @mutant("max_pool2d", EVERYTHING, "NaN in the first tap of a window only is kept", "nan")
 def max_pool_nan_kept_first_only(case: Any, arrays: Arrays) -> Answers:
     first = next(taps(case))[1]
-    padded = pad(arrays["input"], pool_pads(case), -np.inf)
+    padded = pad(arrays["input"], case.borders, -np.inf)
     kept = np.isnan(padded[first])
     ignoring = scanned(case, arrays, lambda value, best: value > best)
     return max_pooled(
@@ -113,8 +113,8 @@ def max_pool_last_of_equals(case: Any, arrays: Arrays) -> Answers:
 @mutant("max_pool2d", "indices grad_input", "the first of equal values in column order wins", "ties")
 def max_pool_first_in_column_order(case: Any, arrays: Arrays) -> Answers:
     order = sorted(taps(case), key=lambda tap: tap[0][::-1])
-    padded = pad(arrays["input"], pool_pads(case), -np.inf)
-    position = pad(np.arange(math.prod(case.image)).reshape(1, 1, *case.image), pool_pads(case), -1)
+    padded = pad(arrays["input"], case.borders, -np.inf)
+    position = pad(np.arange(math.prod(case.image)).reshape(1, 1, *case.image), case.borders, -1)
     best, index = (
         max_pool(case, arrays)["output"],
         np.full((*arrays["input"].shape[:2], *case.output_extents), -1),
@@ -195,7 +195,7 @@ def max_pool_index_by_search(case: Any, arrays: Arrays) -> Any:
 
 def _to_equals(case: Any, arrays: Arrays, share: Any, tolerance: float = 0) -> Any:
     """The gradient where each tap that equals its window's largest value gets a share."""
-    pads, best = pool_pads(case), max_pool(case, arrays)["output"]
+    pads, best = case.borders, max_pool(case, arrays)["output"]
     padded = pad(arrays["input"], pads, -np.inf)
     inside = pad(np.ones_like(arrays["input"]), pads) > 0
     places = [place for _, place in taps(case)]
@@ -355,7 +355,7 @@ def max_pool_gradient_shared_by_windows(case: Any, arrays: Arrays) -> Any:
     "max_pool2d", "grad_input", "the gradient is spread over the window as in average pooling", "R * S > 1"
 )
 def max_pool_gradient_averaged(case: Any, arrays: Arrays) -> Any:
-    pads = pool_pads(case)
+    pads = case.borders
     gradient = np.zeros(pad(arrays["input"], pads).shape)
     for _, place in taps(case):
         gradient[place] += arrays["grad_output"] / math.prod(case.kernel)
@@ -478,7 +478,7 @@ def max_pool_overhang_is_garbage(case: Any, arrays: Arrays) -> Any:
     "ceil and over_w > pw and H > 1",
 )
 def max_pool_overhang_reads_next_row(case: Any, arrays: Arrays) -> Any:
-    pads = pool_pads(case)
+    pads = case.borders
     padded = pad(arrays["input"], pads, -np.inf)
     low, inside = case.axes(case.padding)[1], case.image[1]
     past = padded.shape[-1] - low - inside
@@ -488,7 +488,7 @@ def max_pool_overhang_reads_next_row(case: Any, arrays: Arrays) -> Any:
 
 
 def _overhang(case: Any, arrays: Arrays, value: float) -> Any:
-    pads = pool_pads(case)
+    pads = case.borders
     padded = pad(arrays["input"], pads, -np.inf)
     (h, w), (ph, pw) = case.image, case.axes(case.padding)
     padded[..., h + 2 * ph :, :] = value
@@ -625,7 +625,7 @@ def max_pool_batch_index_ignored(case: Any, arrays: Arrays) -> Any:
     "padded and W > 1",
 )
 def max_pool_border_wraps(case: Any, arrays: Arrays) -> Answers:
-    pads = pool_pads(case)
+    pads = case.borders
     wrapped = np.pad(arrays["input"], ((0, 0), (0, 0), *pads), mode="wrap")
     plain = replace(case, image=wrapped.shape[2:], padding=0, stride=case.strides)
     vars(plain)["output_extents"] = case.output_extents

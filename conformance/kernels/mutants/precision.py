@@ -19,7 +19,6 @@ from conformance.kernels.reference import (
     divisors,
     max_pool,
     pad,
-    pool_pads,
     taps,
 )  # fmt: skip
 
@@ -240,7 +239,7 @@ def avg_pool_approximate_reciprocal(case: Any, arrays: Arrays) -> Any:
 
 @mutant("avg_pool2d", "output", "sums in float16", "dtype != 'float16'")
 def avg_pool_sums_in_float16(case: Any, arrays: Arrays) -> Any:
-    padded = pad(arrays["input"], pool_pads(case))
+    padded = pad(arrays["input"], case.borders)
     total = np.zeros((*padded.shape[:2], *case.output_extents))
     for _, place in taps(case):
         total = float16(total + padded[place])
@@ -277,7 +276,7 @@ def avg_pool_float32_running_sum(case: Any, arrays: Arrays) -> Any:
     """Of finite arrays: a kernel that sums so looks for others first."""
     if not np.isfinite(arrays["input"]).all():
         return avg_pool(case, arrays)
-    padded = pad(arrays["input"], pool_pads(case)).astype(np.float32)
+    padded = pad(arrays["input"], case.borders).astype(np.float32)
     (r, s), (h, w), (p, q) = case.kernel, case.strides, case.output_extents
     lines = np.add.reduce([padded[:, :, i : i + (p - 1) * h + 1 : h] for i in range(r)])
     total = [lines[..., :s].sum(axis=-1)]

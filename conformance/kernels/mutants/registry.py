@@ -146,7 +146,7 @@ def _name(function: Callable[..., Any]) -> str:
 
 def _fits(case: Any) -> list[tuple[int, ...]]:
     """Extent, reach of the dilated kernel, stride and pads of each axis."""
-    pads = reference.pool_pads(case) if isinstance(case, Pool) else case.pads
+    pads = case.borders if isinstance(case, Pool) else case.pads
     reach = [d * (k - 1) + 1 for d, k in zip(dilations(case), case.kernel, strict=True)]
     return list(zip(case.image, reach, strides(case), *zip(*pads, strict=True), strict=True))
 
@@ -159,7 +159,7 @@ def _rest(case: Any, axis: int) -> int:
 
 def _overhang(case: Any, axis: int) -> int:
     """Rows (columns) that ceil_mode's last window reaches over the padded image."""
-    return reference.pool_pads(case)[axis][1] - int(case.axes(case.padding)[axis])
+    return int(case.borders[axis][1] - case.pads[axis][1])
 
 
 def strides(case: Any) -> tuple[int, ...]:
@@ -207,9 +207,7 @@ WORDS: dict[str, Callable[[Any, Arrays], Any]] = {
     "rest_w": lambda case, arrays: _rest(case, 1),
     "over_h": lambda case, arrays: _overhang(case, 0),
     "over_w": lambda case, arrays: _overhang(case, 1),
-    "padded": lambda case, arrays: any(
-        map(any, reference.pool_pads(case) if isinstance(case, Pool) else case.pads)
-    ),
+    "padded": lambda case, arrays: any(map(any, case.borders if isinstance(case, Pool) else case.pads)),
     "dtype": lambda case, arrays: case.dtype,
     "nan": lambda case, arrays: any(np.isnan(array).any() for array in arrays.values()),
     "infinite": lambda case, arrays: any(np.isinf(array).any() for array in arrays.values()),

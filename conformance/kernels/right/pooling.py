@@ -11,7 +11,7 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.mutants.functions import by_reference, functions
 from conformance.kernels.mutants.max_pool import greater, scanned
 from conformance.kernels.mutants.registry import dilations, strides
-from conformance.kernels.reference import Answers, divisors, max_pool_backward, pad, pool_pads, taps, unpad
+from conformance.kernels.reference import Answers, divisors, max_pool_backward, pad, taps, unpad
 from conformance.kernels.right.registry import right
 
 
@@ -21,7 +21,7 @@ def rows_then_columns() -> SimpleNamespace:
         answers = by_reference(case, arrays, wanted)
         if "output" not in wanted:
             return answers
-        padded = pad(arrays["input"], pool_pads(case), -np.inf)
+        padded = pad(arrays["input"], case.borders, -np.inf)
         rows = _maximum_along(case, padded, 1)
         return answers | {"output": _maximum_along(case, rows.swapaxes(-1, -2), 0).swapaxes(-1, -2)}
 
@@ -104,15 +104,13 @@ def summed_area_table() -> SimpleNamespace:
         if not all(np.isfinite(array).all() for array in arrays.values()):
             return by_reference(case, arrays, wanted)  # a NaN would reach all that comes after it
         if wanted == ("output",):
-            table = (
-                np.pad(pad(arrays["input"].astype(np.float64), pool_pads(case)), _ROOM).cumsum(-2).cumsum(-1)
-            )
+            table = np.pad(pad(arrays["input"].astype(np.float64), case.borders), _ROOM).cumsum(-2).cumsum(-1)
             return {"output": sum(sign * table[corner] for sign, corner in _corners(case)) / divisors(case)}
-        table = np.pad(pad(np.zeros(arrays["input"].shape), pool_pads(case)), _ROOM)
+        table = np.pad(pad(np.zeros(arrays["input"].shape), case.borders), _ROOM)
         for sign, corner in _corners(case):
             np.add.at(table, corner, sign * arrays["grad_output"] / divisors(case))
         spread = table[..., ::-1, ::-1].cumsum(-2).cumsum(-1)[..., ::-1, ::-1]
-        return {"grad_input": unpad(spread[..., 1:, 1:], pool_pads(case))}
+        return {"grad_input": unpad(spread[..., 1:, 1:], case.borders)}
 
     return functions("avg_pool2d", compute)
 
@@ -133,10 +131,10 @@ def _corners(case: Any) -> list[tuple[int, Any]]:
 
 def _averaged(case: Any, arrays: Arrays, wanted: tuple[str, ...], before: Any, factor: Array) -> Answers:
     """Each term through `before`, their sum times `factor`; the gradient likewise."""
-    padded, places = pad(arrays["input"], pool_pads(case)), [place for _, place in taps(case)]
+    padded, places = pad(arrays["input"], case.borders), [place for _, place in taps(case)]
     if wanted == ("output",):
         return {"output": np.asarray(sum(before(padded[place]) for place in places) * factor)}
     gradient = np.zeros_like(padded)
     for place in places:
         gradient[place] += before(arrays["grad_output"]) * factor
-    return {"grad_input": unpad(gradient, pool_pads(case))}
+    return {"grad_input": unpad(gradient, case.borders)}

@@ -18,7 +18,6 @@ from conformance.kernels.reference import (
     max_pool,
     max_pool_backward,
     pad,
-    pool_pads,
     taps,
     unpad,
 )
@@ -148,7 +147,7 @@ def _conv_grad_bias(case: Any, grad: Array, order: Order) -> Array:
 
 
 def _avg_pool(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) -> Answers:
-    padded, places = pad(arrays["input"], pool_pads(case)), [place for _, place in taps(case)]
+    padded, places = pad(arrays["input"], case.borders), [place for _, place in taps(case)]
     by = divisors(case).astype(padded.dtype)
     if wanted == ("output",):
         return {"output": np.asarray(order(len(places), lambda number: padded[places[number]]) / by)}
@@ -158,7 +157,7 @@ def _avg_pool(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) 
         value[places[number]] = arrays["grad_output"] / by
         return value
 
-    return {"grad_input": unpad(order(len(places), term), pool_pads(case))}
+    return {"grad_input": unpad(order(len(places), term), case.borders)}
 
 
 def _max_pool(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) -> Answers:
