@@ -15,12 +15,13 @@ from operator import length_hint
 from statistics import median
 from typing import Any
 
-from conformance.cases import FAMILIES, Case
+from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
-from conformance.cases.capabilities import features_of
+from conformance.cases.features import features_of
 from conformance.kernels import mutants, reference, right
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import kept
+from conformance.operations import OPERATIONS
 from conformance.pipeline import InProcess, Settings, examine, failure_of, plans
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
 from conformance.verdicts.verdict import Report
@@ -116,7 +117,7 @@ class Audit:
 def chosen(operations: Sequence[str] = (), only: str = "") -> list[str]:
     """The names of the mutants of these operations (all, if none) whose name holds the text."""
     return [
-        m.name for m in mutants.ALL.values() if m.operation in (operations or FAMILIES) and only in m.name
+        m.name for m in mutants.ALL.values() if m.operation in (operations or OPERATIONS) and only in m.name
     ]
 
 

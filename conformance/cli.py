@@ -246,13 +246,13 @@ def mutants(
     """
     with _wrong_usage():
         from conformance import audit, usage
-        from conformance.cases import FAMILIES
+        from conformance.operations import OPERATIONS
         from conformance.requirements import PROFILES
 
         usage.check_writable("--json", json_path)
         usage.require("profile", profile, PROFILES)
         for operation in operations:
-            usage.require("operation", operation, FAMILIES)
+            usage.require("operation", operation, OPERATIONS)
         names = audit.chosen(operations, only)
         kernels = audit.right_kernels(only) if right else []
         if not names and not kernels:
@@ -289,23 +289,9 @@ def list_(what: str) -> None:
 
 
 def _ops() -> Iterator[tuple[str, str]]:
-    from conformance.cases import FAMILIES
+    from conformance.operations import OPERATIONS
 
-    for name, family in FAMILIES.items():
-        yield name, f"judged: {', '.join(_every_output(family(operation=name)))}"
-
-
-def _every_output(case: Case) -> tuple[str, ...]:
-    from dataclasses import replace
-
-    option = (
-        {"bias": True}
-        if hasattr(case, "bias")
-        else {"return_indices": True}
-        if hasattr(case, "return_indices")
-        else {}
-    )
-    return replace(case, **option).outputs  # type: ignore[arg-type]
+    return ((name, f"judged: {', '.join(operation.outputs)}") for name, operation in OPERATIONS.items())
 
 
 def _requirements() -> Iterator[tuple[str, str]]:
@@ -349,21 +335,21 @@ def _profiles() -> Iterator[tuple[str, str]]:
 
 
 def _features() -> Iterator[tuple[str, str]]:
-    from conformance.cases.capabilities import FEATURES, features_of
+    from conformance.cases.features import FEATURES, features_of
 
     for feature in sorted(FEATURES):
         yield feature, ", ".join(name for name, _ in _ops() if feature in features_of(name))
 
 
 def _values() -> Iterator[tuple[str, str]]:
-    from conformance.cases.arrays import VALUES
+    from conformance.cases.values import VALUES
 
     return _first_lines(VALUES)
 
 
 def _layouts() -> Iterator[tuple[str, str]]:
-    from conformance.cases.arrays import VIEWS
     from conformance.cases.guarded import GUARDS, NONE
+    from conformance.cases.views import VIEWS
 
     yield from _first_lines(VIEWS)
     for name, guard in GUARDS.items():

@@ -13,13 +13,14 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import fill
-from conformance.cases.capabilities import PROBES, Features, features_of
+from conformance.cases.features import Features, features_of
+from conformance.cases.features import probes as features_probes
 from conformance.cases.shrink import cost, shrink
 from conformance.kernels.frameworks import Oracle
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import kept
-from conformance.requirements import PROFILES, REQUIREMENTS, Plan, more_nan
+from conformance.requirements import PROFILES, REQUIREMENTS, Plan
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
@@ -194,7 +195,7 @@ def claims(
     for feature in sorted(features & set(showing)):
         reasons = [_refusal(runner, replace(case, dtype=asked)) for case in showing[feature]]
         declined = all(reason.startswith("NotImplementedError") for reason in reasons)
-        if reasons and all(reasons) and (feature in PROBES[operation] or declined):
+        if reasons and all(reasons) and (feature in features_probes(operation) or declined):
             report.not_claimed.append((operation, feature, reasons[0]))
             features.discard(feature)
     return dtypes, frozenset(features)
@@ -281,7 +282,7 @@ def _count(row: Row, judgement: Judgement) -> None:
 
 def _options(case: Case) -> frozenset[str]:
     """The fields of a case that are not plain, sizes apart."""
-    plain = type(case)(operation=case.operation)
+    plain = Case.of(case.operation)
     names = (field.name for field in fields(case) if field.name not in _SIZES)
     return frozenset(name for name in names if getattr(case, name) != getattr(plain, name))
 
@@ -317,7 +318,7 @@ def _has_another_cause(
 
 def _with_only(case: Case, options: Collection[str]) -> list[Case]:
     """The case without its other options: as it is, and with padding and dilation made part of image and filter."""
-    plain = type(case)(operation=case.operation)
+    plain = Case.of(case.operation)
     gone = {name: getattr(plain, name) for name in _options(case).difference(options)}
     sizes: dict[str, Any] = {}
     if "padding" in gone:
@@ -416,7 +417,7 @@ def _explained(
 
 def _pinned(case: Case, output: str) -> bool:
     """Whether a right answer can be one only: not where a kernel may have more NaN than PyTorch."""
-    return case.values != "special" or output not in more_nan(case, fill(case))
+    return case.values != "special" or output not in case.family.may_be_nan(case, fill(case))
 
 
 @lru_cache(maxsize=8)

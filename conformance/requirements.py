@@ -19,18 +19,23 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases import AvgPool, Case, Conv, MaxPool, corpus, covering, scope
+from conformance.cases import Case, covering, networks, scope
 from conformance.cases import sizes as sizing
-from conformance.cases.arrays import REALS, VIEWS, Array, Arrays, fill
-from conformance.cases.capabilities import Features
+from conformance.cases.arrays import Array, Arrays, fill
 from conformance.cases.case import ANSWERS
+from conformance.cases.features import Features
 from conformance.cases.guarded import GUARDS, UNGUARDED, allocations, never_written
+from conformance.cases.named import named, refused, smallest
+from conformance.cases.values import REALS
+from conformance.cases.views import VIEWS
 from conformance.kernels import reference
 from conformance.kernels.frameworks import Oracle
 from conformance.kernels.subject import Answer, Refused, Subject
 from conformance.kernels.surroundings import changed as moved_since
 from conformance.kernels.surroundings import kept as surroundings_kept
 from conformance.kernels.surroundings import surroundings
+from conformance.operations import DTYPES, OPERATIONS, Family
+from conformance.operations.option import fit
 from conformance.verdicts.bounds import bound
 from conformance.verdicts.judgement import Judgement, differs, judge
 
@@ -53,9 +58,13 @@ class Plan:
     first: bool = True  # whether it asks what has nothing to do with the dtype
 
     @property
+    def family(self) -> Family:
+        return OPERATIONS[self.operation].family
+
+    @property
     def transforms(self) -> bool:
         """Whether the kernel multiplies transforms of its arrays, which a pooling never does."""
-        return self.accuracy in TRANSFORMS and self.operation.startswith("conv")
+        return self.accuracy in TRANSFORMS and OPERATIONS[self.operation].family.bilinear
 
     @property
     def integers(self) -> str:
@@ -84,8 +93,8 @@ class Plan:
         count = {"quick": quick, "standard": standard, "deep": deep}[self.profile]
         return covering.explore(self.operation, self.features, count, self.seed)
 
-    def named(self, texts: dict[str, str]) -> Iterator[Case]:
-        return corpus.named(texts, self.operation, self.features)
+    def named(self, section: str = "named") -> Iterator[Case]:
+        return named(section, self.operation, self.features)
 
     def large(self, quick: int, standard: int, deep: int) -> Iterator[Case]:
         """Sizes for which a kernel takes other paths: layers of networks, extremes, and several large extents at once.
@@ -94,8 +103,8 @@ class Plan:
         """
         asked = (self.operation, self.features)
         count = {"quick": quick, "standard": standard, "deep": deep}[self.profile]
-        yield from self.named(sizing.LAYERS)
-        built = (sizing.layers(*asked), sizing.crossed(*asked)) if self.profile != "quick" else ()
+        yield from self.named("layers")
+        built = (networks.layers(*asked), sizing.crossed(*asked)) if self.profile != "quick" else ()
         drawn = itertools.chain(*built, sizing.mixed(*asked, count, self.seed))
         yield from itertools.islice(drawn, 0, None, 1 if self.first or self.profile == "deep" else 3)
 
@@ -143,7 +152,7 @@ def judge_all(
 ) -> list[Judgement]:
     arrays = _as_filled(case, arrays)
     limits = limits_of(subject, oracle, case, arrays, expected)
-    for name, more in more_nan(case, arrays).items():
+    for name, more in case.family.may_be_nan(case, arrays).items():
         got = answers.get(name)
         if isinstance(got, np.ndarray) and got.shape == expected[name].shape:
             expected = expected | {name: np.where(np.isnan(got) & more, np.nan, expected[name])}
@@ -166,8 +175,8 @@ def limits_of(
     A quotient rounds, so average pooling has one even on integers: that of any data. So do transforms, and their
     answers must be right once they are rounded to integers: off by less than a half.
     """
-    transforms = isinstance(case, Conv) and subject.accuracy in TRANSFORMS
-    if case.values not in REALS and not transforms and not isinstance(case, AvgPool):
+    transforms = case.family.bilinear and subject.accuracy in TRANSFORMS
+    if case.values not in REALS and not transforms and not case.family.divides:
         return {}
     limits = bound(case, arrays, expected, oracle, subject.accuracy)
     if transforms and case.values not in REALS:
@@ -176,53 +185,26 @@ def limits_of(
 
 
 def judged_outputs(subject: Subject, case: Case, arrays: Arrays) -> tuple[str, ...]:
-    """The outputs that this case can judge; see special_arrays for what no kernel is held to."""
-    outputs = case.outputs
-    if isinstance(case, MaxPool) and subject.ties == "any":
+    """The outputs that this case can judge: not what no kernel is held to."""
+    if case.family.chosen and subject.ties == "any":
         ties = np.unique(arrays["input"]).size < arrays["input"].size
-        return ("output",) if ties else outputs
-    if isinstance(case, Conv) and any(map(any, case.pads)) and _special(case, arrays, "grad_output"):
-        return tuple(output for output in outputs if output != "grad_weight")  # padding times NaN
-    return outputs
-
-
-def more_nan(case: Case, arrays: Arrays) -> dict[str, Array]:
-    """Where a gradient may be NaN and PyTorch's is not: the kernel's choice (semantics.md).
-
-    A full correlation multiplies the weights of a channel by the zeros around grad_output, and one with a stride an
-    input by those between its rows; a mask of the maximum multiplies what it passes on by the zeros of its plane.
-    """
-    if isinstance(case, MaxPool) and _special(case, arrays, "grad_output"):
-        planes = np.isfinite(arrays["grad_output"]).all(axis=(-2, -1), keepdims=True)
-        return {"grad_input": np.logical_not(planes)}
-    if isinstance(case, Conv) and _special(case, arrays, "weight"):
-        others = ~np.isfinite(arrays["weight"]).reshape(case.groups, -1, *arrays["weight"].shape[1:])
-        return {"grad_input": others.any(axis=(1, 3, 4)).reshape(case.channels, 1, 1)}
-    if isinstance(case, Conv) and _special(case, arrays, "input") and max(case.axes(case.stride)) > 1:
-        images = ~np.isfinite(arrays["input"]).reshape(
-            -1, case.groups, 1, *arrays["weight"].shape[1:2], *case.image
-        )
-        per_filter = images.any(axis=(0, 4, 5)).repeat(case.filters // case.groups, axis=1)
-        return {"grad_weight": per_filter.reshape(*arrays["weight"].shape[:2], 1, 1)}
-    return {}
-
-
-def _special(case: Case, arrays: Arrays, name: str) -> bool:
-    return case.values == "special" and name in arrays and not bool(np.isfinite(arrays[name]).all())
+        return ("output",) if ties else case.outputs
+    undefined = case.family.undefined(case, arrays)
+    return tuple(output for output in case.outputs if output not in undefined)
 
 
 def exact(plan: Plan) -> Iterator[Case]:
-    yield from plan.with_values(itertools.chain(plan.named(corpus.CORPUS), plan.covering()), plan.integers)
+    yield from plan.with_values(itertools.chain(plan.named(), plan.covering()), plan.integers)
     for values in ("large", "tiny") if not plan.transforms else ():
-        yield from plan.with_values(plan.named(corpus.CORPUS), values)
+        yield from plan.with_values(plan.named(), values)
     parts = [plan.explore(0, 600, 20_000)]
     if plan.exhaustive:
         parts.append(scope.every_geometry(plan.operation, plan.features))
         if plan.profile == "deep":
             parts.append(scope.every_pair(plan.operation, plan.features))
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
-    if plan.operation.startswith("max_pool"):
-        steps = 1 / float(np.finfo(plan.dtype).eps)  # of neighbouring floats that are all different
+    if plan.family.chosen:
+        steps = 1 / (2 * DTYPES[plan.dtype].unit)  # neighbouring floats that are all different
         large = (case for case in plan.large(0, 0, 0) if math.prod(case.shapes["input"]) < steps)
         yield from plan.with_values(
             itertools.chain(plan.covering(), itertools.islice(large, 0, None, 4)), "close"
@@ -232,22 +214,22 @@ def exact(plan: Plan) -> Iterator[Case]:
 def rounding(plan: Plan) -> Iterator[Case]:
     for values in ("mean_zero", "non_negative"):
         yield from plan.with_values(
-            itertools.chain(plan.named(corpus.CORPUS), plan.covering(), plan.explore(0, 150, 5_000)), values
+            itertools.chain(plan.named(), plan.covering(), plan.explore(0, 150, 5_000)), values
         )
     yield from plan.with_values(plan.large(0, 40, 1_000), "mean_zero")
-    spread = itertools.chain(plan.named(corpus.CORPUS), plan.large(0, 0, 1_000))
+    spread = itertools.chain(plan.named(), plan.large(0, 0, 1_000))
     yield from plan.with_values(itertools.islice(spread, 0, None, 2), "spread")
 
 
 def special(plan: Plan) -> Iterator[Case]:
-    for values in ("special", "ties") if plan.operation.startswith("max_pool") else ("special",):
+    for values in ("special", "ties") if plan.family.chosen else ("special",):
         for seed in range(2 if plan.profile == "quick" else 3):
-            cases = itertools.chain(plan.named(corpus.CORPUS), plan.covering())
+            cases = itertools.chain(plan.named(), plan.covering())
             yield from plan.with_values(
                 (replace(case, seed=case.seed + 1001 * seed) for case in cases), values
             )
         yield from plan.with_values(plan.large(0, 30, 1_000), values)
-        small = [case for case in plan.named(corpus.CORPUS) if case.size < 2000]
+        small = [case for case in plan.named() if case.size < 2000]
         for number, view in enumerate(VIEWS if plan.profile != "quick" else ()):
             seen = [small[(4 * number + offset) % len(small)] for offset in range(4)] if small else []
             yield from plan.with_values((replace(case, layout=_every(case, view)) for case in seen), values)
@@ -255,7 +237,7 @@ def special(plan: Plan) -> Iterator[Case]:
 
 def layouts(plan: Plan) -> Iterator[Case]:
     """Each array in each layout by itself, then all of them; all of them over sizes that take the fast paths."""
-    cases = [case for case in plan.named(corpus.CORPUS) if case.size < 2000]
+    cases = [case for case in plan.named() if case.size < 2000]
     for number, view in enumerate(VIEWS):
         for offset in range({"quick": 3, "standard": 2 * len(cases) // 3}.get(plan.profile, len(cases))):
             case = cases[(number * 3 + offset) % len(cases)]
@@ -264,19 +246,11 @@ def layouts(plan: Plan) -> Iterator[Case]:
             for array in case.array_names:
                 yield replace(case, layout=f"{array}:{view}", dtype=plan.dtype, values=plan.integers)
             yield replace(case, layout=_every(case, view), dtype=plan.dtype, values=plan.integers)
-        for case in plan.named(sizing.BUSY) if plan.profile != "quick" else ():
+        for case in plan.named("busy") if plan.profile != "quick" else ():
             yield replace(case, layout=_every(case, view), dtype=plan.dtype, values=plan.integers)
     for case, view in zip(plan.large(0, 0, 1_000), itertools.cycle(VIEWS), strict=False):
-        if not (view == "channels_last" and _deadly_channels_last(case)):
+        if not case.family.deadly(case, view):  # asked by the hazards, in a worker
             yield replace(case, layout=_every(case, view), dtype=plan.dtype, values=plan.integers)
-
-
-def _deadly_channels_last(case: Case) -> bool:
-    """What ends the process of PyTorch's own float32 kernels: asked by the hazards, in a worker."""
-    if not isinstance(case, Conv):
-        return False
-    strided = max(case.kernel) == 1 < max(case.axes(case.stride)) and case.channels < 8
-    return strided or (case.groups > 1 and max(case.axes(case.dilation)) > 1)
 
 
 def _every(case: Case, view: str) -> str:
@@ -284,8 +258,8 @@ def _every(case: Case, view: str) -> str:
 
 
 def empty(plan: Plan) -> Iterator[Case]:
-    yield from plan.with_values(corpus.smallest(plan.operation, plan.features), plan.integers)
-    named = (replace(case, batch=0) for case in plan.named(corpus.CORPUS) if case.batch is not None)
+    yield from plan.with_values(smallest(plan.operation, plan.features), plan.integers)
+    named = (replace(case, batch=0) for case in plan.named() if case.batch is not None)
     yield from plan.with_values(named, plan.integers)
 
 
@@ -296,7 +270,7 @@ def sizes(plan: Plan) -> Iterator[Case]:
     parts = (
         sizing.tails(*asked, (*blocks, *plan.blocks), beyond),
         sizing.reaches(*asked),
-        *((sizing.far(*asked), sizing.lookalikes(*asked)) if plan.first or plan.profile == "deep" else ()),
+        *((sizing.far(*asked), networks.lookalikes(*asked)) if plan.first or plan.profile == "deep" else ()),
         plan.large(40, 200, 5_000),
     )
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
@@ -382,10 +356,10 @@ def _contract_fault(
 
 
 def contract(plan: Plan) -> Iterator[Case]:
-    named = itertools.chain(plan.named(corpus.CORPUS), plan.named(sizing.BUSY))
+    named = itertools.chain(plan.named(), plan.named("busy"))
     yield from plan.with_values(itertools.chain(named, plan.covering()), plan.integers)
     if not plan.transforms:  # a kernel may take NaN out of its arguments
-        yield from plan.with_values(plan.named(corpus.CORPUS), "special")
+        yield from plan.with_values(plan.named(), "special")
 
 
 def check_arguments(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
@@ -400,7 +374,7 @@ def check_arguments(subject: Subject, oracle: Oracle, case: Case) -> list[Judgem
 
 
 def arguments(plan: Plan) -> Iterator[Case]:
-    yield from (replace(case, dtype=plan.dtype) for case in corpus.refused(plan.operation, plan.features))
+    yield from (replace(case, dtype=plan.dtype) for case in refused(plan.operation, plan.features))
 
 
 # Calls that follow each other, or run at once.
@@ -446,7 +420,7 @@ def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]
 def _stories(case: Case) -> Iterator[tuple[str, Case, Callable[[], Arrays]]]:
     """Calls in turn: (what this one shows, its case, its arrays)."""
     first = fill(case)
-    other_dtype = replace(case, dtype="float64" if case.dtype == "float32" else "float32")
+    other_dtype = replace(case, dtype=DTYPES[case.dtype].other)
     yield "the first call", case, lambda: first
     yield "the same call again", case, lambda: first
     for number, other in enumerate(neighbours(case)):
@@ -469,28 +443,21 @@ def _stories(case: Case) -> Iterator[tuple[str, Case, Callable[[], Arrays]]]:
 
 
 def neighbours(case: Case) -> list[Case]:
-    """Other options on arrays of the same shape (a plan or cache keyed by shapes takes them for the same call)."""
-    options: Any = case
-    changes: list[dict[str, Any]] = []
-    if isinstance(case, Conv):
-        changes = [{"stride": tuple(s + 1 for s in case.axes(case.stride))}, {"stride": 1}, {"dilation": 1}]
-        changes += [{"padding": 0}, {"padding": 1}, {"padding": (1, 0)}, {"dilation": 2}]
-        changes += [{"dilation": (2, 1)}, {"dilation": (1, 2)}]
-    else:
-        changes = [{"stride": 1}, {"stride": (2, 1)}, {"padding": 0}, {"ceil_mode": not case.ceil_mode}]  # type: ignore[attr-defined]
-        if isinstance(case, MaxPool):
-            changes += [{"dilation": d} for d in (1, 2, (2, 1), (1, 2))]
-        if isinstance(case, AvgPool):  # the shape stays the same: a mix-up of two calls is seen, not refused
-            changes = [{"divisor_override": 2}, {"count_include_pad": not case.count_include_pad}, *changes]
-    if min(case.image) > 2 and not isinstance(options.padding, str):  # the same extents once padded
-        pads = tuple(p + 1 for p in case.axes(options.padding))
+    """Other options on arrays of the same shapes (a plan or cache keyed by shapes takes them for the same call).
+
+    First those whose answer keeps its shape, where a mix-up of two calls is seen and not refused; last a refused one.
+    """
+    options = OPERATIONS[case.operation].options
+    changes = [fit({o.name: v}, case.dimensions) for o in options for v in o.others if o.keeps]
+    changes += [fit({o.name: v}, case.dimensions) for o in options for v in o.others if not o.keeps]
+    if min(case.image) > 2 and not isinstance(case.padding, str):  # the same extents once padded
+        pads = tuple(p + 1 for p in case.axes(case.padding))
         changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
-    refused = replace(case, groups=0) if isinstance(case, Conv) else replace(case, stride=0)  # type: ignore[call-arg]
-    unseen = {"no bias", "divisor_override", "count_include_pad"}  # by shapes
-    allowed = case.needs | unseen
-    others = [replace(case, **change) for change in changes]
+    allowed = case.needs | {f for o in options if o.array or o.keeps for f in (o.name, o.lacking)}
+    others = dict.fromkeys(replace(case, **change) for change in changes)
     fitting = [o for o in others if o != case and not o.problem and not o.hazard and o.needs <= allowed]
-    return [*fitting, refused]
+    refused = next(option.name for option in options if option.least)
+    return [*fitting, replace(case, **{refused: 0})]
 
 
 _LATER, _AGAIN = "after another forward", "by a second backward"
@@ -519,14 +486,14 @@ def _nudged(arrays: Arrays) -> Arrays:
 
 
 def state(plan: Plan) -> Iterator[Case]:
-    small = itertools.chain(plan.named(corpus.CORPUS), itertools.islice(plan.covering(), 12))
+    small = itertools.chain(plan.named(), itertools.islice(plan.covering(), 12))
     larger = (
         case for case in plan.large(0, 0, 0) if case.size < 5000
     )  # their weights are worth packing once
     cases = (
         (c for c in small if c.size < 2000),
         itertools.islice(larger, 0, None, 8),
-        plan.named(sizing.BUSY),
+        plan.named("busy"),
     )
     yield from plan.with_values(itertools.chain(*cases), plan.integers)
 
@@ -607,7 +574,7 @@ def _same(one: dict[str, Answer], other: dict[str, Answer]) -> bool:
 
 
 def threads(plan: Plan) -> Iterator[Case]:
-    named = itertools.chain(plan.named(corpus.CORPUS), plan.named(sizing.BUSY))
+    named = itertools.chain(plan.named(), plan.named("busy"))
     yield from plan.with_values(named, plan.integers)
 
 
@@ -646,7 +613,7 @@ def _unwritten(told: Judgement, answer: Answer, expected: Array) -> Judgement:
 
 
 def memory(plan: Plan) -> Iterator[Case]:
-    named = list(plan.named(corpus.CORPUS))
+    named = list(plan.named())
     blocks = (4, 8) if plan.profile == "quick" else sizing.BLOCKS
     around = list(sizing.tails(plan.operation, plan.features, (*blocks, *plan.blocks)))
     for view, more in (("ends_at_guard", around), ("starts_after_guard", around[:: _SPARSE[plan.profile]])):
@@ -683,7 +650,7 @@ _OFTEN = 20  # a write out of bounds ends the process only when the memory there
 
 
 def hazards(plan: Plan) -> Iterator[Case]:
-    yield from plan.with_values(plan.named(corpus.HAZARDS), plan.integers)
+    yield from plan.with_values(plan.named("hazards"), plan.integers)
 
 
 REQUIREMENTS = {

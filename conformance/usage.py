@@ -12,10 +12,10 @@ from types import ModuleType
 from typing import Any
 
 from conformance import pipeline
-from conformance.cases import FAMILIES, Case
-from conformance.cases.case import DTYPES
+from conformance.cases import Case
 from conformance.kernels import frameworks
 from conformance.kernels.subject import Subject, load
+from conformance.operations import DTYPES, OPERATIONS
 from conformance.pipeline import InProcess, Runner, Settings
 from conformance.requirements import PROFILES, REQUIREMENTS, check_answers
 from conformance.verdicts.journal import Journal, JournalError
@@ -95,7 +95,7 @@ def check_words(
 ) -> None:
     """Whether every word exists, whatever the subject."""
     for kind, words, known in (
-        ("operation", operations, FAMILIES),
+        ("operation", operations, OPERATIONS),
         ("requirement", requirements, REQUIREMENTS),
         ("dtype", dtypes, DTYPES),
         ("profile", [profile], PROFILES),

@@ -6,65 +6,67 @@ import difflib
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import field, fields, make_dataclass
 from functools import cache, cached_property
-from types import NoneType, UnionType
-from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+from types import NoneType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from conformance.cases.guarded import GUARDS
+from conformance.cases.values import VALUES
+from conformance.cases.views import VIEWS
+from conformance.operations import DTYPES, OPERATIONS, Family, Operation, Option
+from conformance.operations.dtypes import PLAIN
+from conformance.operations.windows import windows_all_hit
 
 ANSWERS = "answers"  # in a layout, beside the arrays: what the kernel allocates with NumPy
-Option = int | tuple[int, ...]
 
-DTYPES = ("float16", "float32", "float64")
-FAMILIES: dict[str, type[Case]] = {}
+Number = int | tuple[int, ...]  # one for all axes, or one an axis
 
 
 class CaseError(ValueError):
     """A case's text or fields are wrong: the value, then the rule."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class Case:
     """One problem: operation, sizes, options, dtype, values, layout and seed.
 
     The fields of the array shapes are N (batch; None is an unbatched input), C (channels), the image (H, W) and
-    the kernel (R, S). An option is held as the caller of the kernel writes it: an int or one int an axis.
-    `str(case)` leaves out what is default; `Case.parse` reads it back.
+    the kernel (R, S); those of the operation's options follow. An option is held as the caller of the kernel writes it:
+    an int or one int an axis. `str(case)` leaves out what is default; `Case.parse` reads it back; `Case.of` makes one.
     """
 
-    operation: str
-    batch: int | None = 1
-    channels: int = 1
-    image: tuple[int, ...] = ()
-    kernel: tuple[int, ...] = ()
-    dtype: str = "float32"
-    values: str = "integers"
-    layout: str = ""
-    malformed: str = ""
-    seed: int = 0
+    operation: ClassVar[str]
+    family: ClassVar[Family]
+    dimensions: ClassVar[int]
+    batch: int | None
+    channels: int
+    image: tuple[int, ...]
+    kernel: tuple[int, ...]
+    dtype: str
+    values: str
+    layout: str
+    malformed: str
+    seed: int
 
-    # Ways of spoiling the arrays that no other field can express, in words.
-    MALFORMED: ClassVar[dict[str, str]] = {}
+    if TYPE_CHECKING:  # a dataclass once it is made of an operation, with the options of its family as fields
+        __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    def __init_subclass__(cls, operations: tuple[str, ...] = (), **rest: Any) -> None:
-        super().__init_subclass__(**rest)
-        FAMILIES.update(dict.fromkeys(operations, cls))
+        def __getattr__(self, name: str) -> Any: ...
+
+    @staticmethod
+    def of(operation: str, **fields: Any) -> Case:
+        """The case of an operation with these fields, the others at their defaults."""
+        made: Case = _class_of(operation)(**fields)
+        return made
 
     def __post_init__(self) -> None:
         for name in ("image", "kernel"):
-            extents = getattr(self, name) or (1,) * self.dimensions
-            object.__setattr__(self, name, (extents,) if isinstance(extents, int) else tuple(extents))
+            extents = getattr(self, name)
+            if type(extents) is not tuple:
+                extents = (extents,) * self.dimensions
+            object.__setattr__(self, name, extents or (1,) * self.dimensions)
             if len(getattr(self, name)) != self.dimensions:
                 raise CaseError(f"{name}={_write(extents)}: {self.operation} has {self.dimensions} extents")
-        self._check("dtype", self.dtype, DTYPES)
-        self._check("malformed", self.malformed, ("", *self.MALFORMED))
-        self._check("values", self.values, _known("VALUES"))
-        for array, view in self.views.items() if self.layout else ():
-            if not view:
-                raise CaseError(f"layout={array}: a layout is written array:view, as input:reversed")
-            self._check("layout", array, (*self.array_names, ANSWERS))
-            self._check("layout", view, (*(_known("VIEWS") if array != ANSWERS else ()), *GUARDS))
         values = vars(self)
         for name, types in _types_of(self.operation):
             kind = type(value := values[name])
@@ -75,73 +77,117 @@ class Case:
                 raise CaseError(f"{name}={_write(value)}: {self.operation} has {self.dimensions} axes")
             if name in _COUNTS and value is not None and (min(value) if kind is tuple else value) < 0:
                 raise CaseError(f"{name}={_write(value)}: {name} is not negative")
+        self._check("dtype", self.dtype, DTYPES)
+        self._check("malformed", self.malformed, ("", *self.family.malformations))
+        self._check("values", self.values, VALUES)
+        for array, view in self.views.items() if self.layout else ():
+            if not view:
+                raise CaseError(f"layout={array}: a layout is written array:view, as input:reversed")
+            self._check("layout", array, (*self.array_names, ANSWERS))
+            self._check("layout", view, (*(VIEWS if array != ANSWERS else ()), *GUARDS))
 
-    def _check(self, field: str, value: str, known: tuple[str, ...]) -> None:
+    def _check(self, field: str, value: str, known: Any) -> None:
         if value not in known:
-            raise CaseError(f"{field}={value}: no such {field} of {self.operation}{_suggest(value, known)}")
+            raise CaseError(
+                f"{field}={value}: no such {field} of {self.operation}{_suggest(value, tuple(known))}"
+            )
 
-    # What every family answers.
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Case.parse, (str(self),)
+
+    # What it is about, by its family.
 
     @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments that a kernel is called with."""
-        raise NotImplementedError
+        return {name: getattr(self, name) for name in _keywords(self.operation)}
 
     @property
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each array, in the order a kernel takes them; grad_output last."""
-        raise NotImplementedError
-
-    @property
-    def outputs(self) -> tuple[str, ...]:
-        """What is judged: the forward's answers, then the gradients."""
-        raise NotImplementedError
-
-    @property
-    def problem(self) -> str | None:
-        """Why PyTorch refuses this case, or None where it answers."""
-        raise NotImplementedError
-
-    @property
-    def needs(self) -> frozenset[str]:
-        """The features a kernel must have to be asked this case (see capabilities)."""
-        raise NotImplementedError
-
-    def terms(self, output: str) -> int:
-        """Largest number of terms that one element of this output sums."""
-        raise NotImplementedError
-
-    # What follows from the fields.
-
-    @property
-    def dimensions(self) -> int:
-        return int(self.operation[-2])  # conv2d
+    def kernel_size(self) -> Number:
+        """The kernel as it is passed: an int where it is square and nothing else is given for each axis."""
+        each = (getattr(self, option.name) for option in _spec(self).options if option.per_axis)
+        square = len(set(self.kernel)) == 1 and not any(isinstance(value, tuple) for value in each)
+        return 0 if self.malformed == "kernel_zero" else self.kernel[0] if square else self.kernel
 
     @cached_property
-    def views(self) -> dict[str, str]:
-        """The layout of each array that is not plainly contiguous."""
-        pairs = (part.partition(":") for part in self.layout.split(",") if part)
-        return {array: view for array, _, view in pairs}
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of each array, in the order a kernel takes them; grad_output last."""
+        answer = (*self.leading, self.family.channels_out(self), *self.output_extents)
+        return self.family.arrays(self) | {"grad_output": answer}
 
     @cached_property
     def array_names(self) -> tuple[str, ...]:
-        return ("input", "grad_output")
+        return (*self.family.arrays(self), "grad_output")
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        """What is judged: the forward's answers, then the gradients."""
+        flags = (option for option in _spec(self).options if option.output and not option.array)
+        more = (option.output for option in flags if getattr(self, option.name))
+        return ("output", *more, *self.gradients)
 
     @cached_property
     def gradients(self) -> tuple[str, ...]:
-        return tuple(output for output in self.outputs if output.startswith("grad_"))
+        return tuple(f"grad_{name}" for name in self.array_names if name != "grad_output")
+
+    def terms(self, output: str) -> int:
+        """Largest number of terms that one element of this output sums."""
+        return self.family.terms(self, output)
 
     @cached_property
-    def leading(self) -> tuple[int, ...]:
-        """The batch axis, or none of it for an unbatched input."""
-        return () if self.batch is None else (self.batch,)
+    def _refused(self) -> str | None:
+        """Why PyTorch refuses its options."""
+        if min(self.kernel) < 1:
+            return f"kernel={_write(self.kernel)} is below 1"
+        for option in _spec(self).options:
+            value = getattr(self, option.name)
+            axes = value if isinstance(value, tuple) else (value,)
+            if reason := option.refusal(value, axes):
+                return reason
+        return self.family.refusal(self)
+
+    @cached_property
+    def problem(self) -> str | None:
+        """Why PyTorch refuses this case, or None where it answers."""
+        if self._refused:
+            return self._refused
+        if self.malformed and (how := self.family.malformations[self.malformed]).changes(self):
+            return f"{how.array} {how.mistake}".strip()
+        counts = (getattr(self, name) for name in self.family.few)
+        if min(self.image) < 1 or min(counts) < 1:
+            return "an extent is 0"
+        return f"the {self.family.window} exceeds the padded image" if min(self.output_extents) < 1 else None
+
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """The features a kernel must have to be asked this case (see conformance.cases.features)."""
+        written = []
+        features = [self.dtype]
+        for option in _spec(self).options:
+            value = getattr(self, option.name)
+            features += option.features(value, self.dimensions)
+            if option.per_axis and not isinstance(value, str) and value is not None:
+                written.append(value)
+        tuples = [value for value in written if isinstance(value, tuple)]
+        several = self.dimensions > 1
+        for feature, needed in (
+            ("unbatched", self.batch is None),
+            ("options per axis", any(len(set(value)) > 1 for value in tuples)),
+            ("options as tuples", bool(tuples)),
+            ("options as tuples of one", several and any(len(value) == 1 for value in tuples)),
+            ("images not square", len(set(self.image)) > 1),
+            (self.family.not_square, len(set(self.kernel)) > 1),
+        ):
+            if needed:
+                features.append(feature)
+        return frozenset(features)
 
     # The geometry: one entry an axis, whatever the options are written as.
 
     @cached_property
     def strides(self) -> tuple[int, ...]:
         """Steps between windows; those of stride=None are the kernel's extents."""
-        stride: Option | None = getattr(self, "stride", 1)
+        stride: Number | None = getattr(self, "stride", 1)
         return self.kernel if stride is None else self.axes(stride)
 
     @cached_property
@@ -152,7 +198,7 @@ class Case:
     @cached_property
     def pads(self) -> tuple[tuple[int, int], ...]:
         """Padding before and after each axis; "same" puts the odd one after."""
-        padding: Option | str = getattr(self, "padding", 0)
+        padding: Number | str = getattr(self, "padding", 0)
         if padding == "same":
             totals = (d * (k - 1) for d, k in zip(self.dilations, self.kernel, strict=True))
             return tuple((total // 2, total - total // 2) for total in totals)
@@ -164,6 +210,14 @@ class Case:
         return zip(self.kernel, self.strides, self.pads, self.dilations, strict=True)
 
     @cached_property
+    def output_extents(self) -> tuple[int, ...]:
+        """Windows of each axis; of a refused case, which has no output, a formality."""
+        if self._refused:
+            return (1,) * self.dimensions
+        count = self.family.outputs
+        return tuple(max(count(self, axis, n), 0) for axis, n in enumerate(self.image))
+
+    @cached_property
     def borders(self) -> tuple[tuple[int, int], ...]:
         """The padding of each axis, and after it what the last window reaches over (ceil_mode)."""
         axes = zip(self.image, self.geometry, self.output_extents, strict=True)
@@ -171,21 +225,32 @@ class Case:
             (low, max(high, (o - 1) * s + d * (k - 1) + 1 - n - low)) for n, (k, s, (low, high), d), o in axes
         )
 
-    @property
-    def output_extents(self) -> tuple[int, ...]:
-        """Windows of each axis."""
-        raise NotImplementedError
-
-    @property
+    @cached_property
     def hazard(self) -> bool:
-        """Whether PyTorch answers this case and may write out of bounds or end the process."""
-        return False
+        """Whether PyTorch answers this case and its gradient writes out of bounds: some window misses the image."""
+        if not self.family.misses or self.problem or max(self.dilations) == 1:
+            return False
+        axes = zip(self.image, self.geometry, self.output_extents, strict=True)
+        return not all(windows_all_hit(n, k, s, pads[0], d, o) for n, (k, s, pads, d), o in axes)
 
-    def axes(self, option: Option) -> tuple[int, ...]:
+    def axes(self, option: Number) -> tuple[int, ...]:
         """An option as one int an axis."""
         if isinstance(option, int):
             return (option,) * self.dimensions
         return option * self.dimensions if len(option) == 1 else option
+
+    # What else follows from the fields.
+
+    @cached_property
+    def views(self) -> dict[str, str]:
+        """The layout of each array that is not plainly contiguous."""
+        pairs = (part.partition(":") for part in self.layout.split(",") if part)
+        return {array: view for array, _, view in pairs}
+
+    @cached_property
+    def leading(self) -> tuple[int, ...]:
+        """The batch axis, or none of it for an unbatched input."""
+        return () if self.batch is None else (self.batch,)
 
     @cached_property
     def size(self) -> int:
@@ -196,61 +261,108 @@ class Case:
 
     def __str__(self) -> str:
         named = ((n, getattr(self, n), default) for n, default in _defaults_of(self.operation))
-        return " ".join([self.operation, *(f"{n}={_write(v)}" for n, v, default in named if v != default)])
+        return " ".join(
+            [self.operation, *(f"{n}={_write_field(n, v)}" for n, v, default in named if v != default)]
+        )
 
     @staticmethod
     def parse(text: str) -> Case:
         """The case that `str(case)` printed; CaseError lists what exists where a word is unknown."""
         operation, *words = text.split() or [""]
-        if operation not in FAMILIES:
+        if operation not in OPERATIONS:
             raise CaseError(
-                f"{operation or 'empty text'}: no such operation{_suggest(operation, tuple(FAMILIES))}"
+                f"{operation or 'empty text'}: no such operation{_suggest(operation, tuple(OPERATIONS))}"
             )
-        family = FAMILIES[operation]
-        known = tuple(name for name, _ in _defaults_of(operation))
-        values: dict[str, Any] = {}
-        for word in words:
-            name, equals, value = word.partition("=")
-            if not equals:
-                raise CaseError(f"{word}: a field is written name=value")
-            if name not in known:
-                raise CaseError(f"{word}: {operation} has no field {name}{_suggest(name, known)}")
-            if name in values:
-                raise CaseError(f"{word}: {name} is given twice")
-            values[name] = value if name in _TEXT_FIELDS else _read(word, value)
-        return family(operation=operation, **values)
+        return Case.of(operation, **read_fields(operation, words))
+
+
+def read_fields(operation: str, words: list[str]) -> dict[str, Any]:
+    """The values of fields written name=value."""
+    known = tuple(name for name, _ in _defaults_of(operation))
+    values: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise CaseError(f"{word}: a field is written name=value")
+        if name not in known:
+            raise CaseError(f"{word}: {operation} has no field {name}{_suggest(name, known)}")
+        if name in values:
+            raise CaseError(f"{word}: {name} is given twice")
+        values[name] = value if name in _TEXT_FIELDS else _read(word, value)
+    return values
+
+
+def plain_of(case: Case) -> dict[str, Any]:
+    """The fields of a case of the same operation that names none."""
+    return dict(_defaults_of(case.operation))
 
 
 _TEXT_FIELDS = ("dtype", "values", "layout", "malformed")
+_COUNTS = ("batch", "channels", "filters", "image", "kernel", "seed")
+_FIELDS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
+    ("batch", (int, NoneType), 1),
+    ("channels", (int,), 1),
+    ("image", (tuple,), ()),
+    ("kernel", (tuple,), ()),
+    ("dtype", (str,), PLAIN),
+    ("values", (str,), "integers"),
+    ("layout", (str,), ""),
+    ("malformed", (str,), ""),
+    ("seed", (int,), 0),
+)
+
+
+def _fields_of(operation: Operation) -> Iterator[tuple[str, tuple[type, ...], Any]]:
+    yield from _FIELDS
+    for option in operation.options:
+        yield option.name, _types(option), option.default
+
+
+def _types(option: Option) -> tuple[type, ...]:
+    return option.types or ((int, tuple) if option.per_axis else (type(option.default),))
+
+
+@cache
+def _class_of(operation: str) -> type[Any]:
+    """The class of an operation's cases: a frozen dataclass of its fields."""
+    found = OPERATIONS[operation]
+    named = [(name, Any, field(default=default)) for name, _, default in _fields_of(found)]
+    about = {
+        "operation": operation,
+        "family": found.family,
+        "dimensions": found.dimensions,
+        "__doc__": Case.__doc__,
+    }
+    made = make_dataclass(operation, named, bases=(Case,), namespace=about, frozen=True, kw_only=True)
+    made.__module__ = Case.__module__
+    return made
 
 
 @cache
 def _types_of(operation: str) -> tuple[tuple[str, tuple[type, ...]], ...]:
-    """The fields of such a case, and the types that each may have."""
-    hints = get_type_hints(FAMILIES[operation])
-    return tuple((field.name, _types(hints[field.name])) for field in fields(FAMILIES[operation]))
-
-
-def _types(hint: Any) -> tuple[type, ...]:
-    """The types of a union; those of what is in a tuple are not among them."""
-    return tuple(get_origin(of) or of for of in (get_args(hint) if isinstance(hint, UnionType) else (hint,)))
-
-
-@cache
-def _known(table: str) -> tuple[str, ...]:
-    """The names of VALUES or VIEWS: what exists is listed where it is made."""
-    from conformance.cases import arrays
-
-    return tuple(getattr(arrays, table))
+    return tuple((name, types) for name, types, _ in _fields_of(OPERATIONS[operation]))
 
 
 @cache
 def _defaults_of(operation: str) -> tuple[tuple[str, Any], ...]:
-    plain: Any = FAMILIES[operation](operation=operation)
-    return tuple((f.name, getattr(plain, f.name)) for f in fields(plain) if f.name != "operation")
+    plain: Any = Case.of(operation)
+    return tuple((f.name, getattr(plain, f.name)) for f in fields(plain))
 
 
-_COUNTS = ("batch", "channels", "filters", "image", "kernel", "seed")
+@cache
+def _keywords(operation: str) -> tuple[str, ...]:
+    found = OPERATIONS[operation]
+    there = {"kernel_size", *(option.name for option in found.options)}
+    return tuple(name for name in found.family.keywords if name in there)
+
+
+def _spec(case: Case) -> Operation:
+    return OPERATIONS[case.operation]
+
+
+def _write_field(name: str, value: Any) -> str:
+    """Extents of one axis are written as a number."""
+    return str(value[0]) if name in ("image", "kernel") and len(value) == 1 else _write(value)
 
 
 def _write(value: Any) -> str:
@@ -279,16 +391,3 @@ def _read(word: str, value: str) -> Any:
 def _suggest(word: str, known: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(word, [name for name in known if name], n=1)
     return (f" (did you mean {near[0]}?)" if near else "") + f"; there are {', '.join(filter(None, known))}"
-
-
-def window_outputs(extent: int, kernel: int, stride: int, pads: tuple[int, int], dilation: int) -> int:
-    """floor((n + lo + hi - d (k - 1) - 1) / s) + 1: how many whole windows fit an axis."""
-    return (extent + sum(pads) - dilation * (kernel - 1) - 1) // stride + 1
-
-
-def windows_all_hit(extent: int, kernel: int, stride: int, padding: int, dilation: int, outputs: int) -> bool:
-    """Whether every window of an axis has a tap inside the image (only a dilated one can miss)."""
-    return all(
-        any(0 <= window * stride - padding + tap * dilation < extent for tap in range(kernel))
-        for window in range(outputs)
-    )

@@ -6,22 +6,26 @@ A class that needs a feature the subject does not claim is left out before anyth
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
-from conformance.cases.capabilities import FEATURES, Features
-from conformance.cases.case import FAMILIES, Case, windows_all_hit
-from conformance.cases.conv import Conv
-from conformance.cases.pool import AvgPool, MaxPool
+from conformance.cases.case import Case
+from conformance.cases.features import FEATURES, Features
+from conformance.operations import OPERATIONS, Operation
+from conformance.operations.windows import AXES, image_extent, windows_all_hit
 
 Classes = dict[str, list[Any]]
 Row = dict[str, Any]
 
 BATCHES = {"one": 1, "two": 2, "three": 3, "unbatched": None}
+GEOMETRY: Classes = {
+    "stride": [1],
+    "padding": ["none"],
+    "dilation": [1],
+}  # and the classes of a family that lacks it
 
 
 def covering(operation: str, features: Features) -> Iterator[Case]:
@@ -43,18 +47,16 @@ def explore(operation: str, features: Features, count: int, seed: int) -> Iterat
 
 def forms(operation: str, features: Features) -> list[str]:
     """How the options are written: one int an axis, one int for all, left to their defaults, or a word."""
-    needed = {
-        "tuples": {"options per axis", "options as tuples"} & FEATURES,
-        "ints": set(),
-        "same": {"padding", "padding=same"},
-        "valid": {"padding", "padding=valid"},
-        "stride=None": {"stride=None"},
-    }
-    words = ("same", "valid") if issubclass(FAMILIES[operation], Conv) else ("stride=None",)
-    possible = [form for form in ("tuples", "ints", *words) if needed[form] <= features]
-    if "stride" not in features and "stride=None" in possible and not issubclass(FAMILIES[operation], Conv):
-        return ["stride=None"]
-    return possible
+    found = OPERATIONS[operation]
+    several = {"options per axis"} if found.dimensions > 1 else set()
+    needed = {"tuples": several | {"options as tuples"}, "ints": set()}
+    for option in found.options:
+        needed |= {word: {option.name, f"{option.name}={word}"} & FEATURES for word in option.words}
+        if option.per_axis and option.lacking:
+            needed[option.lacking] = {option.lacking}
+            if option.name not in features and option.lacking in features:
+                return [option.lacking]
+    return [form for form, features_of_form in needed.items() if features_of_form <= features]
 
 
 @cache
@@ -69,90 +71,65 @@ def _covering_rows(operation: str, form: str, features: Features) -> list[tuple[
 
 def classes_of(operation: str, form: str, features: Features) -> Classes:
     """The classes of each parameter that a subject with these features can be asked."""
-    family = FAMILIES[operation]
-    per_axis = ("h", "w") if form == "tuples" else ("",)
-    shapes = ("h", "w") if SQUARE[issubclass(family, Conv)] in features else ("",)
+    found = OPERATIONS[operation]
+    family, axes = found.family, AXES[found.dimensions]
+    options = {option.name: option for option in found.options}
+    plain = next((words[form] for words in (o.words for o in found.options) if form in words), ())
     classes: Classes = {"batch": ["one", "two", "three"] + ["unbatched"] * ("unbatched" in features)}
-    for axis in ("h", "w"):
+    for axis in axes:
         classes |= {f"output {axis}": [1, 2, 4], f"unread {axis}": [0, 1]}
-    for axis in shapes:
-        classes[f"kernel {axis}"] = [1, 2, 3, 5] if family is Conv else [1, 2, 3, 4]
-    for axis in per_axis:
-        classes[f"stride {axis}"] = [1, 2, 3] if "stride" in features and form != "same" else [1]
-        classes[f"padding {axis}"] = (
-            ["none", "some", "beyond"] if "padding" in features and form != "same" else ["none"]
-        )
-        classes[f"dilation {axis}"] = [1, 2, 3] if "dilation" in features else [1]
-    if family is Conv:
-        classes["groups"] = ["one", "several", "depthwise", "multiplier"] if "groups" in features else ["one"]
-        classes |= {"channels": [1, 2, 3], "filters": [1, 2, 3]}
-        classes["bias"] = [feature == "bias" for feature in ("no bias", "bias") if feature in features]
-    else:
-        classes |= {"channels": [1, 2, 3], "ceil_mode": [False, True] if "ceil_mode" in features else [False]}
-    if family is MaxPool:
-        classes["return_indices"] = [False, True] if "return_indices" in features else [False]
-    if family is AvgPool:
-        classes["count_include_pad"] = [True, False] if "count_include_pad" in features else [True]
-        classes["divisor_override"] = [None, 1, 3, -2] if "divisor_override" in features else [None]
+    for axis in axes if family.not_square in features or len(axes) == 1 else ("",):
+        classes[f"kernel {axis}"] = list(family.kernels)
+    for axis in axes if form == "tuples" else ("",):
+        for name, only in GEOMETRY.items():
+            varies = name in options and name in features and name not in plain
+            classes[f"{name} {axis}"] = list(options[name].classes) if varies else only
+    for name, values in family.counts.items():
+        lacked = name in options and options[name].feature and name not in features
+        classes[name] = list(values[:1] if lacked else values)
+    for option in found.options:
+        if option.classes and not option.per_axis:
+            classes[option.name] = _claimed_values(option, features)
     return classes
 
 
-SQUARE = {True: "filters not square", False: "windows not square"}
+def _claimed_values(option: Any, features: Features) -> list[Any]:
+    """The values of a flag that need no feature that is not claimed."""
+    lacked = {option.default} if option.lacking and option.lacking not in features else set()
+    return [v for v in option.classes if v not in lacked and (v == option.default or option.name in features)]
 
 
 def build(operation: str, form: str, row: Row, seed: int, **more: Any) -> Case:
     """The case of one row of classes; more fields (dtype, values, ...) as given."""
-    family = FAMILIES[operation]
-    fields: Row = {
-        "operation": operation,
-        "batch": BATCHES.get(row["batch"], row["batch"]),
-        "seed": seed,
-        **more,
-    }
-    kernel = tuple(_of_axis(row, "kernel", axis) for axis in "hw")
-    stride, dilation = (_option(row, name, form) for name in ("stride", "dilation"))
-    padding = tuple(_padding(family, row, axis, kernel[i]) for i, axis in enumerate("hw"))
-    fields |= {"kernel": kernel, "padding": padding if form == "tuples" else min(padding)}
-    fields |= {"stride": None} if form == "stride=None" else {"stride": stride}
-    if family in (Conv, MaxPool):
-        fields["dilation"] = dilation
-    if form in ("same", "valid"):
-        fields["padding"] = form
-    fields |= _channels(row) if family is Conv else {"channels": row["channels"]}
-    fields |= {name: row[name] for name in _FLAGS if name in row}
-    return _with_image(family(**fields), row)
+    found = OPERATIONS[operation]
+    kernel = tuple(_of_axis(row, "kernel", axis) for axis in AXES[found.dimensions])
+    fields: Row = {"batch": BATCHES.get(row["batch"], row["batch"]), "seed": seed, "kernel": kernel, **more}
+    fields |= found.family.channels(row)
+    for option in found.options:
+        if option.per_axis:
+            fields[option.name] = _written(found, option, form, row, kernel)
+        elif option.name in row and option.classes:
+            fields[option.name] = row[option.name]
+    return _with_image(Case.of(operation, **fields), row)
 
 
-_FLAGS = ("bias", "ceil_mode", "return_indices", "count_include_pad", "divisor_override")
+def _written(found: Operation, option: Any, form: str, row: Row, kernel: tuple[int, ...]) -> Any:
+    """An option per axis as it is written in a form."""
+    if form in option.words:
+        return form
+    if form == option.lacking:
+        return None
+    values = [_of_axis(row, option.name, axis) for axis in AXES[found.dimensions]]
+    if option.name == "padding":
+        dilations = (_of_axis(row, "dilation", axis) for axis in AXES[found.dimensions])
+        values = [found.family.padding(*of) for of in zip(values, kernel, dilations, strict=True)]
+        return tuple(values) if form == "tuples" else min(values)
+    return tuple(values) if form == "tuples" else values[0]
 
 
 def _of_axis(row: Row, name: str, axis: str) -> Any:
-    """The class of a parameter on an axis: its own, or the one that both axes share."""
+    """The class of a parameter on an axis: its own, or the one that all axes share."""
     return row[f"{name} {axis}"] if f"{name} {axis}" in row else row[f"{name} "]
-
-
-def _option(row: Row, name: str, form: str) -> int | tuple[int, ...]:
-    return (row[f"{name} h"], row[f"{name} w"]) if form == "tuples" else int(row[f"{name} "])
-
-
-def _padding(family: type[Case], row: Row, axis: str, kernel: int) -> int:
-    """none; some, inside the filter's reach; beyond it (a pool allows half of its kernel at most)."""
-    kind, dilation = _of_axis(row, "padding", axis), _of_axis(row, "dilation", axis)
-    if family is not Conv:
-        return {"none": 0, "some": min(1, kernel // 2), "beyond": kernel // 2}[kind]
-    reach = dilation * (kernel - 1)
-    return int({"none": 0, "some": max(1, reach // 2), "beyond": reach + 1}[kind])
-
-
-def _channels(row: Row) -> Row:
-    """C and K from the channels and filters of a group, kept apart so that C/G and K/G are not mixed up unseen."""
-    c, k = row["channels"], row["filters"]
-    if row["groups"] == "depthwise":
-        return {"groups": c + 1, "channels": c + 1, "filters": c + 1}
-    if row["groups"] == "multiplier":
-        return {"groups": c + 1, "channels": c + 1, "filters": (c + 1) * (k + 1)}
-    groups = {"one": 1, "several": 2 + (c + k) % 2}[row["groups"]]
-    return {"groups": groups, "channels": groups * c, "filters": groups * k}
 
 
 def as_claimed(case: Case, features: Features) -> Case:
@@ -160,37 +137,33 @@ def as_claimed(case: Case, features: Features) -> Case:
     return case if "images not square" in features else squared(case)
 
 
-def squared(case: Any) -> Case:
+def squared(case: Case) -> Case:
     """The same case on an image as high as wide, no window of which misses it."""
     side = max(case.image)
-    while (square := replace(case, image=(side, side))).hazard:
+    while (square := replace(case, image=(side,) * case.dimensions)).hazard:
         side += 1
-    return cast(Case, square)
+    return square
 
 
 def _with_image(case: Case, row: Row) -> Case:
-    """Choose the image: H != W, and every window of a max pooling with a tap inside."""
+    """Choose the image: extents that differ, and every window of a max pooling with a tap inside."""
     extents: list[int] = []
-    for i, (kernel, stride, pads, dilation) in enumerate(case.geometry):
-        outputs, unread = row[f"output {'hw'[i]}"], (stride - 1) * row[f"unread {'hw'[i]}"]
+    for axis, (kernel, stride, pads, dilation) in enumerate(case.geometry):
+        name = AXES[case.dimensions][axis]
+        outputs, unread = row[f"output {name}"], (stride - 1) * row[f"unread {name}"]
         extent = image_extent(outputs, kernel, stride, pads, dilation, unread)
-        while extent in extents or _misses(case, i, extent):
+        while extent in extents or _misses(case, axis, extent):
             extent += stride
         extents.append(extent)
-    return replace(case, image=tuple(extents))
+    built = replace(case, image=tuple(extents))
+    while built.problem:  # avg_pool3d takes no image smaller than its window
+        built = replace(built, image=tuple(n + s for n, s in zip(built.image, built.strides, strict=True)))
+    return built
 
 
-def image_extent(
-    outputs: int, kernel: int, stride: int, pads: tuple[int, int], dilation: int, unread: int
-) -> int:
-    """The extent that yields so many outputs and leaves so many pixels past the last window; at least 1."""
-    extent = (outputs - 1) * stride + dilation * (kernel - 1) + 1 - sum(pads) + unread
-    return extent if extent >= 1 else extent + stride * math.ceil((1 - extent) / stride)
-
-
-def _misses(case: Any, axis: int, extent: int) -> bool:
-    if not isinstance(case, MaxPool):
+def _misses(case: Case, axis: int, extent: int) -> bool:
+    if not case.family.misses:
         return False
     kernel, stride, pads, dilation = list(case.geometry)[axis]
-    outputs = case._outputs(extent, kernel, stride, pads[0], dilation)
+    outputs = case.family.outputs(case, axis, extent)
     return outputs < 1 or not windows_all_hit(extent, kernel, stride, pads[0], dilation, outputs)

@@ -1,35 +1,21 @@
-"""Small scope, exhausted: every valid geometry of one axis, on height and width; every pair of smaller ones."""
+"""Small scope, exhausted: every valid geometry of one axis, on each axis; every pair of smaller ones."""
 
 from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from conformance.cases.arrays import SMALL, magnitude
-from conformance.cases.capabilities import Features
-from conformance.cases.case import FAMILIES, Case, window_outputs, windows_all_hit
-from conformance.cases.conv import Conv
-from conformance.cases.covering import SQUARE, Row
-from conformance.cases.pool import AvgPool, MaxPool
+from conformance.cases.case import Case
+from conformance.cases.features import Features
+from conformance.cases.values import SMALL, magnitude
+from conformance.operations import OPERATIONS, Option
+from conformance.operations.windows import window_outputs, windows_all_hit
 
 Geometry = tuple[int, int, int, int, int]  # image, kernel, stride, padding, dilation
-
-SMALL_SCOPE = {  # largest image, kernel, stride, padding, dilation: all below are asked on each axis
-    "conv2d": (9, 4, 4, 4, 3),
-    "max_pool2d": (9, 4, 4, 2, 3),
-    "avg_pool2d": (9, 4, 4, 2, 1),
-}
-
-
-PAIRED_SCOPE = {  # the same, of which every pair is asked
-    "conv2d": (5, 3, 2, 2, 2),
-    "max_pool2d": (6, 3, 3, 1, 2),
-    "avg_pool2d": (6, 4, 3, 2, 1),
-}
 
 
 @dataclass(frozen=True)
@@ -53,106 +39,116 @@ def exhausted(operation: str, features: Features, pairs: bool, values: str = "in
     every = list(every_geometry(operation, features))
     if not every:
         return None
-    of_axis = [
-        g
-        for ceil_mode in _ceil_modes(operation, features)
-        for g in geometries(operation, features, ceil_mode=ceil_mode)
-    ]
-    degree = {"conv": 2, "avg_": 1}.get(operation[:4], 0)
+    family = OPERATIONS[operation].family
+    ceil_modes = _ceil_modes(operation, features)
+    of_axis = [g for mode in ceil_modes for g in geometries(operation, features, family.scope, mode)]
     largest_of = magnitude if values == "integers" else lambda case: SMALL
-    chances = [degree / (2 * largest_of(case) + 1) for case in every]
-    paired = len(geometries(operation, features, PAIRED_SCOPE)) ** 2 if pairs else 0
+    chances = [family.degree / (2 * largest_of(case) + 1) for case in every]
+    paired = len(geometries(operation, features, family.paired)) ** 2 if pairs else 0
     largest = tuple(max(of) for of in zip(*of_axis, strict=True))
     return Exhausted(operation, len(of_axis), largest, paired, (max(chances), median(chances)))
 
 
 def geometries(
-    operation: str,
-    features: Features,
-    scope: dict[str, Geometry] = SMALL_SCOPE,
-    ceil_mode: bool = False,
+    operation: str, features: Features, scope: Mapping[str, int], ceil_mode: bool = False
 ) -> list[Geometry]:
     """Every valid geometry of one axis in a scope that these features allow.
 
     ceil_mode   those alone that are valid in ceil_mode only: the one window exceeds the padded image
     """
-    image, kernel, stride, padding, dilation = scope[operation]
-    strides = range(1, stride + 1) if "stride" in features else (1,)
-    pads = range(padding + 1) if "padding" in features else (0,)
-    dilations = range(1, dilation + 1) if "dilation" in features else (1,)
-    every = itertools.product(range(1, image + 1), range(1, kernel + 1), strides, pads, dilations)
+    strides = range(1, scope["stride"] + 1) if "stride" in features else (1,)
+    pads = range(scope["padding"] + 1) if "padding" in features else (0,)
+    dilations = range(1, scope["dilation"] + 1) if "dilation" in features else (1,)
+    images, kernels = range(1, scope["image"] + 1), range(1, scope["kernel"] + 1)
+    every = itertools.product(images, kernels, strides, pads, dilations)
     return [g for g in every if _valid(operation, g, ceil_mode) and not (g[1] == 1 and g[4] > 2)]
 
 
 def _valid(operation: str, geometry: Geometry, ceil_mode: bool) -> bool:
     n, k, s, p, d = geometry
+    bounded = OPERATIONS[operation].family.bounded
     outputs = window_outputs(n, k, s, (p, p), d)
-    if issubclass(FAMILIES[operation], Conv):
+    if bounded is None:
         return outputs >= 1
     if ceil_mode:
         outputs = window_outputs(n + s - 1, k, s, (p, p), d) if outputs < 1 else 0
-    return p <= k // 2 and outputs >= 1 and windows_all_hit(n, k, s, p, d, outputs)
+    return p <= bounded(k) and outputs >= 1 and windows_all_hit(n, k, s, p, d, outputs)
 
 
 def every_geometry(operation: str, features: Features) -> Iterator[Case]:
-    """Cases in which each geometry of one axis occurs on the height and on the width; two axes share a case."""
+    """Cases in which each geometry of one axis occurs on every axis; the axes share a case."""
+    found = OPERATIONS[operation]
     for ceil_mode in _ceil_modes(operation, features):
-        heights = geometries(operation, features, ceil_mode=ceil_mode)
-        widths = list(heights)
-        if _PER_AXIS[issubclass(FAMILIES[operation], Conv)] <= features:
-            random.Random(0).shuffle(widths)
-        yield from _of_pairs(operation, features, zip(heights, widths, strict=True))
+        of_axis = geometries(operation, features, found.family.scope, ceil_mode)
+        every = [list(of_axis) for _ in range(found.dimensions)]
+        if _per_axis(operation) <= features:
+            for axis in range(1, found.dimensions):
+                random.Random(axis - 1).shuffle(every[axis])
+        yield from _of_axes(operation, features, zip(*every, strict=True))
 
 
 def _ceil_modes(operation: str, features: Features) -> tuple[bool, ...]:
-    return (False, True) if "ceil_mode" in features and not operation.startswith("conv") else (False,)
+    there = any(option.name == "ceil_mode" for option in OPERATIONS[operation].options)
+    return (False, True) if there and "ceil_mode" in features else (False,)
 
 
 def every_pair(operation: str, features: Features) -> Iterator[Case]:
-    """Every geometry of the height with every one of the width, both in the smaller scope."""
-    if not _PER_AXIS[issubclass(FAMILIES[operation], Conv)] <= features:
+    """Every geometry of the height with every one of the width, both in the smaller scope; of depth, each in turn."""
+    found = OPERATIONS[operation]
+    if found.dimensions < 2 or not _per_axis(operation) <= features:
         return iter(())
-    of_axis = geometries(operation, features, PAIRED_SCOPE)
-    return _of_pairs(operation, features, itertools.product(of_axis, of_axis))
+    of_axis = geometries(operation, features, found.family.paired)
+    pairs = itertools.product(of_axis, of_axis)
+    deeper = [itertools.cycle(of_axis)] * (found.dimensions - 2)
+    return _of_axes(operation, features, ((*(next(d) for d in deeper), *pair) for pair in pairs))
 
 
-_PER_AXIS = {
-    conv: {SQUARE[conv], "images not square", "options per axis", "options as tuples"}
-    for conv in (True, False)
-}
+def _per_axis(operation: str) -> set[str]:
+    """The features of a case whose axes differ."""
+    found = OPERATIONS[operation]
+    several = (
+        {found.family.not_square, "images not square", "options per axis"} if found.dimensions > 1 else set()
+    )
+    return several | {"options as tuples"}
 
 
-def _of_pairs(
-    operation: str, features: Features, pairs: Iterable[tuple[Geometry, Geometry]]
-) -> Iterator[Case]:
-    if "stride" not in features and not issubclass(FAMILIES[operation], Conv):
-        return
-    for seed, (height, width) in enumerate(pairs):
-        yield from _of_geometries(operation, features, height, width, seed)
+def _of_axes(operation: str, features: Features, each: Iterable[tuple[Geometry, ...]]) -> Iterator[Case]:
+    options = OPERATIONS[operation].options
+    if any(o.per_axis and o.lacking and o.name not in features for o in options):
+        return  # no stride but the kernel's extents
+    for seed, of in enumerate(each):
+        yield from _of_geometries(operation, features, of, seed)
 
 
-def _of_geometries(operation: str, features: Features, h: Geometry, w: Geometry, seed: int) -> Iterator[Case]:
-    image, kernel, stride, padding, dilation = (list(pair) for pair in zip(h, w, strict=True))
-    same = h[1:] == w[1:]
-    fields: Row = {"operation": operation, "image": tuple(image), "kernel": tuple(kernel), "seed": seed}
+def _of_geometries(operation: str, features: Features, of: tuple[Geometry, ...], seed: int) -> Iterator[Case]:
+    family = OPERATIONS[operation].family
+    image, kernel, stride, padding, dilation = zip(*of, strict=True)
+    same = len({geometry[1:] for geometry in of}) == 1
     written = {"stride": stride, "padding": padding, "dilation": dilation}
-    fields |= {
-        name: v[0] if same else tuple(v)
-        for name, v in written.items()
-        if name != "dilation" or "avg" not in operation
+    names = {option.name for option in OPERATIONS[operation].options}
+    fields: dict[str, Any] = {"image": image, "kernel": kernel, "seed": seed, **family.few}
+    fields |= {name: v[0] if same else v for name, v in written.items() if name in names}
+    fields["batch"] = family.batches[seed % len(family.batches)]
+    for flags in _flags(operation, features, seed):
+        case = Case.of(operation, **fields, **flags)
+        if not case.problem and not case.hazard:
+            yield case
+
+
+def _flags(operation: str, features: Features, seed: int) -> Iterator[dict[str, Any]]:
+    """Every combination of the flags that the scope varies, as far as they are claimed."""
+    options = [option for option in OPERATIONS[operation].options if option.scope]
+    values = ([v for v in (o.default, o.other) if _takes(o, v, features, seed)] for o in options)
+    for row in itertools.product(*values):
+        yield {option.name: value for option, value in zip(options, row, strict=True)}
+
+
+def _takes(option: Option, value: Any, features: Features, seed: int) -> bool:
+    claimed = {
+        True: option.name in features,  # the other value
+        False: not option.lacking or option.lacking in features,
     }
-    if issubclass(FAMILIES[operation], Conv):
-        bias = "no bias" not in features or ("bias" in features and seed % 2 == 0)
-        yield Conv(**fields, channels=2, filters=3, batch=1 + seed % 2, bias=bias)
-        return
-    family: Any = FAMILIES[operation]
-    extra: list[Row] = [{}]
-    if family is MaxPool and "return_indices" in features:
-        extra = [{"return_indices": True}]
-    if family is AvgPool and "count_include_pad" in features:
-        extra = [{}, {"count_include_pad": False}]
-    for ceil_mode in (False, True) if "ceil_mode" in features else (False,):
-        for more in extra:
-            case = family(**fields, **more, ceil_mode=ceil_mode, channels=2)
-            if not case.problem and not case.hazard:
-                yield case
+    is_other: bool = value != option.default
+    if option.scope == "each" or not (claimed[True] and claimed[False]):
+        return claimed[is_other]
+    return is_other if option.scope == "other" else is_other == (seed % 2 == 0)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from operator import add
 from typing import Any
 
-from conformance.cases.capabilities import Features
-from conformance.cases.case import DTYPES, Case, CaseError
+from conformance.cases.case import Case, CaseError, plain_of
+from conformance.cases.features import Features
+from conformance.operations import DTYPES, OPERATIONS
 
 LIMIT = 2000  # cases tried at most
 SMALL = 1_000_000  # elements up to which a case with fewer words may be larger than one with more
@@ -77,27 +78,18 @@ def simpler(case: Case) -> Iterator[Case]:
             continue  # for instance a layout of a bias that is gone
 
 
-def _changes(case: Any) -> Iterator[dict[str, Any]]:
-    plain = type(case)(operation=case.operation)
-    names = [field.name for field in fields(case) if field.name != "operation"]
-    for name in names:  # one field back to its default
-        if getattr(case, name) != getattr(plain, name):
-            yield {name: getattr(plain, name)}
+def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
+    for name, default in plain_of(case).items():  # one field back to its default
+        if getattr(case, name) != default:
+            yield {name: default}
     if case.layout:
         yield from (
             {"layout": f"{array}:{view}"} for array, view in case.views.items() if len(case.views) > 1
         )
-        yield {"layout": "", "bias": False} if "bias" in names else {"layout": ""}
+        arrays = (o.name for o in OPERATIONS[case.operation].options if o.array)
+        yield {"layout": "", **dict.fromkeys(arrays, False)}
+    yield from case.family.simpler(case)
     groups = getattr(case, "groups", 1)
-    if groups > 1:
-        yield {"groups": 1, "channels": case.channels // groups, "filters": case.filters // groups}
-        yield {
-            "groups": 2,
-            "channels": 2 * (case.channels // groups),
-            "filters": 2 * (case.filters // groups),
-        }
-        yield {"groups": 2, "channels": 2, "filters": 2}
-        yield {"groups": 2, "channels": 2, "filters": 4}
     for i in range(case.dimensions):  # an axis to its smallest
         yield {"image": _with(case.image, i, 1), "kernel": _with(case.kernel, i, 1)}
     for name in ("image", "kernel", "stride", "padding", "dilation"):

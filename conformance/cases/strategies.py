@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from conformance.cases.arrays import VALUES
-from conformance.cases.capabilities import Features, features_of
 from conformance.cases.case import Case
 from conformance.cases.covering import build, classes_of, forms
+from conformance.cases.features import Features, features_of
+from conformance.cases.values import VALUES
 
 
 @st.composite

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from conformance.cases import AvgPool, Case, Conv, MaxPool, Pool
+from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels import reference
 
@@ -70,11 +70,11 @@ def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     if case.problem:
         raise ValueError(case.problem)
     finite = all(np.isfinite(array).all() for array in arrays.values())
-    if not finite and (isinstance(case, MaxPool) or getattr(case, "groups", 1) > 1):
+    if not finite and (case.family.chosen or getattr(case, "groups", 1) > 1):
         return _of_case(case, reference.answer(case, arrays))
     with jax.enable_x64(True):
         doubles = [jnp.array(array, jnp.float64) for name, array in arrays.items() if name != "grad_output"]
-        if isinstance(case, MaxPool) and max(case.dilations) > 1:
+        if case.family.chosen and max(case.dilations) > 1:
             output = to_numpy(jax.jit(partial(_answer, case))(*doubles))
             return _of_case(case, reference.answer(case, arrays) | {"output": output})
         grad_output = jnp.array(arrays["grad_output"], jnp.float64)
@@ -93,8 +93,8 @@ def _of_case(case: Case, answers: dict[str, Array]) -> dict[str, Array]:
 
 
 def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):  # type: ignore[no-untyped-def]
-    case = _case(Conv, input, filters=weight.shape[0], kernel=weight.shape[2:], bias=bias is not None, groups=groups,
-                 stride=stride, padding=padding, dilation=dilation)  # fmt: skip
+    case = _case("conv2d", input, filters=weight.shape[0], kernel=weight.shape[2:], bias=bias is not None,
+                 groups=groups, stride=stride, padding=padding, dilation=dilation)  # fmt: skip
     if case.channels != weight.shape[1] * groups:
         raise ValueError(
             f"input has {case.channels} channels but weight expects {weight.shape[1]} x {groups} groups"
@@ -105,33 +105,30 @@ def _conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1)
 
 
 def _max_pool2d(input, kernel_size, stride=None, padding=0, ceil_mode=False):  # type: ignore[no-untyped-def]
-    return _jitted(_pool(MaxPool, input, kernel_size, stride, padding, ceil_mode=ceil_mode), input)
+    return _jitted(_pool("max_pool2d", input, kernel_size, stride, padding, ceil_mode=ceil_mode), input)
 
 
 def _avg_pool2d(  # type: ignore[no-untyped-def]
     input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
 ):
     counted = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-    case = _pool(AvgPool, input, kernel_size, stride, padding, ceil_mode=ceil_mode, **counted)
+    case = _pool("avg_pool2d", input, kernel_size, stride, padding, ceil_mode=ceil_mode, **counted)
     return _jitted(case, input)
 
 
 def _pool(
-    family: type[Pool], input: jax.Array, kernel_size: Any, stride: Any, padding: Any, **options: Any
+    operation: str, input: jax.Array, kernel_size: Any, stride: Any, padding: Any, **options: Any
 ) -> Any:
     kernel = (kernel_size,) * 2 if isinstance(kernel_size, int) else tuple(kernel_size)
-    return _case(family, input, kernel=kernel, stride=stride, padding=padding, **options)
+    return _case(operation, input, kernel=kernel, stride=stride, padding=padding, **options)
 
 
-def _case(family: type[Case], input: jax.Array, **fields: Any) -> Any:
+def _case(operation: str, input: jax.Array, **fields: Any) -> Any:
     """The call as a case, which knows the sizes and what PyTorch refuses."""
     if input.ndim not in (3, 4):
         raise ValueError(f"input has {input.ndim} axes, not 3 or 4")
     batch = input.shape[0] if input.ndim == 4 else None
-    operation = {Conv: "conv2d", MaxPool: "max_pool2d", AvgPool: "avg_pool2d"}[family]
-    case = family(
-        operation=operation, batch=batch, channels=input.shape[-3], image=input.shape[-2:], **fields
-    )
+    case = Case.of(operation, batch=batch, channels=input.shape[-3], image=input.shape[-2:], **fields)
     if case.problem:
         raise ValueError(case.problem)
     return case
@@ -144,16 +141,16 @@ def _jitted(case: Any, *leaves: jax.Array) -> jax.Array:
 
 def _answer(case: Any, *leaves: jax.Array) -> jax.Array:
     batched = leaves[0] if case.batch is not None else leaves[0][None]
-    functions: dict[type[Case], Callable[..., jax.Array]] = {
-        Conv: _conv,
-        MaxPool: _max_pool,
-        AvgPool: _avg_pool,
+    functions: dict[str, Callable[..., jax.Array]] = {
+        "conv": _conv,
+        "max_pool": _max_pool,
+        "avg_pool": _avg_pool,
     }
-    output = functions[type(case)](case, batched, *leaves[1:])
+    output = functions[case.family.name](case, batched, *leaves[1:])
     return output if case.batch is not None else output[0]
 
 
-def _conv(case: Conv, input: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+def _conv(case: Case, input: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     output = lax.conv_general_dilated(
         input, weight, case.axes(case.stride), case.pads, rhs_dilation=case.axes(case.dilation),
         dimension_numbers=("NCHW", "OIHW", "NCHW"), feature_group_count=case.groups, precision=lax.Precision.HIGHEST,
@@ -161,11 +158,11 @@ def _conv(case: Conv, input: jax.Array, weight: jax.Array, bias: jax.Array | Non
     return output if bias is None else output + bias[:, None, None]
 
 
-def _max_pool(case: MaxPool, input: jax.Array) -> jax.Array:
+def _max_pool(case: Case, input: jax.Array) -> jax.Array:
     return _reduce(case, input, -jnp.inf, lax.max)
 
 
-def _avg_pool(case: AvgPool, input: jax.Array) -> jax.Array:
+def _avg_pool(case: Case, input: jax.Array) -> jax.Array:
     return _reduce(case, input, 0.0, lax.add) / jnp.asarray(reference.divisors(case), input.dtype)
 
 

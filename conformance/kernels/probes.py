@@ -8,9 +8,12 @@ from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from conformance.cases import Case, corpus, covering, sizes
-from conformance.cases.capabilities import DECLINED, FEATURES, PROBES, Features, features_of
+from conformance.cases import Case, covering
 from conformance.cases.covering import squared
+from conformance.cases.features import FEATURES, Features, declinable, features_of, plain
+from conformance.cases.features import probes as features_probes
+from conformance.cases.named import named
+from conformance.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from conformance.kernels.subject import Subject
@@ -35,17 +38,22 @@ def probes(subject: Subject, operation: str) -> dict[str, list[Case]]:
 
 
 def _plain(operation: str, features: Features) -> dict[str, list[Case]]:
-    texts = {"plain": [f"{operation} image=4,6 kernel=2,2", f"{operation} image=4,6 kernel=2,2 stride=2"]}
-    texts |= {feature: [text] for feature, text in (PROBES[operation] | DECLINED[operation]).items()}
-    biased = "bias" in features
+    showing = {"plain": plain(operation)}
+    showing |= {n: [case] for n, case in (features_probes(operation) | declinable(operation)).items()}
     cases = {}
-    for feature, each in ((feature, [Case.parse(text) for text in of]) for feature, of in texts.items()):
-        if biased and feature != "no bias":
-            each += [replace(case, bias=True) for case in each]  # type: ignore[call-arg]
+    for feature, each in showing.items():
+        for option in OPERATIONS[operation].options:
+            if option.array and option.name in features and feature != option.lacking:
+                each += [replace(case, **{option.name: option.other}) for case in each]
         if feature != "images not square":
             each += [squared(case) for case in each]
-        if not operation.startswith("conv") and feature != "stride=None":
-            each += [replace(case, stride=1) for case in each if case.options["stride"] is None]  # type: ignore[call-arg]
+        for option in OPERATIONS[operation].options:
+            if option.per_axis and option.lacking and feature != option.lacking:
+                each += [
+                    replace(case, **{option.name: option.least})
+                    for case in each
+                    if getattr(case, option.name) is None
+                ]
         cases[feature] = [
             case for case in each if case.needs & FEATURES <= features | {feature} or feature == "plain"
         ]
@@ -72,9 +80,8 @@ def _varied(case: Case) -> Iterator[Case]:
 
 @cache
 def _every(operation: str, features: Features) -> list[Case]:
-    texts = (corpus.CORPUS, sizes.LAYERS)
-    named = (corpus.named(each, operation, features) for each in texts)
-    cases = [*itertools.chain(*named), *covering.explore(operation, features, 2000, 0)]
+    by_hand = (named(section, operation, features) for section in ("named", "layers"))
+    cases = [*itertools.chain(*by_hand), *covering.explore(operation, features, 2000, 0)]
     return sorted([*cases, *map(squared, cases)], key=_plainness)
 
 

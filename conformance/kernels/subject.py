@@ -21,16 +21,16 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases import FAMILIES, Case, Conv
+from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays, fill
-from conformance.cases.capabilities import FEATURES
-from conformance.cases.case import DTYPES as CASE_DTYPES
+from conformance.cases.features import FEATURES
 from conformance.kernels.frameworks import FRAMEWORKS, Framework, NoGradient, framework
+from conformance.operations import DTYPES, OPERATIONS
+from conformance.operations.dtypes import USUAL
 
 ACCURACIES = ("direct", "winograd", "fft", "tf32")
 LAYOUTS = ("NCHW", "NHWC")
-DTYPES = ("float32", "float64")  # asked where none are declared
-FUNCTIONS = tuple(f"{operation}{half}" for operation in FAMILIES for half in ("", "_backward"))
+FUNCTIONS = tuple(f"{operation}{half}" for operation in OPERATIONS for half in ("", "_backward"))
 NEARLY = 0.8  # how alike two names are of which one is taken for a slip of the other
 LONGEST = 300  # characters of what a kernel says when it refuses: four lines of a report
 GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
@@ -109,7 +109,7 @@ class Subject:
             if not isinstance(given, Iterable):
                 raise SubjectError(f"{option}={given!r}: a Subject's {option} are a tuple")
             object.__setattr__(self, option, (given,) if isinstance(given, str) else tuple(given))
-        words = {"dtypes": CASE_DTYPES, "without": (*sorted(FEATURES), *GRADIENTS)}
+        words = {"dtypes": DTYPES, "without": (*sorted(FEATURES), *GRADIENTS)}
         for option, there in words.items():
             for word in getattr(self, option):
                 if word not in there:
@@ -137,7 +137,7 @@ class Subject:
                 raise SubjectError(f"{name}: no such function (did you mean {meant}?); there are {_LISTED}")
         if not self.operations:
             name = self.name or repr(self.kernels)
-            raise SubjectError(f"{name}: has none of the functions {', '.join(FAMILIES)}{_hint(self)}")
+            raise SubjectError(f"{name}: has none of the functions {', '.join(OPERATIONS)}{_hint(self)}")
 
     def _known(self) -> Iterator[tuple[str, str]]:
         """The known failures, each case as it is printed."""
@@ -156,7 +156,7 @@ class Subject:
 
     @cached_property
     def operations(self) -> tuple[str, ...]:
-        return tuple(operation for operation in FAMILIES if self.function(operation))
+        return tuple(operation for operation in OPERATIONS if self.function(operation))
 
     @property
     def misnamed(self) -> dict[str, str]:
@@ -220,7 +220,7 @@ class Subject:
     @property
     def asked_dtypes(self) -> tuple[str, ...]:
         """The dtypes declared, or else those of the framework that a kernel is asked for."""
-        return self.dtypes or getattr(self._framework, "dtypes", lambda: DTYPES)()
+        return self.dtypes or getattr(self._framework, "dtypes", lambda: USUAL)()
 
     @property
     def array_framework(self) -> str:
@@ -428,7 +428,7 @@ class _Call:
         except (TypeError, ValueError):
             return cls(name, function, unclaimed=frozenset(without))
         operation = name.removesuffix("_backward")
-        known = set(FAMILIES[operation](operation=operation).options)
+        known = set(Case.of(operation).options)
         kinds = {p.kind for p in parameters.values()}
         every = inspect.Parameter.VAR_KEYWORD in kinds
         arrays = 3 if name != operation else 2
@@ -459,7 +459,7 @@ class _Call:
         """What the function is called with: by position and by keyword."""
         positional = [*before, *(a for name, a in arrays.items() if name not in ("grad_output", "bias"))]
         options = dict(case.options)
-        if isinstance(case, Conv) and self.takes_bias and not self.bias_keyword:
+        if "weight" in arrays and self.takes_bias and not self.bias_keyword:
             positional.append(arrays.get("bias"))
         if self.name.endswith("_backward"):
             options.pop("return_indices", None)
@@ -468,7 +468,7 @@ class _Call:
         if self.options is not None:
             options = {name: value for name, value in options.items() if name in self.options}
         unsaid = self.unclaimed | self.left_out - {"kernel_size"}
-        plain = FAMILIES[case.operation](operation=case.operation).options if unsaid else {}
+        plain = Case.of(case.operation).options if unsaid else {}
         for name in unsaid & set(plain):
             if name in options and _alike(options[name], plain[name]):
                 del options[name]
@@ -513,12 +513,7 @@ def _bias_of(
     return next(named, None), True
 
 
-_OPTIONS = {
-    option
-    for name, family in FAMILIES.items()
-    for option in family(operation=name).options
-    if option != "kernel_size"
-}
+_OPTIONS = {option for name in OPERATIONS for option in Case.of(name).options if option != "kernel_size"}
 
 
 def _own_functions(kernels: Any) -> Iterator[str]:

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from conformance.cases import AvgPool, Case, Conv, MaxPool
+from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.frameworks import NoGradient
+from conformance.kernels.reference import IMAGES
+from conformance.operations import OPERATIONS
 
 name, array_type, differentiates = "torch", "torch.Tensor", True
-_aten = torch.ops.aten
 
 
 def from_numpy(array: Array, device: str | None) -> torch.Tensor:
@@ -80,9 +81,7 @@ def subject(variant: str) -> Any:
     if variant not in ("", "contiguous", "channels_last"):
         raise SubjectError(f"torch:{variant}: there are torch, torch:contiguous and torch:channels_last")
     memory = torch.channels_last if variant == "channels_last" else torch.contiguous_format
-    functions = {
-        name: _in_memory(getattr(F, name), memory) for name in ("conv2d", "max_pool2d", "avg_pool2d")
-    }
+    functions = {name: _in_memory(getattr(F, name), memory) for name in OPERATIONS}
     return Subject(SimpleNamespace(**functions), framework="torch")
 
 
@@ -107,56 +106,15 @@ def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     tensors = {
         name: torch.from_numpy(np.array(array, np.float64, order="C")) for name, array in arrays.items()
     }
-    images = ("input", "grad_output")
-    if case.problem or (isinstance(case, Conv) and case.padding == "same"):
+    if case.problem or getattr(case, "padding", 0) == "same":
         return _by_autograd(case, tensors)
     if case.batch is None:
-        tensors = {name: tensor[None] if name in images else tensor for name, tensor in tensors.items()}
-    answers = dict(zip(_OUTPUTS[type(case)], _OPERATORS[type(case)](case, tensors), strict=True))
+        tensors = {n: tensor[None] if n in IMAGES else tensor for n, tensor in tensors.items()}
+    every = case.family.aten(case, tensors, torch.ops.aten)
+    answers = dict(zip(OPERATIONS[case.operation].outputs, every, strict=True))
     if case.batch is None:
-        answers = {name: a if name in ("grad_weight", "grad_bias") else a[0] for name, a in answers.items()}
+        answers = {n: a[0] if n in IMAGES else a for n, a in answers.items()}
     return {output: answers[output].numpy() for output in case.outputs}
-
-
-def _conv(case: Conv, t: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-    pads = [lo for lo, _ in case.pads]
-    zeros = [0] * case.dimensions
-    geometry = (list(case.axes(case.stride)), pads, list(case.axes(case.dilation)), False, zeros, case.groups)
-    output = _aten.convolution(t["input"], t["weight"], t.get("bias"), *geometry)
-    every = [True, True, case.bias]
-    gradients = _aten.convolution_backward(
-        t["grad_output"], t["input"], t["weight"], [case.filters], *geometry, every
-    )
-    return [output, *gradients]
-
-
-def _max_pool(case: MaxPool, t: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-    pads = list(case.axes(case.padding))
-    geometry = (list(case.kernel), list(case.strides), pads, list(case.dilations), case.ceil_mode)
-    output, indices = _aten.max_pool2d_with_indices(t["input"], *geometry)
-    gradient = _aten.max_pool2d_with_indices_backward(t["grad_output"], t["input"], *geometry, indices)
-    return [output, indices, gradient]
-
-
-def _avg_pool(case: AvgPool, t: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-    geometry = (
-        list(case.kernel), list(case.strides), list(case.axes(case.padding)), case.ceil_mode, case.count_include_pad,
-        case.divisor_override,
-    )  # fmt: skip
-    output = _aten.avg_pool2d(t["input"], *geometry)
-    return [output, _aten.avg_pool2d_backward(t["grad_output"], t["input"], *geometry)]
-
-
-_OPERATORS: dict[type[Case], Callable[..., list[torch.Tensor]]] = {
-    Conv: _conv,
-    MaxPool: _max_pool,
-    AvgPool: _avg_pool,
-}
-_OUTPUTS: dict[type[Case], tuple[str, ...]] = {
-    Conv: ("output", "grad_input", "grad_weight", "grad_bias"),
-    MaxPool: ("output", "indices", "grad_input"),
-    AvgPool: ("output", "grad_input"),
-}
 
 
 def _by_autograd(case: Case, tensors: dict[str, torch.Tensor]) -> dict[str, Array]:

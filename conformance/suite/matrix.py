@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from conformance import pipeline, usage
-from conformance.cases import FAMILIES, Case
-from conformance.cases.capabilities import features_of
+from conformance.cases import Case
+from conformance.cases.features import features_of
 from conformance.kernels.subject import Subject, SubjectError
+from conformance.operations import OPERATIONS
 from conformance.pipeline import Runner, Settings
 from conformance.requirements import REQUIREMENTS, Plan
 from conformance.verdicts.report import OUTPUTS, Asked, Found, not_claimed, row_text
@@ -239,18 +240,10 @@ class Matrix:
 def outputs(operation: str, requirement: str, profile: str) -> tuple[str, ...]:
     """The outputs that a requirement asks of an operation: those of its cases, were everything claimed."""
     plan = Plan(operation, "float32", features_of(operation), profile)
-    every = set(_all_outputs(operation))
+    every = set(OPERATIONS[operation].outputs)
     asked: set[str] = set()
     for case in REQUIREMENTS[requirement].cases(plan):
         asked |= {"output"} if case.problem else set(case.outputs)
         if asked >= every or case.problem:
             break
     return tuple(output for output in OUTPUTS if output in asked)
-
-
-def _all_outputs(operation: str) -> tuple[str, ...]:
-    case: Any = FAMILIES[operation](operation=operation)
-    for flag in ("bias", "return_indices"):
-        if hasattr(case, flag):
-            case = replace(case, **{flag: True})
-    return tuple(case.outputs)

@@ -12,11 +12,12 @@ from itertools import islice, pairwise
 
 import numpy as np
 
-from conformance.cases import Case, MaxPool
+from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays, fill
 from conformance.kernels import mutants, reference
 from conformance.kernels.mutants import Mutant
-from conformance.verdicts.bounds import UNIT, bound
+from conformance.operations import DTYPES
+from conformance.verdicts.bounds import bound
 
 CANDIDATES = 600  # cases looked through for one that tells mutants apart
 FAR = 10_000  # an option or a padding
@@ -46,8 +47,10 @@ class _Problem:
         self.arrays: Arrays = fill(evidence.case)
         self.right = reference.answer(evidence.case, self.arrays)
         limits = bound(evidence.case, self.arrays, self.right, reference.answer, "direct")
-        chosen = isinstance(evidence.case, MaxPool) and evidence.output != "grad_input"  # not computed
-        self.unit = 0.0 if chosen else UNIT[evidence.case.dtype] * (evidence.case.terms(evidence.output) + 2)
+        chosen = evidence.case.family.chosen and evidence.output != "grad_input"  # not computed
+        self.unit = (
+            0.0 if chosen else DTYPES[evidence.case.dtype].unit * (evidence.case.terms(evidence.output) + 2)
+        )
         self.expected, self.limit = self.right[evidence.output], limits[evidence.output]
 
     def agrees(self, mutant: Mutant) -> bool:
@@ -160,7 +163,7 @@ def _rough(problem: _Problem, got: Array, expected: Array) -> str:
 
 def _placed(problem: _Problem, wrong: Array) -> str:
     """The axis along which the wrong elements are a small and regular part."""
-    names = _AXES[problem.evidence.output]
+    names = _axis_names(problem.evidence.output, problem.case.dimensions)
     told = []
     for axis, name in enumerate(names[-wrong.ndim :] if wrong.ndim < len(names) else names):
         n = wrong.shape[axis]
@@ -194,10 +197,11 @@ def _pattern(name: str, at: list[int], n: int) -> str:
 
 
 _ORDINALS = {2: "second", 3: "third"}
-_AXES = {
-    "output": ("image", "channel", "row", "column"),
-    "indices": ("image", "channel", "row", "column"),
-    "grad_input": ("image", "channel", "row", "column"),
-    "grad_weight": ("filter", "channel of the filter", "row of the filter", "column of the filter"),
-    "grad_bias": ("filter",),
-}
+_AXES = ("slice", "row", "column")  # of an image or a filter, the last ones
+
+
+def _axis_names(output: str, dimensions: int) -> tuple[str, ...]:
+    axes = _AXES[-dimensions:]
+    if output == "grad_weight":
+        return ("filter", "channel of the filter", *(f"{axis} of the filter" for axis in axes))
+    return ("filter",) if output == "grad_bias" else ("image", "channel", *axes)

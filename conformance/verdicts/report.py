@@ -15,11 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from conformance.cases import FAMILIES
-from conformance.cases.capabilities import features_of
 from conformance.cases.case import Case
+from conformance.cases.features import features_of
 from conformance.cases.shrink import cost
 from conformance.kernels.subject import Subject
+from conformance.operations import DTYPES, OPERATIONS
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row
 
@@ -126,7 +126,7 @@ def found(report: Report) -> list[Found]:
         elif _told(failure) < _told(same.failure):
             same.failure = failure
         same.found_by.append((row.unit.requirement, row.unit.dtype))
-    order = list(FAMILIES)
+    order = list(OPERATIONS)
     return sorted(every, key=lambda f: (order.index(f.case.operation), OUTPUTS.index(f.output)))
 
 
@@ -164,7 +164,7 @@ def not_claimed(report: Report) -> list[tuple[str, str, str]]:
 def _why_not(subject: Subject, operation: str, output: str, partly: bool, declared: bool) -> str:
     if output in subject.without or not output.startswith("grad_"):
         return "declared"
-    if why := subject.why_no_gradients(FAMILIES[operation](operation=operation)):
+    if why := subject.why_no_gradients(Case.of(operation)):
         return why
     if declared:
         return "declared"
@@ -286,13 +286,10 @@ class Cell:
             ]
         if self.verdict == "not claimed":
             return [("  not claimed", "dim")]
-        only = f" {','.join(_SHORT.get(dtype, dtype) for dtype in self.dtypes)}" if self.dtypes else ""
+        only = f" {','.join(DTYPES[dtype].short for dtype in self.dtypes)}" if self.dtypes else ""
         known = self.verdict == "known failure"
         word = "known" if known else self.verdict
         return [(f"{self.cases:>5} ", ""), (word + only, "odd" if known or word == "untested" else "bad")]
-
-
-_SHORT = {"float16": "f16", "float32": "f32", "float64": "f64"}
 
 
 def cell(rows: list[Row]) -> Cell:

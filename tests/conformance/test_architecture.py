@@ -11,7 +11,14 @@ import conformance
 import npcnn
 
 ROOT = Path(conformance.__file__).parent
-LAYERS = ["cases", "kernels", "verdicts", "requirements", "pipeline"]  # each imports those before it only
+LAYERS = [
+    "operations",
+    "cases",
+    "kernels",
+    "verdicts",
+    "requirements",
+    "pipeline",
+]  # each imports those before it only
 FRAMEWORKS = {"torch", "jax", "onnx", "onnxruntime", "tensorflow"}
 
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from conformance import audit
-from conformance.cases import Conv
+from conformance.cases import Case
 from conformance.cases.covering import covering
 from conformance.kernels import mutants, right
 
@@ -53,7 +53,7 @@ def _some(plan):
 
 def test_rounds_ask_every_case_of_every_unit_once(monkeypatch):
     seeds = {"whole": range(6), "first": range(10, 15), "second": range(20, 22)}
-    cases = {name: [Conv(operation="conv2d", seed=seed) for seed in of] for name, of in seeds.items()}
+    cases = {name: [Case.of("conv2d", seed=seed) for seed in of] for name, of in seeds.items()}
     monkeypatch.setattr(audit, "_cases", lambda requirement, plan: cases[requirement])
     monkeypatch.setattr(audit, "FIRST_ROUND", 1)
     units = [(SimpleNamespace(name=name), None) for name in cases]

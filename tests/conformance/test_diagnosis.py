@@ -5,12 +5,12 @@ import pytest
 
 from conformance.cases import Case
 from conformance.cases.arrays import fill
-from conformance.cases.capabilities import features_of
-from conformance.cases.corpus import CORPUS, named
+from conformance.cases.features import features_of
+from conformance.cases.named import named
 from conformance.kernels import mutants, reference
 from conformance.verdicts.diagnosis import Evidence, diagnose, where
 
-CASES = list(named(CORPUS, "conv2d", features_of("conv2d")))
+CASES = list(named("named", "conv2d", features_of("conv2d")))
 
 
 def told_by(mutant: str, case: Case, output: str) -> Evidence:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from conformance.cases import Case
-from conformance.cases.arrays import REALS, VALUES, fill
+from conformance.cases.arrays import fill
+from conformance.cases.values import REALS, VALUES
 from conformance.kernels import reference
 from conformance.kernels.subject import Malformed, Refused, Subject
 from conformance.requirements import limits_of

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from conformance.cases import AvgPool, Case, Conv, MaxPool, corpus, sizes
+from conformance.cases import Case, networks, sizes
 from conformance.cases.arrays import Arrays, fill
-from conformance.cases.capabilities import features_of
+from conformance.cases.features import features_of
+from conformance.cases.named import named
 from conformance.kernels import reference
 from conformance.kernels.mutants import ALL, Mutant
 from conformance.kernels.mutants.functions import OPERATIONS, functions
@@ -35,7 +36,7 @@ def by_name(thing: Any) -> str:
 # Cases: random ones, and one just over each block in each extent.
 
 
-def a_conv(draw: random.Random) -> Conv:
+def a_conv(draw: random.Random) -> Case:
     groups = draw.choice([1, 1, 2, 3])
     per_group = draw.choice([1, 1, 2, 3, 4])
     longest = draw.choice([3, 3, 4, 8])
@@ -43,8 +44,8 @@ def a_conv(draw: random.Random) -> Conv:
     same = draw.random() < 0.2
     stride: Any = 1 if same else draw.choice([1, 2, (draw.randint(1, 4), draw.randint(1, 4))])
     padding: Any = "same" if same else draw.choice([0, 1, (draw.randint(0, 4), draw.randint(0, 4))])
-    return Conv(
-        operation="conv2d", batch=draw.choice([None, 0, 1, 1, 2, 3, 5]), channels=groups * per_group,
+    return Case.of(
+        "conv2d", batch=draw.choice([None, 0, 1, 1, 2, 3, 5]), channels=groups * per_group,
         filters=groups * draw.randint(1, 3), groups=groups, bias=draw.random() < 0.6,
         image=(draw.randint(1, 12), draw.randint(1, 12)), dilation=dilation,
         kernel=draw.choice([(1, 1), (3, 3), (draw.randint(1, longest), draw.randint(1, longest))]),
@@ -54,18 +55,18 @@ def a_conv(draw: random.Random) -> Conv:
     )  # fmt: skip
 
 
-def a_pool(draw: random.Random, family: type[MaxPool] | type[AvgPool]) -> Case:
+def a_pool(draw: random.Random, operation: str) -> Case:
     kernel = draw.choice([(1, 1), (2, 2), (draw.randint(1, 5), draw.randint(1, 5))])
     options: dict[str, Any] = {
         "count_include_pad": draw.random() < 0.5,
         "divisor_override": draw.choice([None, None, 1, -3, 5]),
     }
     values = ["integers", "mean_zero", "special"]
-    if family is MaxPool:
+    if operation == "max_pool2d":
         options = {"dilation": (draw.randint(1, 3), draw.randint(1, 3)), "return_indices": True}
         values += ["ties", "close"]
-    return family(
-        operation="max_pool2d" if family is MaxPool else "avg_pool2d", batch=draw.choice([None, 0, 1, 2, 3]),
+    return Case.of(
+        operation, batch=draw.choice([None, 0, 1, 2, 3]),
         channels=draw.randint(1, 3), kernel=kernel,
         image=tuple(draw.randint(1, draw.choice([3, 12])) for _ in range(2)),
         stride=draw.choice([None, 1, 2, (draw.randint(1, 4), draw.randint(1, 4))]),
@@ -76,8 +77,8 @@ def a_pool(draw: random.Random, family: type[MaxPool] | type[AvgPool]) -> Case:
 
 DRAWS: dict[str, Any] = {
     "conv2d": a_conv,
-    "max_pool2d": functools.partial(a_pool, family=MaxPool),
-    "avg_pool2d": functools.partial(a_pool, family=AvgPool),
+    "max_pool2d": functools.partial(a_pool, operation="max_pool2d"),
+    "avg_pool2d": functools.partial(a_pool, operation="avg_pool2d"),
 }
 EXTENTS: tuple[dict[str, Any], ...] = (
     {"batch": 0},
@@ -90,7 +91,6 @@ EXTENTS: tuple[dict[str, Any], ...] = (
 
 def just_over(operation: str, block: int) -> list[Case]:
     """One extent one past a block, and one of two blocks."""
-    family = {"conv2d": Conv, "max_pool2d": MaxPool, "avg_pool2d": AvgPool}[operation]
     cases: list[Case] = []
     for extent in (block + 1, 2 * block):
         for shape in EXTENTS:
@@ -105,7 +105,7 @@ def just_over(operation: str, block: int) -> list[Case]:
                 continue
             elif operation == "max_pool2d":
                 plain["return_indices"] = True
-            cases.append(family(operation=operation, **plain))
+            cases.append(Case.of(operation, **plain))
     return cases
 
 
@@ -120,10 +120,14 @@ def cases(operation: str) -> list[Case]:
 def large(operation: str) -> list[Case]:
     """Sizes for which fast paths are taken, with each family of values in turn."""
     features = features_of(operation)
-    named = list(corpus.named(sizes.LAYERS, operation, features))
     crossed = sizes.crossed(operation, features)
-    every = [*named, *sizes.layers(operation, features), *crossed, *sizes.mixed(operation, features, 100, 0)]
-    every += sizes.lookalikes(operation, features)
+    every = [
+        *named("layers", operation, features),
+        *networks.layers(operation, features),
+        *crossed,
+        *sizes.mixed(operation, features, 100, 0),
+    ]
+    every += networks.lookalikes(operation, features)
     every += [*sizes.reaches(operation, features), *sizes.far(operation, features)]
     every += [case for case in sizes.tails(operation, features, beyond=sizes.BEYOND) if max(case.image) > 257]
     values = ["mean_zero", "special", "large", "tiny"] + ["ties"] * operation.startswith("max_pool")

@@ -11,7 +11,7 @@ import pytest
 import npcnn
 from conformance import Subject
 from conformance.cases import Case
-from conformance.cases.capabilities import features_of
+from conformance.cases.features import features_of
 from conformance.cases.shrink import cost, shrink, simpler
 from conformance.kernels import reference
 from conformance.pipeline import InProcess, Settings, run

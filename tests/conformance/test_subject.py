@@ -14,8 +14,9 @@ import pytest
 from conformance import Subject
 from conformance.cases import Case
 from conformance.cases.arrays import fill
-from conformance.cases.capabilities import FEATURES
+from conformance.cases.features import FEATURES
 from conformance.kernels.subject import GRADIENTS, Malformed, Refused, SubjectError, load
+from conformance.operations import OPERATIONS
 
 
 def subject_of(options=(), **functions):
@@ -291,8 +292,8 @@ def test_a_declaration_of_what_does_not_exist_is_refused(options, message):
     assert str(error.value) == message
 
 
-NONE = "has none of the functions conv2d, max_pool2d, avg_pool2d"
-THERE = "conv2d, conv2d_backward, max_pool2d, max_pool2d_backward, avg_pool2d, avg_pool2d_backward"
+NONE = f"has none of the functions {', '.join(OPERATIONS)}"
+THERE = ", ".join(f"{name}{half}" for name in OPERATIONS for half in ("", "_backward"))
 
 
 @pytest.mark.parametrize(
@@ -346,7 +347,7 @@ def test_a_feature_that_does_not_exist_cannot_be_unclaimed():
         ("nosuch.py", "nosuch.py: no such file"),
         ("nosuchmodule", "nosuchmodule: importing it raises ModuleNotFoundError"),
         ("npcnn:nothing", "npcnn:nothing: npcnn has no nothing"),
-        ("json", "json: has none of the functions conv2d, max_pool2d, avg_pool2d"),
+        ("json", f"json: {NONE}"),
         ("torch:strided", "torch:strided: there are torch, torch:contiguous and torch:channels_last"),
     ],
 )
@@ -363,20 +364,20 @@ def test_a_file_whose_functions_are_in_an_object_is_told_which(tmp_path):
     file.write_text("import npcnn\nclass C:\n    def conv2d(self, x, w): ...\nkernels = C()\n")
     with pytest.raises(SubjectError) as error:
         load(str(file))
-    assert str(error.value).endswith(f"max_pool2d, avg_pool2d (did you mean {file}:kernels?)")
+    assert str(error.value).endswith(f"avg_pool2d, avg_pool3d (did you mean {file}:kernels?)")
 
 
 def test_a_file_whose_only_function_is_misspelled_is_told_what_may_be_meant(tmp_path):
     file = tmp_path / "slip.py"
     file.write_text("def maxpool2d(x, kernel_size): ...")
-    with pytest.raises(SubjectError, match=r"avg_pool2d; maxpool2d: did you mean max_pool2d\?$"):
+    with pytest.raises(SubjectError, match=r"avg_pool3d; maxpool2d: did you mean max_pool2d\?$"):
         load(str(file))
 
 
 def test_objects_beside_the_functions_may_be_of_any_kind(tmp_path):
     file = tmp_path / "odd.py"
     file.write_text("class Odd:\n    def __getattr__(self, name): raise OSError(name)\nodd = Odd()\n")
-    with pytest.raises(SubjectError, match=r"has none of the functions conv2d, max_pool2d, avg_pool2d$"):
+    with pytest.raises(SubjectError, match=rf"{NONE}$"):
         load(str(file))
 
 

@@ -37,12 +37,12 @@ SUBJECT = """
     import ctypes, os, signal, sys, threading, time
     import numpy as np
     from conformance.kernels import reference
-    from conformance.cases import Conv
+    from conformance.cases import Case
 
     def case_of(input, weight, bias, stride=1, padding=0, dilation=1, groups=1):
         n, c, *image = input.shape
         k, _, *kernel = weight.shape
-        return Conv(operation="conv2d", batch=n, channels=c, filters=k, image=tuple(image), kernel=tuple(kernel),
+        return Case.of("conv2d", batch=n, channels=c, filters=k, image=tuple(image), kernel=tuple(kernel),
                     stride=stride, padding=padding, dilation=dilation, groups=groups, bias=bias is not None)
 
     def wide(input):

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.cases import Case, Conv, MaxPool
+from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
-from conformance.cases.pool import Pool
 from conformance.kernels import reference
 from conformance.kernels.mutants.functions import IMAGES, by_reference, doubles, functions
 from conformance.kernels.reference import Answers
@@ -146,7 +145,7 @@ def _name(function: Callable[..., Any]) -> str:
 
 def _fits(case: Any) -> list[tuple[int, ...]]:
     """Extent, reach of the dilated kernel, stride and pads of each axis."""
-    pads = case.borders if isinstance(case, Pool) else case.pads
+    pads = case.borders if case.family.bounded else case.pads
     reach = [d * (k - 1) + 1 for d, k in zip(dilations(case), case.kernel, strict=True)]
     return list(zip(case.image, reach, strides(case), *zip(*pads, strict=True), strict=True))
 
@@ -163,15 +162,15 @@ def _overhang(case: Any, axis: int) -> int:
 
 
 def strides(case: Any) -> tuple[int, ...]:
-    return tuple(case.strides if isinstance(case, Pool) else case.axes(case.stride))
+    return tuple(case.strides if case.family.bounded else case.axes(case.stride))
 
 
 def dilations(case: Any) -> tuple[int, ...]:
-    return tuple(case.dilations if isinstance(case, Pool) else case.axes(case.dilation))
+    return tuple(case.dilations if case.family.bounded else case.axes(case.dilation))
 
 
 def paddings(case: Any) -> tuple[int, ...]:
-    return tuple(case.axes(case.padding)) if isinstance(case, Pool) else tuple(low for low, _ in case.pads)
+    return tuple(case.axes(case.padding)) if case.family.bounded else tuple(low for low, _ in case.pads)
 
 
 WORDS: dict[str, Callable[[Any, Arrays], Any]] = {
@@ -207,7 +206,7 @@ WORDS: dict[str, Callable[[Any, Arrays], Any]] = {
     "rest_w": lambda case, arrays: _rest(case, 1),
     "over_h": lambda case, arrays: _overhang(case, 0),
     "over_w": lambda case, arrays: _overhang(case, 1),
-    "padded": lambda case, arrays: any(map(any, case.borders if isinstance(case, Pool) else case.pads)),
+    "padded": lambda case, arrays: any(map(any, case.borders if case.family.bounded else case.pads)),
     "dtype": lambda case, arrays: case.dtype,
     "nan": lambda case, arrays: any(np.isnan(array).any() for array in arrays.values()),
     "infinite": lambda case, arrays: any(np.isinf(array).any() for array in arrays.values()),
@@ -246,12 +245,12 @@ def walked(case: Any, pads: tuple[tuple[int, int], ...] | None = None, **options
 
     So does a kernel that allocates by the right sizes and steps by wrong ones.
     """
-    if isinstance(case, Pool):
+    if case.family.bounded:
         options.setdefault("stride", case.strides)
     other = replace(case, **options)
     extents = case.output_extents
     vars(other)["output_extents"] = extents
-    if isinstance(other, Conv):
+    if other.family.bilinear:
         sizes = zip(
             other.image,
             other.kernel,
@@ -273,7 +272,7 @@ def at_tap(weight: Array, tap: tuple[int, ...]) -> Array:
     return np.asarray(weight[place])
 
 
-def max_pooled(case: MaxPool, arrays: Arrays, **answers: Array) -> Answers:
+def max_pooled(case: Case, arrays: Arrays, **answers: Array) -> Answers:
     """The answers of a max pooling whose `output` and `indices` are given, with the gradient that follows."""
     if "grad_output" not in arrays:
         return answers

@@ -1,0 +1,72 @@
+"""Layers of networks, and what looks like one."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from conformance.cases.case import Case
+from conformance.cases.features import Features
+from conformance.cases.named import listed
+from conformance.cases.sizes import PRODUCTS, claimed, products, thinned
+from conformance.operations import OPERATIONS
+from conformance.operations.windows import along, image_extent
+
+SIDES = (7, 8, 14, 16)  # of a square answer
+
+
+def layers(operation: str, features: Features) -> Iterator[Case]:
+    """Every filter or window that networks are made of with every width; square images, batches of 1 to 8."""
+    family, rng = OPERATIONS[operation].family, random.Random(operation)
+    flags = [flag for flag in family.flags if all(hasattr(Case.of(operation), name) for name in flag)]
+    for seed, (form, width) in enumerate(itertools.product(listed("forms", operation), family.widths)):
+        fields: dict[str, Any] = {
+            **width,
+            **rng.choice(flags),
+            "batch": rng.choice((1, 2, 4, 8)),
+            "seed": seed,
+        }
+        plain = replace(form, **fields)
+        unread = getattr(plain, "ceil_mode", False) or rng.choice((0, 1))  # what ceil_mode is there for
+        yield from claimed(iter([thinned(_square(plain, rng.choice(SIDES), int(unread)))]), features)
+
+
+def _square(plain: Case, side: int, unread: int) -> Case:
+    """With a square answer, smaller where a kernel of plain loops would take long; the stride leaves pixels or none."""
+    image = (image_extent(side, k, s, pads, d, unread * (s - 1)) for k, s, pads, d in plain.geometry)
+    case = replace(plain, image=tuple(image))
+    return _square(plain, side // 2, unread) if products(case) > PRODUCTS // 2 and side > 1 else case
+
+
+def lookalikes(operation: str, features: Features) -> Iterator[Case]:
+    """The same forms with one option another, along one axis or all: what a fast path must not take for its own."""
+    family, rng = OPERATIONS[operation].family, random.Random(operation)
+    for seed, (form, of) in enumerate(itertools.product(listed("forms", operation), family.alike)):
+        width = rng.choice(family.widths[of])
+        plain = replace(form, **width, batch=rng.choice((1, 2)), seed=seed)
+        for change in _changes(plain):
+            case = replace(plain, **change)
+            sides = rng.sample((2, 3, 4), case.dimensions)
+            image = (
+                image_extent(n, k, s, pads, d, rng.randrange(s))
+                for n, (k, s, pads, d) in zip(sides, case.geometry, strict=True)
+            )
+            yield from claimed(iter([thinned(replace(case, image=tuple(image)))]), features)
+
+
+def _changes(case: Case) -> Iterator[dict[str, Any]]:
+    """Options of this case that are one more along an axis or all of them, and each flag; nothing at all."""
+    n, options = case.dimensions, OPERATIONS[case.operation].options
+    for name in ("kernel", "stride", "padding", "dilation"):
+        option: Any = getattr(case, name, "")
+        more = dict.fromkeys([*(along(axis, 1, 0, n) for axis in range(n)), (1,) * n])
+        for step in more if not isinstance(option, str) else ():
+            given = case.strides if option is None else case.axes(option)
+            yield {name: tuple(map(sum, zip(given, step, strict=True)))}
+    flags = {option.name: option.other for option in options if option.array}
+    flags |= {"batch": None, **{option.name: option.other for option in options if option.other is not None}}
+    for flag in ({}, *({name: value} for name, value in flags.items())):
+        yield from (flag, flag)  # on two images: the pixels past the last window are others

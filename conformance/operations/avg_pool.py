@@ -1,0 +1,133 @@
+"""Average pooling: avg_pool1d, avg_pool2d, avg_pool3d."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+
+from conformance.operations import pool
+from conformance.operations.dtypes import DTYPES
+from conformance.operations.family import Answers, Family
+from conformance.operations.option import Option
+from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad
+
+OPTIONS = (
+    *pool.OPTIONS,
+    Option(
+        name="count_include_pad",
+        default=True,
+        classes=(True, False),
+        scope="each",
+        other=False,
+        probe={"stride": 2, "padding": 1, "count_include_pad": False},
+        others=(True, False),
+        keeps=True,
+    ),
+    Option(
+        name="divisor_override",
+        default=None,
+        types=(int, type(None)),
+        dimensions=(2, 3),
+        classes=(None, 1, 3, -2),
+        other=3,
+        probe={"stride": 2, "divisor_override": 3},
+        others=(2,),
+        keeps=True,
+    ),
+)
+
+
+def avg_pool(case: Problem, arrays: Arrays) -> Array:
+    """The sum of each window over its divisor: divisor_override, or the taps counted (with padding or without)."""
+    padded = pad(arrays["input"], case.borders)
+    return cast(Array, sum(padded[place] for _, place in taps(case)) / divisors(case))
+
+
+def avg_pool_backward(case: Problem, arrays: Arrays) -> Array:
+    grad_padded = np.zeros(pad(arrays["input"], case.borders).shape)
+    for _, place in taps(case):
+        grad_padded[place] += arrays["grad_output"] / divisors(case)
+    return unpad(grad_padded, case.borders)
+
+
+def divisors(case: Problem) -> Array:
+    """divisor_override, or the taps of each window inside the padded image (or inside the image)."""
+    if _override(case) is not None:
+        return np.asarray(float(_override(case)))
+    counts = np.ones(())
+    axes = zip(case.image, case.kernel, case.strides, case.pads, case.output_extents, strict=True)
+    for n, k, s, (low, high), outputs in axes:
+        start = np.arange(outputs) * s - low
+        end = np.minimum(start + k, n + high)
+        counted = end - start if case.count_include_pad else np.minimum(end, n) - np.maximum(start, 0)
+        counts = counts[..., None] * counted
+    return counts
+
+
+def _override(case: Problem) -> Any:
+    return getattr(case, "divisor_override", None)
+
+
+def definition(case: Problem, arrays: Arrays) -> Answers:
+    return {"output": avg_pool(case, arrays), "grad_input": avg_pool_backward(case, arrays)}
+
+
+def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
+    t, n = pool.planes(case, tensors), max(case.dimensions, 2)
+    kernel, stride, padding = pool.geometry(case)
+    if case.dimensions == 1:
+        kernel, stride, padding = [1, *kernel], [1, *stride], [0, *padding]
+    geometry = (kernel, stride, padding, case.ceil_mode, case.count_include_pad, _override(case))
+    output = getattr(operators, f"avg_pool{n}d")(t["input"], *geometry)
+    answers = [output, getattr(operators, f"avg_pool{n}d_backward")(t["grad_output"], t["input"], *geometry)]
+    return [answer.squeeze(2) for answer in answers] if case.dimensions == 1 else answers
+
+
+def refusal(case: Problem) -> str | None:
+    if _override(case) == 0:
+        return "divisor_override=0"
+    if case.dimensions == 3 and any(n < k for n, k in zip(case.image, case.kernel, strict=True)):
+        return "the window exceeds the image, of which PyTorch's avg_pool3d forgets the padding"
+    return pool.refusal(case)
+
+
+def extra_rounding(case: Problem, arrays: Arrays, output: str, accuracy: str, unit: float) -> Array:
+    """Rounding of a kernel that pools by a summed-area table in float64, far below that of float32 itself.
+
+    The answer is the difference of 2^d entries over d axes, each a sum of at most the n elements of the plane in some
+    order (a gradient's plane has 2^d of them for each window): 2^d (n + 2) 2^-53 of the plane's absolute sum (Higham,
+    Accuracy and Stability of Numerical Algorithms, 2nd ed., 3.1).
+    """
+    corners, by = 2**case.dimensions, np.abs(divisors(case))
+    plane = np.abs(np.asarray(arrays["input" if output == "output" else "grad_output"], np.float64))
+    plane = np.where(np.isfinite(plane), plane, 0)  # a table of others is of no use to anyone
+    if output == "output":
+        n, scale = math.prod(case.image), 1 / by
+    else:
+        n, plane = corners * math.prod(case.output_extents), corners * plane / by
+        scale = np.ones((1,) * case.dimensions)
+    whole = plane.sum(axis=tuple(range(-case.dimensions, 0)), keepdims=True)
+    return cast(Array, corners * (n + 2) * DTYPES["float64"].unit * whole * scale)
+
+
+FAMILY = Family(
+    name="avg_pool",
+    rank=2,
+    formula=str(avg_pool.__doc__),
+    options=OPTIONS,
+    keywords=("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
+    refusal=refusal,
+    definition=definition,
+    aten=aten,
+    degree=1,
+    divides=1,
+    extra_rounding=extra_rounding,
+    specials=lambda case: ["input", "grad_output"],
+    put_specials=pool.put_specials,
+    scope={"image": 9, "kernel": 4, "stride": 4, "padding": 2, "dilation": 1},
+    paired={"image": 6, "kernel": 4, "stride": 3, "padding": 2, "dilation": 1},
+    flags=({}, {"count_include_pad": False}, {"divisor_override": 3}),
+    **pool.SHARED,
+)

@@ -1,0 +1,138 @@
+"""What convolutions over one, two and three image axes share: everything that is known of them, in one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.operations.option import Fields, Option
+from conformance.operations.windows import Array, Arrays, Problem
+
+Answers = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Malformation:
+    """A way of spoiling an array that no option can express: the array, the mistake in words, and how it is done.
+
+    changes    whether it changes the arrays of a case
+    """
+
+    array: str
+    mistake: str
+    spoil: Callable[[Array], Array]
+    changes: Callable[[Problem], bool] = lambda case: True
+
+
+@dataclass(frozen=True)
+class Tail:
+    """A case around one long extent n of an image axis, the channels, the filters or the batch.
+
+    fields     beside the extents; "n" stands for the long one
+    image      how the image grows for it: "" not, "reach" by what the windows reach over, "strided" about twofold
+    only       the extents it is asked for: "" all, "image", "channels"
+    """
+
+    fields: Fields
+    image: str = ""
+    only: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """A family of operations: one object, with the number of image axes as its parameter.
+
+    What it computes:
+
+    rank         its place in reports
+    formula      the answer, in N C H W K R S P Q
+    array_names  its arrays in the order of the arguments; arrays: (case) -> the shapes of those that it has
+    channels_out channels of the output
+    outputs      windows along an axis: (case, axis) -> count
+    refusal      why PyTorch refuses a case, beyond what each option says by itself
+    terms        (case, output) -> the largest number of terms that one element sums
+    definition   every output of a case with a batch axis, in float64 (the reference)
+    aten         the same in PyTorch's operators: (case, tensors, torch.ops.aten) -> the outputs in order
+
+    How it is judged:
+
+    chosen       whether its answer is one of the inputs, so that values and indices are exact
+    bilinear     whether it is linear in the input and in the weight: sums of products
+    degree       of the polynomial in the integers of a case that an answer is; 0 for none
+    divides      roundings beside those of the sum
+    extra_rounding  (case, arrays, output, accuracy, unit) -> rounding of kernels that multiply transforms or use tables
+    undefined    (case, arrays) -> outputs that no kernel is held to, with NaN or infinities in the arrays
+    may_be_nan   (case, arrays) -> where an output may be NaN and PyTorch's is not
+    specials     (case) -> arrays that get NaN and infinities in turn, by the seed
+    put_specials (generator, case, arrays, name) -> those of one array put in, and zeros in others
+    misses       whether PyTorch writes out of bounds where a window's taps all miss the image
+    deadly       (case, view) -> whether a view ends the process of PyTorch's own float32 kernels
+
+    What is asked:
+
+    window       what its windows are called: filter, window
+    bounded      the largest padding of a kernel's extent, where there is one
+    padding      (class, kernel, dilation) -> padding: none, some, beyond
+    counts       classes of its channels, in a covering array, and the fields that follow from a row of them
+    kernels      classes of a kernel's extent
+    few          channels of a small case; thin: of a large one
+    scope        the largest image, kernel, stride, padding, dilation that are exhausted on one axis; paired: on two
+    batches      of the small scope, by turns
+    tails, extremes, widths, alike, flags  see conformance.cases.sizes and networks
+    refused      fields of a case that the refused ones are made from
+    simpler      (case) -> changes to try when a case is shrunk
+    """
+
+    name: str
+    rank: int
+    formula: str
+    dimensions: tuple[int, ...] = (1, 2, 3)
+    options: tuple[Option, ...]
+    keywords: tuple[str, ...]
+    malformations: Mapping[str, Malformation]
+
+    array_names: tuple[str, ...]
+    arrays: Callable[[Problem], dict[str, tuple[int, ...]]]
+    channels_out: Callable[[Problem], int]
+    outputs: Callable[[Problem, int, int], int]
+    refusal: Callable[[Problem], str | None]
+    terms: Callable[[Problem, str], int]
+    definition: Callable[[Problem, Arrays], Answers]
+    aten: Callable[[Problem, dict[str, Any], Any], list[Any]]
+
+    chosen: bool = False
+    bilinear: bool = False
+    degree: int = 0
+    divides: int = 0
+    extra_rounding: Callable[[Problem, Arrays, str, str, float], Array | float] = lambda *_: 0.0
+    undefined: Callable[[Problem, Arrays], tuple[str, ...]] = lambda case, arrays: ()
+    may_be_nan: Callable[[Problem, Arrays], dict[str, Array]] = lambda case, arrays: {}
+    specials: Callable[[Problem], list[str]]
+    put_specials: Callable[[Any, Problem, Arrays, str], None]
+    misses: bool = False
+    deadly: Callable[[Problem, str], bool] = lambda case, view: False
+
+    window: str
+    bounded: Callable[[int], int] | None = None
+    padding: Callable[[str, int, int], int]
+    counts: Mapping[str, tuple[Any, ...]]
+    channels: Callable[[Mapping[str, Any]], dict[str, int]]
+    kernels: tuple[int, ...]
+    few: Mapping[str, int]
+    thin: Mapping[str, int]
+    scope: Mapping[str, int]
+    paired: Mapping[str, int]
+    batches: tuple[int, ...] = (1,)
+    tails: tuple[Tail, ...]
+    extremes: tuple[Fields, ...]
+    widths: tuple[Mapping[str, int], ...]
+    alike: tuple[slice, ...]
+    flags: tuple[Fields, ...]
+    refused: Fields
+    simpler: Callable[[Problem], Iterator[Fields]] = lambda case: iter(())
+
+    @property
+    def not_square(self) -> str:
+        """The feature of a kernel whose extents differ."""
+        return f"{self.window}s not square"

@@ -1,0 +1,83 @@
+"""One option of a family: what it may be, what a kernel needs for it, and which of its values are worth asking."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.operations.windows import fitted
+
+Fields = Mapping[str, Any]  # of a case; a tuple is written for two axes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """A field that a family's cases have beside the extents of their arrays.
+
+    default     PyTorch's
+    per_axis    whether it is an int or one int an axis
+    types       of its value; () for those of the default
+    words       what may be written for a number, and the options that it takes the place of
+    least       the smallest number that PyTorch takes
+    dimensions  numbers of image axes of the operations that have it
+    feature     whether a kernel may lack it: then it is a feature by its name
+    lacking     the feature that its default is, where a kernel may lack that: "no bias"
+    array       whether it says that there is an array of its name; then it is no argument
+    output      what is judged only where it is set
+    classes     its values in a covering array, of each axis where it is per axis
+    scope       how the small scope takes it: every value ("each"), the other where claimed ("other"), or by turns
+    other       a value that is not the default
+    probe       the fields of a plain case that needs it
+    others      values that follow each other on arrays of the same shapes, in calls of one kernel
+    keeps       whether the answer keeps its shape whatever its value: two calls mixed up are seen, not refused
+    """
+
+    name: str
+    default: Any
+    per_axis: bool = False
+    types: tuple[type, ...] = ()
+    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    least: int | None = None
+    dimensions: tuple[int, ...] = (1, 2, 3)
+    feature: bool = True
+    lacking: str = ""
+    array: bool = False
+    output: str = ""
+    classes: tuple[Any, ...] = ()
+    scope: str = ""
+    other: Any = None
+    probe: Fields = field(default_factory=dict)
+    others: tuple[Any, ...] = ()
+    keeps: bool = False
+
+    def features(self, value: Any, dimensions: int) -> Iterator[str]:
+        """The features that a case needs for a value of it."""
+        if self.lacking and value == self.default:
+            yield self.lacking
+        if isinstance(value, str):
+            yield f"{self.name}={value}"
+        if self.feature and not self.is_plain(value, dimensions):
+            yield self.name
+
+    def is_plain(self, value: Any, dimensions: int) -> bool:
+        """Whether it is the default, once an axis too: (1, 1) is easily taken for 1; (1,) of two axes is not."""
+        return bool(value == self.default or value == (self.default,) * dimensions)
+
+    @property
+    def every_feature(self) -> Iterator[str]:
+        yield from [self.name] * self.feature + [self.lacking] * bool(self.lacking)
+        yield from (f"{self.name}={word}" for word in self.words)
+
+    def refusal(self, value: Any, axes: tuple[int, ...]) -> str | None:
+        """Why PyTorch refuses a value, as far as that can be told without the other options."""
+        if isinstance(value, str):
+            return None if value in self.words else f"{self.name}={value} is no mode"
+        if self.least is None or value is None or min(axes) >= self.least:
+            return None
+        return f"{self.name}={value} is below {self.least}"
+
+
+def fit(fields: Fields, dimensions: int) -> dict[str, Any]:
+    """Fields that are written for two axes, for any number of them."""
+    return {n: fitted(v, dimensions) if isinstance(v, tuple) else v for n, v in fields.items()}

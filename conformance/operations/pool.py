@@ -1,0 +1,131 @@
+"""What the poolings share: windows over each channel's plane, stride None for the kernel's extents."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from conformance.operations.family import Malformation, Tail
+from conformance.operations.option import Option
+from conformance.operations.special import scatter
+from conformance.operations.windows import Arrays, Problem, window_outputs
+
+OPTIONS = (
+    Option(
+        name="stride",
+        default=None,
+        per_axis=True,
+        types=(int, tuple, type(None)),
+        least=1,
+        lacking="stride=None",
+        classes=(1, 2, 3),
+        probe={"stride": 3},
+        others=(1, (2, 1)),
+    ),
+    Option(
+        name="padding",
+        default=0,
+        per_axis=True,
+        least=0,
+        classes=("none", "some", "beyond"),
+        probe={"stride": 2, "padding": 1},
+        others=(0,),
+    ),
+    Option(
+        name="ceil_mode",
+        default=False,
+        classes=(False, True),
+        scope="each",
+        other=True,
+        probe={"stride": 2, "ceil_mode": True},
+        others=(True, False),
+    ),
+)
+
+
+def shapes(case: Problem) -> dict[str, tuple[int, ...]]:
+    return {"input": (*case.leading, case.channels, *case.image)}
+
+
+def outputs(case: Problem, axis: int, extent: int) -> int:
+    """Windows of an axis; with ceil_mode the last one must start inside the image or its left padding."""
+    stride, (low, _) = case.strides[axis], case.pads[axis]
+    overhang = stride - 1 if case.ceil_mode else 0
+    count = window_outputs(
+        extent + overhang, case.kernel[axis], stride, case.pads[axis], case.dilations[axis]
+    )
+    return count - int(case.ceil_mode and (count - 1) * stride >= extent + low)
+
+
+def refusal(case: Problem) -> str | None:
+    if any(low > k // 2 for (low, _), k in zip(case.pads, case.kernel, strict=True)):
+        return f"padding={case.padding} exceeds half of the kernel {case.kernel}"
+    return None
+
+
+def terms(case: Problem, output: str) -> int:
+    """Taps of a window; for the gradient, windows that hold one pixel."""
+    if output == "output":
+        return math.prod(case.kernel)
+    reach = zip(case.kernel, case.strides, case.dilations, strict=True)
+    return math.prod(min(k, math.ceil((d * (k - 1) + 1) / s)) for k, s, d in reach)
+
+
+def geometry(case: Problem) -> tuple[list[int], list[int], list[int]]:
+    """Kernel, stride and padding as PyTorch's operators take them."""
+    return list(case.kernel), list(case.strides), [low for low, _ in case.pads]
+
+
+def planes(case: Problem, tensors: dict[str, Any]) -> dict[str, Any]:
+    """The images of a one-dimensional pooling with an axis of one row: PyTorch has operators for two and three."""
+    return {n: t.unsqueeze(2) for n, t in tensors.items()} if case.dimensions == 1 else tensors
+
+
+def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: str) -> None:
+    scatter(rng, arrays, name)
+
+
+def padding(kind: str, kernel: int, dilation: int) -> int:
+    """some: at most one; beyond: as much as there may be, half of the kernel."""
+    return {"none": 0, "some": min(1, kernel // 2), "beyond": kernel // 2}[kind]
+
+
+SHARED: dict[str, Any] = {
+    "malformations": {
+        "input_rank": Malformation("input", "has two axes too few", lambda x: x[0, 0]),
+        "input_five": Malformation("input", "has an axis too many", lambda x: x[None]),
+        "kernel_zero": Malformation("", "kernel_size is 0", lambda x: x),  # see Case.kernel_size
+    },
+    "array_names": ("input",),
+    "arrays": shapes,
+    "channels_out": lambda case: int(case.channels),
+    "outputs": outputs,
+    "terms": terms,
+    "window": "window",
+    "bounded": lambda kernel: kernel // 2,
+    "padding": padding,
+    "counts": {"channels": (1, 2, 3)},
+    "channels": lambda row: {"channels": row["channels"]},
+    "kernels": (1, 2, 3, 4),
+    "few": {"channels": 2},
+    "thin": {"channels": 1},
+    "tails": (
+        Tail({"kernel": (2, 2), "stride": None}, image="strided"),
+        Tail({"kernel": (2, 2), "stride": 1}),
+        Tail({"kernel": (2, 2), "stride": 2}, image="strided"),
+        Tail({"kernel": (3, 3), "stride": 2, "padding": 1}, image="strided"),
+    ),
+    "extremes": (
+        {"output": (0, 65)}, {"output": (64, 0)}, {"output": (32, 33)}, {"output": (64, 66)},
+        {"channels": 16}, {"batch": 16}, {"divisor_override": 7}, {"divisor_override": 16}, {"divisor_override": -100},
+        {"kernel": (5, 5)}, {"kernel": (5, 6)}, {"kernel": (8, 8)}, {"kernel": (0, 17)}, {"kernel": (33, 0)},
+        {"kernel": (8, 8), "ceil_mode": True},
+        {"kernel": (5, 5), "output": (0, 33)}, {"kernel": (5, 5), "output": (0, 33), "stride": (1, 1)},
+        {"stride": (5, 5)}, {"stride": (0, 5)}, {"dilation": (4, 4)}, {"dilation": (0, 4)},
+    ),
+    "widths": ({"channels": 3}, {"channels": 8}, {"channels": 32}),
+    "alike": (slice(None), slice(None)),
+    "refused": {"channels": 2, "image": (5, 6), "kernel": (2, 2)},
+}  # fmt: skip
