@@ -475,9 +475,8 @@ def test_a_wrong_answer_of_one_thread_is_not_blamed_on_threads(subject):
 
 def test_what_threads_share_between_two_lines_is_seen(subject):
     name = subject("kept['input'] = input\n    input = kept['input']", top="kept = {}")
-    cases = [replace(WIDE, seed=seed) for seed in range(12)]
-    judged = InProcess(load(name), oracle("reference")).examine("threads", cases)
-    assert any("from 4 threads: output[" in each.message for _, judgements in judged for each in judgements)
+    ((_, judgements),) = InProcess(load(name), oracle("reference")).examine("threads", [WIDE])
+    assert "from 4 threads: output[" in judgements[0].message
 
 
 def test_a_death_is_shrunk_like_any_failure(subject):
