@@ -8,8 +8,10 @@ from __future__ import annotations
 import itertools
 import math
 import random
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -538,13 +540,17 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
     cases = [replace(case, seed=case.seed + n) for n in range(4)] + others
     filled = [fill(each) for each in cases]
     expected = [oracle(each, arrays) for each, arrays in zip(cases, filled, strict=True)]
-    turns = Turns(str(case), len(cases))
+    turns, start = Turns(str(case), len(cases)), threading.Barrier(len(cases))
 
     def ask(i: int) -> list[dict[str, Answer]]:
         def call() -> dict[str, Answer]:
             return subject.answer(cases[i], filled[i])
 
-        answers = [*turns.calls(i, call, _IN_TURN), *(call() for _ in range(_AT_ONCE))]
+        answers = turns.calls(i, call, _IN_TURN)
+        for _ in range(_AT_ONCE):
+            with suppress(threading.BrokenBarrierError):  # one of them is late, or raised
+                start.wait(_LATE)
+            answers.append(call())
         others = (answer for answer in answers if not _same(answer, answers[0]))
         return [answers[0], *itertools.islice(others, 1)]
 
@@ -564,7 +570,8 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
 
 
 _IN_TURN = 3  # calls of each thread that take turns between lines
-_AT_ONCE = 3  # calls of each thread that run as they like: what native code shares is met by chance alone
+_AT_ONCE = 3  # calls of each thread that only start together: what native code shares is met by chance alone
+_LATE = 1.0  # seconds
 
 
 def _same(one: dict[str, Answer], other: dict[str, Answer]) -> bool:

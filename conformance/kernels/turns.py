@@ -14,13 +14,9 @@ from types import FrameType
 from typing import Any, TypeVar
 
 _RUNS = (1, 1, 2, 3, 8, 32)  # lines in a turn: threads come close to each other, or pass while one stands
-_SLOWER = (
-    128  # turns are a line longer after each so many, that a long kernel is not stopped at each of its lines
-)
+_SLOWER = 128  # turns are a line longer after each so many: a long kernel does not stop at each line
 _LINES = 10_000  # a kernel of more is let go: tracing makes it slower, and it meets others anyway
-_PATIENCE = (
-    0.032  # seconds for which the thread whose turn it is may reach no line, before the next one goes on
-)
+_PATIENCE = 0.032  # seconds that a thread may take to its next line, before another one has its turn
 _LEAST_PATIENCE = 0.001
 
 T = TypeVar("T")
