@@ -99,8 +99,8 @@ def jobs(asked: argparse.Namespace) -> None:
 
 def growth(asked: argparse.Namespace) -> None:
     """Random exact cases, judged in this process: seconds and the most memory held so far."""
-    from conformance.cases.capabilities import features_of
     from conformance.cases.covering import explore
+    from conformance.cases.features import features_of
     from conformance.kernels.frameworks import oracle
     from conformance.kernels.subject import load
     from conformance.pipeline import InProcess

@@ -8,14 +8,11 @@ from __future__ import annotations
 import itertools
 import math
 import random
-import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from types import FrameType
-from typing import Any
 
 import numpy as np
 
@@ -34,6 +31,7 @@ from conformance.kernels.subject import Answer, Refused, Subject
 from conformance.kernels.surroundings import changed as moved_since
 from conformance.kernels.surroundings import kept as surroundings_kept
 from conformance.kernels.surroundings import surroundings
+from conformance.kernels.turns import Turns
 from conformance.operations import DTYPES, OPERATIONS, Family
 from conformance.operations.option import fit
 from conformance.verdicts.bounds import bound
@@ -504,10 +502,17 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
     cases = [replace(case, seed=case.seed + n) for n in range(4)] + others
     filled = [fill(each) for each in cases]
     expected = [oracle(each, arrays) for each, arrays in zip(cases, filled, strict=True)]
+    turns, start = Turns(str(case), len(cases)), threading.Barrier(len(cases))
 
     def ask(i: int) -> list[dict[str, Answer]]:
-        with _interrupted(f"{i} {case}"):
-            answers = [subject.answer(cases[i], filled[i]) for _ in range(_CALLS)]
+        def call() -> dict[str, Answer]:
+            return subject.answer(cases[i], filled[i])
+
+        answers = turns.calls(i, call, _IN_TURN)
+        for _ in range(_AT_ONCE):
+            with suppress(threading.BrokenBarrierError):  # one of them is late, or raised
+                start.wait(_LATE)
+            answers.append(call())
         others = (answer for answer in answers if not _same(answer, answers[0]))
         return [answers[0], *itertools.islice(others, 1)]
 
@@ -526,44 +531,9 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
     return list(results.values())
 
 
-_CALLS = 6  # of each thread; which of them meets another thread's is chance
-
-
-@contextmanager
-def _interrupted(seed: str) -> Iterator[None]:
-    """Python code of this thread stops now and then, so that another runs: between two lines, each time others."""
-    rng, lines, stop = random.Random(seed), 0, 1
-
-    def trace(frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal lines, stop
-        if event == "call":
-            return trace if _of_kernel(frame.f_globals.get("__name__", "")) else None
-        lines += event == "line"
-        if lines >= stop:  # ever more seldom
-            stop = lines + 1 + rng.randrange(1 + lines // 2)
-            time.sleep(_PAUSE)
-        if lines > _LINES:
-            sys.settrace(None)
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        yield
-    finally:
-        sys.settrace(before)
-
-
-def _of_kernel(module: str) -> bool:
-    """Whether a kernel may have memory of its own there: not in libraries, nor in the suite around it."""
-    top = module.partition(".")[0]
-    ours = top == "conformance" and not module.startswith("conformance.kernels.mutants")
-    return not ours and top not in _LIBRARIES and top not in sys.stdlib_module_names
-
-
-_LINES = 10_000  # a kernel of more runs long enough to be interrupted anyway, and tracing makes it slower
-_PAUSE = 1e-3  # seconds: another thread has to wake up and come as far
-_LIBRARIES = ("numpy", "torch", "jax", "jaxlib", "numba", "triton", "onnxruntime")
+_IN_TURN = 3  # calls of each thread that take turns between lines
+_AT_ONCE = 3  # calls of each thread that only start together: what native code shares is met by chance alone
+_LATE = 1.0  # seconds
 
 
 def _same(one: dict[str, Answer], other: dict[str, Answer]) -> bool:

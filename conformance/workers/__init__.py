@@ -48,7 +48,8 @@ LOOK_AHEAD = 512  # cases answered while an earlier one is still waited for
 AHEAD = 2  # messages a worker has in hand, so that it never waits for the next
 SERVERS = 50  # started for one run, where a kernel kills them
 RETRIES = 3  # a case is to blame for a SIGKILL if it gets one so often
-START_SECONDS = 120.0  # for a process to start, and for the import of the subject
+START_SECONDS = 120.0  # for a process to start
+IMPORT_SECONDS = 120.0  # for the import of the subject, once its process has started
 
 
 class ExaminationError(RuntimeError):
@@ -483,12 +484,11 @@ class _Pool:
     def wait(self, only: _Worker | None = None) -> Iterator[tuple[_Worker, dict[str, Any] | Death]]:
         """What workers answer, and how they end; returns when there was something, or to look at the clock."""
         workers = [only] if only else list(self.workers)
-        by_connection: dict[Any, _Worker] = {worker.connection: worker for worker in workers}
-        for ready in connection.wait([*by_connection, self._control], timeout=0.1):
-            if ready is self._control:
-                self._listen(0)
-                continue
-            worker = by_connection[ready]
+        ready = connection.wait([*(worker.connection for worker in workers), self._control], timeout=0.1)
+        if self._control in ready:
+            self._listen(0)
+        # The server may be another one by now, and again after each burial: its connection is looked at no more.
+        for worker in (worker for worker in workers if worker.connection in ready):
             message = self._receive(worker)
             if message is None:
                 yield worker, self._bury(worker)
@@ -603,11 +603,11 @@ class _Pool:
             return _Worker(number, process, connection.Connection(ours.detach()), slot, server=asked)
 
     def _wait_ready(self, worker: _Worker) -> None:
-        patience = time.monotonic() + START_SECONDS
+        patience = time.monotonic() + IMPORT_SECONDS
         while not worker.ready:
             if time.monotonic() > patience:
                 subject = self.options["subject"]
-                raise SubjectError(f"{subject}: importing it takes more than {START_SECONDS:g} s")
+                raise SubjectError(f"{subject}: importing it takes more than {IMPORT_SECONDS:g} s")
             for _ in self.wait(only=worker):
                 pass
 

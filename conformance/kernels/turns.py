@@ -1,0 +1,115 @@
+"""Threads that take turns between the lines of a kernel.
+
+Where chance alone decides which thread runs, a mistake of few lines is met in one run and missed in the next. Here one
+thread runs at a time, and at a line of the kernel the next one goes on: a case has the same interleaving each time.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, TypeVar
+
+_RUNS = (1, 1, 2, 3, 8, 32)  # lines in a turn: threads come close to each other, or pass while one stands
+_SLOWER = 128  # turns are a line longer after each so many: a long kernel does not stop at each line
+_LINES = 10_000  # a kernel of more is let go: tracing makes it slower, and it meets others anyway
+_PATIENCE = 0.032  # seconds that a thread may take to its next line, before another one has its turn
+_LEAST_PATIENCE = 0.001
+
+T = TypeVar("T")
+
+
+class Turns:
+    """The threads 0 to count - 1, each of which has the turn after the one before it.
+
+    One that waits for another, as for a lock, would wait for ever: it loses the turn after a while. Each time this
+    happens the while is shorter, as a kernel that has a lock takes it again and again.
+    """
+
+    def __init__(self, seed: str, count: int) -> None:
+        self.seed, self.count = seed, count
+        self.ready = set(
+            range(count)
+        )  # those that may be given the turn, also before they come to wait for it
+        self.waiting: set[int] = set()  # those that stand at a line
+        self.turn: int | None = 0
+        self.given = 0  # how often the turn was
+        self.patience = _PATIENCE
+        lock = threading.Lock()
+        self.called = [threading.Condition(lock) for _ in range(count)]
+
+    def calls(self, thread: int, call: Callable[[], T], times: int) -> list[T]:
+        """What the calls of a thread return. In the first, all of them go abreast, line by line: what one writes, the
+        others write before it reads. In the rest, their turns are of lengths drawn from the seed.
+        """
+        rng, lines, stop, abreast = random.Random(f"{thread} {self.seed}"), 0, 1, True
+
+        def trace(frame: FrameType, event: str, _: Any) -> Any:
+            nonlocal lines, stop
+            if event == "call":
+                return trace if _of_kernel(frame.f_globals.get("__name__", "")) else None
+            lines += event == "line"
+            if lines > _LINES:
+                sys.settrace(None)
+                self.leave(thread)
+            elif lines >= stop:
+                stop = lines + (1 if abreast else rng.choice(_RUNS)) + lines // _SLOWER
+                self.pause(thread)
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            first = call()
+            abreast = False
+            return [first, *(call() for _ in range(times - 1))]
+        finally:
+            sys.settrace(before)
+            self.leave(thread)
+
+    def pause(self, thread: int) -> None:
+        """Let another thread go on; back when it is this one's turn."""
+        mine = self.called[thread]
+        with mine:
+            self.ready.add(thread)
+            self.waiting.add(thread)
+            if self.turn in (thread, None):
+                self._give(thread)
+            while self.turn != thread:
+                given = self.given
+                if not mine.wait(self.patience) and given == self.given:
+                    self._take_away()
+            self.waiting.remove(thread)
+
+    def leave(self, thread: int) -> None:
+        """This thread runs on without turns."""
+        with self.called[thread]:
+            self.ready.discard(thread)
+            if self.turn == thread:
+                self._give(thread)
+
+    def _give(self, after: int | None) -> None:
+        self.given += 1
+        self.turn = min(self.ready, key=lambda thread: (thread - (after or 0) - 1) % self.count, default=None)
+        if self.turn is not None:
+            self.called[self.turn].notify()
+
+    def _take_away(self) -> None:
+        """Whose turn it is comes to no line: it may have one again once it has reached one."""
+        if self.turn not in self.waiting:  # else it is about to wake up
+            self.ready -= {self.turn}
+            self.patience = max(_LEAST_PATIENCE, self.patience / 2)
+            self._give(self.turn)
+
+
+def _of_kernel(module: str) -> bool:
+    """Whether a kernel may have memory of its own there: not in libraries, nor in the suite around it."""
+    top = module.partition(".")[0]
+    ours = top == "conformance" and not module.startswith("conformance.kernels.mutants")
+    return not ours and top not in _LIBRARIES and top not in sys.stdlib_module_names
+
+
+_LIBRARIES = ("numpy", "torch", "jax", "jaxlib", "numba", "triton", "onnxruntime")

@@ -1,0 +1,95 @@
+"""Threads that take turns between the lines of a kernel."""
+
+import itertools
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from conformance.cases import Case
+from conformance.kernels import mutants, reference, turns
+from conformance.kernels.subject import Subject
+from conformance.kernels.turns import Turns
+from conformance.requirements import check_threads
+
+
+def kernel(text, **known):
+    """The function `kernel` of a module that is none of the suite's."""
+    module = known | {"__name__": "kernels"}
+    exec(text, module)
+    return module["kernel"]
+
+
+def taken(call, seed="seed", count=4, times=3):
+    """What the calls of each thread return."""
+    given = Turns(seed, count)
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(lambda i: given.calls(i, lambda: call(i), times), range(count)))
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """No thread loses its turn because the machine is busy: for kernels that wait for nothing."""
+    monkeypatch.setattr(turns, "_PATIENCE", 600)
+
+
+def order(seed):
+    """The threads in the order in which they ran the lines of a kernel."""
+    seen: list[int] = []
+    text = "def kernel(i):\n    for _ in range(20):\n        seen.append(i)\n"
+    taken(kernel(text, seen=seen), seed)
+    return seen
+
+
+@pytest.mark.usefixtures("patient")
+def test_the_order_is_that_of_the_seed():
+    first = order("one")
+    assert first == order("one") == order("one")
+    assert first != order("another")
+
+
+@pytest.mark.usefixtures("patient")
+def test_first_all_go_abreast_later_some_pass():
+    first = order("one")
+    assert first[:40] == [0, 1, 2, 3] * 10
+    assert any(a == b for a, b in itertools.pairwise(first))
+
+
+@pytest.mark.usefixtures("patient")
+def test_what_one_writes_the_others_write_before_it_reads():
+    text = "def kernel(i):\n    kept[0] = i\n    return kept[0]\n"
+    assert [answers[0] for answers in taken(kernel(text, kept=[None]))] == [3, 3, 3, 3]
+
+
+def test_threads_that_wait_for_each_other_come_through():
+    text = "def kernel(i):\n    with lock:\n        j = i\n        return j\n"
+    assert taken(kernel(text, lock=threading.Lock())) == [[i] * 3 for i in range(4)]
+
+
+def test_threads_that_meet_come_through():
+    text = "def kernel(i):\n    j = i\n    barrier.wait()\n    return j\n"
+    assert taken(kernel(text, barrier=threading.Barrier(4))) == [[i] * 3 for i in range(4)]
+
+
+def test_a_kernel_of_many_lines_is_let_go():
+    text = (
+        "def kernel(i):\n    for j in range(20_000):\n        i = i + 1\n    return sys.gettrace() is None\n"
+    )
+    assert taken(kernel(text, sys=sys), times=1) == [[True]] * 4
+
+
+def test_a_thread_that_raises_holds_nobody_up():
+    text = "def kernel(i):\n    if i == 2:\n        raise KeyboardInterrupt\n    return i\n"
+    with pytest.raises(KeyboardInterrupt):
+        taken(kernel(text))
+
+
+def test_a_mistake_in_threads_is_seen_each_time():
+    name, case = (
+        "avg_pool2d_large_workspace_shared",
+        Case.parse("avg_pool2d channels=8 image=34,36 kernel=2,2"),
+    )
+    subject = Subject(mutants.ALL[name].subject(), name=name)
+    for _ in range(5):
+        assert any(judgement.failed for judgement in check_threads(subject, reference.answer, case))
