@@ -15,6 +15,8 @@ import pytest
 from conformance import pipeline, usage
 from conformance.cases import FAMILIES, Case
 from conformance.cases.capabilities import features_of
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject, SubjectError
 from conformance.pipeline import Runner, Settings
 from conformance.requirements import REQUIREMENTS, Plan
@@ -28,7 +30,7 @@ NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker 
 def matrix(
     kernels: Any,
     *,
-    oracle: str = "torch",
+    oracle: str = TRUSTED,
     operations: Sequence[str] = (),
     requirements: Sequence[str] = (),
     dtypes: Sequence[str] = (),
@@ -176,7 +178,7 @@ class Matrix:
         ]
 
     def _units(self) -> Iterator[Unit]:
-        dtypes = self.settings.dtypes or self.subject.asked_dtypes
+        dtypes = self.settings.dtypes or Caller(self.subject).dtypes
         for operation in self.settings.operations or self.subject.operations:
             for name in self.settings.requirements or REQUIREMENTS:
                 once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""

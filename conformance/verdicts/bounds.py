@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance.cases import AvgPool, Case, Conv, MaxPool
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels.frameworks import Oracle
+from conformance.kernels.framework import Oracle
 from conformance.kernels.reference import divisors
 
 UNIT = {"float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}

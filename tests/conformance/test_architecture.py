@@ -50,7 +50,7 @@ def test_a_file_imports_only_what_stands_before_it(path):
 def test_a_framework_is_imported_in_its_own_file_only(path):
     used = {name.partition(".")[0] for name in imports_of(path)} & FRAMEWORKS
     own = {path.stem} | ({"onnx"} if path.stem == "onnxruntime" else set())
-    assert used <= (own if path.parent.name == "kernels" else set())
+    assert used <= (own if path.parent.name == "frameworks" else set())
 
 
 def test_npcnn_and_conformance_do_not_import_each_other():

@@ -6,7 +6,8 @@ import pytest
 from conformance.cases import Case
 from conformance.cases.arrays import REALS, VALUES, fill
 from conformance.kernels import reference
-from conformance.kernels.subject import Malformed, Refused, Subject
+from conformance.kernels.answer import Malformed, Refused
+from conformance.kernels.subject import Subject
 from conformance.requirements import limits_of
 from conformance.verdicts.bounds import bound, growth
 from conformance.verdicts.judgement import judge, number

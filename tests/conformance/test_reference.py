@@ -11,7 +11,7 @@ from conformance.cases.capabilities import features_of
 from conformance.cases.corpus import refused
 from conformance.cases.strategies import cases
 from conformance.kernels import reference
-from conformance.kernels.frameworks import oracle
+from conformance.kernels.framework import oracle
 
 ANY_CASE = st.sampled_from(["conv2d", "max_pool2d", "avg_pool2d"]).flatmap(
     lambda op: cases(op, dtype="float64")
