@@ -17,8 +17,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from conformance.kernels import frameworks
-
 if TYPE_CHECKING:
     from conformance.cases import Case
     from conformance.cases.arrays import Array, Arrays
@@ -29,7 +27,8 @@ TRUSTED = "torch"  # the oracle that is asked where none is named
 REFERENCE = "reference"  # the oracle that needs no framework
 PLAIN = "numpy"  # what arrays are where nothing says otherwise: as the suite fills them
 
-FRAMEWORKS = tuple(sorted(module.name for module in pkgutil.iter_modules(frameworks.__path__)))
+_FOLDER = Path(__file__).with_name("frameworks")
+FRAMEWORKS = tuple(sorted(module.name for module in pkgutil.iter_modules([str(_FOLDER)])))
 
 
 @dataclass(frozen=True)
@@ -103,8 +102,7 @@ class MissingFramework(ImportError):
 @cache
 def about(name: str) -> About:
     """What a framework's file says in literals; neither it nor the framework is imported."""
-    file = Path(frameworks.__path__[0], f"{name}.py")
-    for node in ast.parse(file.read_text(encoding="utf-8")).body:
+    for node in ast.parse((_FOLDER / f"{name}.py").read_text(encoding="utf-8")).body:
         match node:
             case ast.Assign(targets=[ast.Name(id="ABOUT")], value=ast.Call(keywords=said)):
                 return About(**{str(each.arg): ast.literal_eval(each.value) for each in said})
@@ -118,7 +116,7 @@ def installed(name: str) -> bool:
 def framework(name: str) -> Framework:
     """The framework of this name, which is imported."""
     try:
-        return cast(Framework, importlib.import_module(f"{frameworks.__name__}.{name}").FRAMEWORK)
+        return cast(Framework, importlib.import_module(f"conformance.kernels.frameworks.{name}").FRAMEWORK)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in about(name).packages:
             raise

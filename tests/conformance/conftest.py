@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from conformance.cases import FAMILIES
+
 HEAD = """
 import itertools
 import numpy as np
@@ -24,3 +26,12 @@ def write_kernel(tmp_path, monkeypatch):
         return f"{name}.py"
 
     return write
+
+
+@pytest.fixture
+def three_dimensions(monkeypatch):
+    """Every family with one and three image axes, also where these are no operations yet."""
+    for name, family in list(FAMILIES.items()):
+        for dimensions in (1, 3):
+            other = f"{name[:-2]}{dimensions}d"
+            monkeypatch.setitem(FAMILIES, other, FAMILIES.get(other, family))
