@@ -207,9 +207,10 @@ def replay(
         name = requirement or ("arguments" if read.problem else "exact")
         for output in outputs:
             usage.require(f"output of {read.operation}", output, read.outputs)
+        usage.check_case(oracle, read, name)
         with usage.opened(subject, oracle, jobs=1, in_process=in_process, timeout=timeout) as opened:
             loaded, runner = opened
-            usage.check_case(loaded, oracle, read, name)
+            usage.check_operation(loaded, read)
             judgements = _examined(runner, name, read)
     judgements = [judgement for judgement in judgements if not outputs or judgement.output in outputs]
     judgements.sort(key=lambda judgement: read.outputs.index(judgement.output))

@@ -160,8 +160,8 @@ def check_timeout(seconds: float) -> None:
         raise WrongUsage(f"timeout {seconds!r}: must be at least {SHORTEST} seconds")
 
 
-def check_case(subject: Subject, oracle: str, case: Case, requirement: str) -> None:
-    """Whether a case can be asked of a subject, under a requirement."""
+def check_case(oracle: str, case: Case, requirement: str) -> None:
+    """Whether a case can be judged under a requirement, whatever the subject."""
     require("requirement", requirement, REQUIREMENTS)
     if case.problem and requirement != "arguments":
         raise WrongUsage(
@@ -171,14 +171,18 @@ def check_case(subject: Subject, oracle: str, case: Case, requirement: str) -> N
         raise WrongUsage(f"{case}: PyTorch answers it, so arguments does not ask it")
     if case.size > LARGEST:
         raise WrongUsage(f"{case}: its arrays have {case.size:,} elements, a case at most {LARGEST:,}")
-    if case.operation not in subject.operations:
-        raise WrongUsage(
-            f"{case}: {name_of(subject)} has no {case.operation}; it has {_listed(subject.operations)}"
-        )
     if oracle == TRUSTED and requirement != "hazards" and case.hazard:
         raise WrongUsage(
             f"{case}: a window misses the image, where PyTorch's gradient writes out of bounds; "
             f"use --oracle {REFERENCE}"
+        )
+
+
+def check_operation(subject: Subject, case: Case) -> None:
+    """Whether a subject has the operation of a case."""
+    if case.operation not in subject.operations:
+        raise WrongUsage(
+            f"{case}: {name_of(subject)} has no {case.operation}; it has {_listed(subject.operations)}"
         )
 
 

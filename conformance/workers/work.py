@@ -18,9 +18,9 @@ from typing import Any, NoReturn
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels import framework as frameworks
 from conformance.kernels.call import Caller
-from conformance.kernels.framework import MissingFramework, Oracle
+from conformance.kernels.framework import FRAMEWORKS, MissingFramework, Oracle, about, framework, imported
+from conformance.kernels.framework import oracle as oracle_named
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
 from conformance.kernels.surroundings import restored
@@ -41,11 +41,11 @@ FAILED = 70  # the exit status of a worker that cannot go on
 def preload(options: dict[str, Any]) -> None:
     """Import what every worker needs; what fails here fails again in the worker, which says so."""
     named = {options["oracle"], options["subject"].partition(":")[0]}
-    for name in named.intersection(frameworks.FRAMEWORKS):
-        if frameworks.about(name).forks:
+    for name in named.intersection(FRAMEWORKS):
+        if about(name).forks:
             with contextlib.suppress(ImportError):
-                frameworks.framework(name)
-    for each in frameworks.imported():
+                framework(name)
+    for each in imported():
         each.preload()
 
 
@@ -93,7 +93,7 @@ def _load(slot: Slot, options: dict[str, Any]) -> tuple[Caller, Oracle]:
 
 def _answer(task: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -> dict[str, Any]:
     caller = replace(caller, halves=tuple(task["halves"])) if task["halves"] else caller
-    for each in frameworks.imported():  # several workers share the cores, but some crashes take threads
+    for each in imported():  # several workers share the cores, but some crashes take threads
         each.set_threads(4 if task["requirement"] == "hazards" else 1)
     answers = []
     for number, text in enumerate(task["cases"]):
@@ -167,7 +167,7 @@ def of_oracle(ended: str, words: str) -> Judgement:
 
 
 def _watched(name: str, watch: _Watch) -> Oracle:
-    oracle = frameworks.oracle(name)
+    oracle = oracle_named(name)
 
     def answer(case: Case, arrays: Arrays) -> dict[str, Array]:
         watch(ORACLE)
