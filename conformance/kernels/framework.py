@@ -142,8 +142,8 @@ def _whole(name: str) -> Framework | None:
 
 def oracles() -> dict[str, str]:
     """Who can be trusted to answer, and with what."""
-    said = {name: about(name).oracle for name in (TRUSTED, *FRAMEWORKS)}
-    said = {TRUSTED: said[TRUSTED], REFERENCE: "the definition of each operation, in NumPy only"} | said
+    first = {TRUSTED: about(TRUSTED).oracle, REFERENCE: "the definition of each operation, in NumPy only"}
+    said = first | {name: about(name).oracle for name in FRAMEWORKS}
     return {name: words for name, words in said.items() if words}
 
 

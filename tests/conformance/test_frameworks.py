@@ -123,11 +123,10 @@ def test_indices_of_a_plane_are_those_of_all_its_axes(three_dimensions):
     assert np.array_equal(answers["indices"], reference.answer(case, arrays)["indices"])
 
 
-@pytest.mark.parametrize("batch", ["1", "none"])
 @pytest.mark.parametrize("text", TEXTS)
-def test_jax_is_an_oracle_for_one_to_three_image_axes(text, batch, three_dimensions):
+def test_jax_is_an_oracle_for_one_to_three_image_axes(text, three_dimensions):
     pytest.importorskip("jax")
-    case = Case.parse(f"{text} batch={batch}")
+    case = Case.parse(text)
     arrays = fill(case)
     answers, expected = oracle("jax")(case, arrays), reference.answer(case, arrays)
     assert set(answers) == set(case.outputs)
