@@ -53,7 +53,7 @@ class Signature:
         backward = self.name.endswith("_backward")
         positional = [arrays["grad_output"]] if backward else []
         positional += [array for name, array in arrays.items() if name not in ("grad_output", "bias")]
-        if hasattr(case, "bias") and self.takes_bias and not self.bias_keyword:
+        if "weight" in arrays and self.takes_bias and not self.bias_keyword:
             positional.append(arrays.get("bias"))
         options = dict(case.options)
         if backward:
