@@ -13,7 +13,14 @@ from conformance.kernels.framework import FRAMEWORKS as FILES
 from conformance.kernels.framework import about
 
 ROOT = Path(conformance.__file__).parent
-LAYERS = ["cases", "kernels", "verdicts", "requirements", "pipeline"]  # each imports those before it only
+LAYERS = [
+    "operations",
+    "cases",
+    "kernels",
+    "verdicts",
+    "requirements",
+    "pipeline",
+]  # each imports those before it only
 KERNELS = [  # so do the files of kernels/
     "reference", "framework", "frameworks", "surroundings", "probes", "answer", "guess", "subject", "signature",
     "layout", "call", "load", "mutants", "right",
