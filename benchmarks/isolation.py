@@ -14,8 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from conformance.cases import Case
-from conformance.kernels.frameworks import oracle
-from conformance.kernels.subject import Subject, load
+from conformance.kernels.framework import TRUSTED, imported, oracle
+from conformance.kernels.load import load
+from conformance.kernels.subject import Subject
 from conformance.pipeline import InProcess, Runner, Settings, plans
 from conformance.requirements import REQUIREMENTS
 from conformance.verdicts.verdict import Report
@@ -25,7 +26,7 @@ from conformance.workers import Workers
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("subject", nargs="?", default="npcnn")
-    parser.add_argument("--oracle", default="torch")
+    parser.add_argument("--oracle", default=TRUSTED)
     parser.add_argument("--profile", default="standard")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, os.cpu_count() or 1])
@@ -89,10 +90,8 @@ def _processor(runner: Runner) -> float:
 
 def _one_thread() -> None:
     """As in the workers."""
-    import sys
-
-    if torch := sys.modules.get("torch"):
-        torch.set_num_threads(1)
+    for framework in imported():
+        framework.set_threads(1)
 
 
 if __name__ == "__main__":

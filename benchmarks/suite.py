@@ -38,8 +38,9 @@ def main() -> None:
 
 def share(asked: argparse.Namespace) -> None:
     """A standard run in this process, without what needs worker processes or threads."""
-    from conformance.kernels.frameworks import oracle
-    from conformance.kernels.subject import Subject, load
+    from conformance.kernels.framework import TRUSTED, oracle
+    from conformance.kernels.load import load
+    from conformance.kernels.subject import Subject
     from conformance.pipeline import InProcess, Settings, run
     from conformance.requirements import REQUIREMENTS
     from conformance.verdicts.report import cases_of
@@ -65,7 +66,7 @@ def share(asked: argparse.Namespace) -> None:
         if (function := loaded.function(name))
     }
     subject = Subject(functions, framework=loaded.array_framework, dtypes=loaded.dtypes)
-    runner = InProcess(subject, timed("oracle", oracle("torch")))
+    runner = InProcess(subject, timed("oracle", oracle(TRUSTED)))
     names = [n for n, r in REQUIREMENTS.items() if not r.isolated and n != "threads"]
     rounds = []
     for _ in range(asked.rounds + 1):
@@ -81,14 +82,14 @@ def share(asked: argparse.Namespace) -> None:
 
 def jobs(asked: argparse.Namespace) -> None:
     """Whole runs, workers started beforehand."""
-    from conformance.kernels.subject import load
+    from conformance.kernels.load import load
     from conformance.pipeline import Settings, run
     from conformance.workers import Workers
 
     subject, taken = load(asked.subject), {1: [], 2: []}  # type: ignore[var-annotated]
     for _ in range(asked.rounds):
         for count, times in taken.items():
-            with Workers(asked.subject, "torch", count) as workers:
+            with Workers(asked.subject, jobs=count) as workers:
                 start = time.perf_counter()
                 run(subject, workers, Settings())
                 times.append(time.perf_counter() - start)
@@ -101,11 +102,11 @@ def growth(asked: argparse.Namespace) -> None:
     """Random exact cases, judged in this process: seconds and the most memory held so far."""
     from conformance.cases.covering import explore
     from conformance.cases.features import features_of
-    from conformance.kernels.frameworks import oracle
-    from conformance.kernels.subject import load
+    from conformance.kernels.framework import TRUSTED, oracle
+    from conformance.kernels.load import load
     from conformance.pipeline import InProcess
 
-    runner = InProcess(load(asked.subject), oracle("torch"))
+    runner = InProcess(load(asked.subject), oracle(TRUSTED))
     start = time.perf_counter()
     cases = explore(asked.op, features_of(asked.op), 100_000, 0)
     for number, (case, judgements) in enumerate(runner.examine("exact", cases), 1):

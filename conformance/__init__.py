@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from conformance.cases import Case, CaseError
-    from conformance.kernels.subject import Subject, SubjectError, load
+    from conformance.kernels.load import load
+    from conformance.kernels.subject import Subject, SubjectError
     from conformance.pipeline import Settings
     from conformance.suite.matrix import Verdict, matrix
     from conformance.usage import WrongUsage, check
@@ -30,7 +31,7 @@ _HOMES = {
     "Verdict": "suite.matrix",
     "WrongUsage": "usage",
     "check": "usage",
-    "load": "kernels.subject",
+    "load": "kernels.load",
     "matrix": "suite.matrix",
 }
 

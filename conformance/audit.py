@@ -19,8 +19,9 @@ from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.cases.features import features_of
 from conformance.kernels import mutants, reference, right
+from conformance.kernels.call import Caller
 from conformance.kernels.subject import Subject
-from conformance.kernels.surroundings import kept
+from conformance.kernels.surroundings import restored
 from conformance.operations import OPERATIONS
 from conformance.pipeline import InProcess, Settings, examine, failure_of, plans
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
@@ -168,24 +169,25 @@ def _accused(name: str, profile: str) -> list[str]:
     """What accuses a right kernel in one case in six, others for the next: together they are asked all of them."""
     kernel = right.ALL[name]
     subject = Subject(kernel.subject(), name=name, **kernel.declared)
+    caller = Caller(subject)
     first = list(right.ALL).index(name) % PARTS
     wrong = []
     for plan in plans(subject, InProcess(subject, _oracle), Settings(profile=profile), Report(subject)):
         for requirement in _asked(plan, REQUIREMENTS):
             for case in islice(requirement.cases(plan), first, None, PARTS):
-                judgements = examine(subject, _oracle, requirement.name, case)
+                judgements = examine(caller, _oracle, requirement.name, case)
                 wrong += [f"{j.output} {j.status} {requirement.name} {case}" for j in judgements if j.failed]
     return wrong
 
 
 def _judged(name: str, profile: str) -> Kill:
     mutant = mutants.ALL[name]
-    subject = Subject(mutant.subject(), name=name)
+    caller = Caller(Subject(mutant.subject(), name=name))
     start = time.perf_counter()
     every = _in_rounds(_order(mutant, profile), NOTICED_BY.get(mutant.family, []))
     for asked, (requirement, plan, case) in enumerate(every, 1):
-        with kept():  # as in a run: what an earlier mutant changed would hide the same of this one
-            failed = next((told for told in requirement.check(subject, _oracle, case) if told.failed), None)
+        with restored():  # as in a run: what an earlier mutant changed would hide the same of this one
+            failed = next((told for told in requirement.check(caller, _oracle, case) if told.failed), None)
         if failed:
             seconds = time.perf_counter() - start
             runner = InProcess(Subject(mutant.subject(), name=name), _oracle)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from conformance.kernels.framework import TRUSTED
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -81,8 +83,8 @@ def _asked(command: Callable[..., None]) -> Callable[..., None]:
         click.option("--timeout", type=float, default=10.0, metavar="SECONDS",
                      show_default=True, help="A case that takes longer hangs."),
         click.option("--in-process", is_flag=True, help="No worker processes: for a debugger. A crash ends the run."),
-        click.option("--oracle", default="torch", metavar="NAME", show_default=True,
-                     help="Who is trusted: torch, reference (NumPy only), jax."),
+        click.option("--oracle", default=TRUSTED, metavar="NAME", show_default=True,
+                     help="Who is trusted, of those that `conformance list oracles` names."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -205,9 +207,10 @@ def replay(
         name = requirement or ("arguments" if read.problem else "exact")
         for output in outputs:
             usage.require(f"output of {read.operation}", output, read.outputs)
+        usage.check_case(oracle, read, name)
         with usage.opened(subject, oracle, jobs=1, in_process=in_process, timeout=timeout) as opened:
             loaded, runner = opened
-            usage.check_case(loaded, oracle, read, name)
+            usage.check_operation(loaded, read)
             judgements = _examined(runner, name, read)
     judgements = [judgement for judgement in judgements if not outputs or judgement.output in outputs]
     judgements.sort(key=lambda judgement: read.outputs.index(judgement.output))
@@ -301,19 +304,11 @@ def _requirements() -> Iterator[tuple[str, str]]:
 
 
 def _subjects() -> Iterator[tuple[str, str]]:
-    import importlib.util
-
-    from conformance.kernels.frameworks import FRAMEWORKS
+    from conformance.kernels.framework import FRAMEWORKS, about, installed, missing
 
     for name in FRAMEWORKS:
-        if name != "numpy":
-            there = importlib.util.find_spec(name) is not None
-            yield (
-                name,
-                "its own kernels"
-                if there
-                else f"not installed: python -m pip install 'npcnn-conformance[{name}]'",
-            )
+        if about(name).variants:
+            yield name, "its own kernels" if installed(name) else missing(name).removeprefix(f"{name} is ")
     yield "package.module", "a module whose functions are named as in torch.nn.functional (npcnn is one)"
     yield "file.py", "a file of such functions"
     yield (
@@ -323,9 +318,9 @@ def _subjects() -> Iterator[tuple[str, str]]:
 
 
 def _oracles() -> Iterator[tuple[str, str]]:
-    yield "torch", "PyTorch in float64, contiguous, on the CPU"
-    yield "reference", "the definition of each operation, in NumPy only"
-    yield "jax", "JAX in float64, its gradients by vjp"
+    from conformance.kernels.framework import oracles
+
+    yield from oracles().items()
 
 
 def _profiles() -> Iterator[tuple[str, str]]:
@@ -380,7 +375,7 @@ _LISTS: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
 def _wrong_usage() -> Iterator[None]:
     """Turn what a user can get wrong into one line and exit status 2."""
     from conformance.cases import CaseError
-    from conformance.kernels.frameworks import MissingFramework
+    from conformance.kernels.framework import MissingFramework
     from conformance.kernels.subject import SubjectError
     from conformance.usage import WrongUsage
 
@@ -458,13 +453,14 @@ def show_replay(
     judgements: Sequence[Judgement],
 ) -> None:
     """The case's arrays, and each output's judgement with what was got and expected."""
+    from conformance.kernels.call import Caller
     from conformance.usage import ANSWERS
     from conformance.verdicts.report import judgement_line, printable
 
     name = printable(subject.name)
     _print(console, [[(name, "head"), (f": {case}", "")]])
     _print(console, [[(f"requirement {requirement}, oracle {oracle}", "dim")]])
-    if why := subject.why_not(case):
+    if why := Caller(subject).why_not(case):
         _print(console, [[], [("not claimed", "odd"), (f": {name} does not take {why}", "")]])
         return
     died = any(j.failed and j.status not in ("differs", "refused") for j in judgements)
@@ -485,7 +481,8 @@ def _arrays_shown(
     import numpy as np
 
     from conformance.cases.arrays import fill
-    from conformance.kernels import frameworks
+    from conformance.kernels.call import Caller
+    from conformance.kernels.framework import oracle as oracle_named
     from conformance.requirements import limits_of
     from conformance.verdicts.replay import answer_lines, array_lines
 
@@ -496,11 +493,11 @@ def _arrays_shown(
         _print(console, list(array_lines(name, array)))
     if not asked or case.problem:
         return {}
-    trusted = frameworks.oracle(oracle)
+    trusted = oracle_named(oracle)
     expected = trusted(case, arrays)
     limits = limits_of(subject, trusted, case, arrays, expected)
     with _silenced():
-        got = subject.answer(case, arrays)
+        got = Caller(subject).answer(case, arrays)
     return {
         output: list(answer_lines(answer, expected[output], limits.get(output), console.width))
         for output, answer in got.items()
@@ -513,7 +510,7 @@ def _silenced() -> Iterator[None]:
     """What a kernel prints, also past Python, goes nowhere, and what it changes around it is put back."""
     import os
 
-    from conformance.kernels.surroundings import kept
+    from conformance.kernels.surroundings import restored
 
     sys.stdout.flush()
     shown = os.dup(1), os.dup(2)
@@ -521,7 +518,7 @@ def _silenced() -> Iterator[None]:
     try:
         os.dup2(nowhere, 1)
         os.dup2(nowhere, 2)
-        with kept():
+        with restored():
             yield
         sys.stdout.flush()
     finally:

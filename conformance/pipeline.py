@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from operator import add
 from typing import Any, Protocol
 
@@ -16,10 +16,11 @@ from conformance.cases.arrays import fill
 from conformance.cases.features import Features, features_of
 from conformance.cases.features import probes as features_probes
 from conformance.cases.shrink import cost, shrink
-from conformance.kernels.frameworks import Oracle
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import Oracle
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
-from conformance.kernels.surroundings import kept
+from conformance.kernels.surroundings import restored
 from conformance.requirements import PROFILES, REQUIREMENTS, Plan
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.judgement import DEATHS, Judgement
@@ -29,11 +30,11 @@ Told = tuple[Case, Judgement]
 Progress = Callable[[Unit, int], None]  # a unit, and how many of its cases are judged
 
 
-def examine(subject: Subject, oracle: Oracle, requirement: str, case: Case) -> list[Judgement]:
+def examine(caller: Caller, oracle: Oracle, requirement: str, case: Case) -> list[Judgement]:
     """What one case says of a subject: a judgement for each output."""
-    if not subject.claims(case):
+    if not caller.claims(case):
         return [Judgement(output, "not claimed") for output in case.outputs]
-    return REQUIREMENTS[requirement].check(subject, oracle, case)
+    return REQUIREMENTS[requirement].check(caller, oracle, case)
 
 
 class Runner(Protocol):
@@ -66,9 +67,13 @@ class InProcess:
 
     def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[tuple[Case, list[Judgement]]]:
         for case in cases:
-            with kept():
-                judgements = examine(self.subject, self.oracle, requirement, case)
+            with restored():
+                judgements = examine(self._caller, self.oracle, requirement, case)
             yield case, judgements
+
+    @cached_property
+    def _caller(self) -> Caller:
+        return Caller(self.subject)
 
     def afresh(self, requirement: str, case: Case) -> list[Judgement]:
         return []
@@ -155,7 +160,7 @@ def plans(subject: Subject, runner: Runner, settings: Settings, report: Report) 
     """One plan for each operation and dtype that the subject claims; what it does not goes into the report."""
     for operation in settings.operations or subject.operations:
         dtypes, features = claims(subject, runner, operation, report)
-        undeclared = [dtype for dtype in settings.dtypes if dtype not in subject.asked_dtypes]
+        undeclared = [dtype for dtype in settings.dtypes if dtype not in Caller(subject).dtypes]
         report.not_claimed += [(operation, dtype, UNDECLARED) for dtype in undeclared]
         asked = [dtype for dtype in dtypes if dtype in (settings.dtypes or dtypes)]
         for dtype in asked:
@@ -175,13 +180,13 @@ def claims(
     A plain call that is refused with an exception is no wrong answer: its feature is not claimed, and the report says
     so. A kernel that refuses the plainest call claims all, and every case will say how it refuses.
     """
-    features = set()
+    features, caller = set(), Caller(subject)
     for feature in sorted(features_of(operation)):
-        if lacking := subject.lacks(operation, feature):
+        if lacking := caller.lacks(operation, feature):
             report.not_claimed.append((operation, feature, lacking))
         else:
             features.add(feature)
-    dtypes, showing = subject.asked_dtypes, probes(subject, operation)
+    dtypes, showing = caller.dtypes, probes(caller, operation)
     plain = [replace(case, dtype=dtypes[0]) for case in showing["plain"]]
     base = next((case for case in plain if not _refusal(runner, case)), None)
     if base is None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from conformance.kernels.framework import TRUSTED
+
 if TYPE_CHECKING:
     from conformance.suite.matrix import Matrix
 
@@ -38,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--conformance-profile", default="standard", metavar="NAME", help="quick, standard or deep"
     )
-    group.addoption("--conformance-oracle", default="torch", metavar="NAME", help="torch, reference or jax")
+    group.addoption("--conformance-oracle", default=TRUSTED, metavar="NAME", help="who is trusted")
     group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="other random cases")
     group.addoption(
         "--conformance-timeout", type=float, default=10.0, metavar="SECONDS", help="a longer case hangs"
@@ -69,7 +71,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 def _matrix(config: pytest.Config) -> Matrix:
     """The matrix that the options ask for; what does not exist is told before any test is collected."""
     from conformance import usage
-    from conformance.kernels.frameworks import MissingFramework
+    from conformance.kernels.framework import MissingFramework
     from conformance.kernels.subject import SubjectError
     from conformance.suite.matrix import Matrix
 

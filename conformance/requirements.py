@@ -26,11 +26,11 @@ from conformance.cases.named import named, refused, smallest
 from conformance.cases.values import REALS
 from conformance.cases.views import VIEWS
 from conformance.kernels import reference
-from conformance.kernels.frameworks import Oracle
-from conformance.kernels.subject import Answer, Refused, Subject
-from conformance.kernels.surroundings import changed as moved_since
-from conformance.kernels.surroundings import kept as surroundings_kept
-from conformance.kernels.surroundings import surroundings
+from conformance.kernels.answer import Answer, Refused
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import Oracle
+from conformance.kernels.subject import Subject
+from conformance.kernels.surroundings import changes_since, restored, surroundings
 from conformance.kernels.turns import Turns
 from conformance.operations import DTYPES, OPERATIONS, Family
 from conformance.operations.option import fit
@@ -112,7 +112,7 @@ class Requirement:
     name: str
     asks: str
     cases: Callable[[Plan], Iterator[Case]]
-    check: Callable[[Subject, Oracle, Case], list[Judgement]]
+    check: Callable[[Caller, Oracle, Case], list[Judgement]]
     every_dtype: bool = True  # else float32 alone, where the rule has nothing to do with the dtype
     isolated: bool = False  # asked of workers only: a kernel that fails it ends its process
 
@@ -132,12 +132,12 @@ class Requirement:
 # The answer is right.
 
 
-def check_answers(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+def check_answers(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """Every output against the oracle's: equal on integers, within the derived bound on reals."""
     arrays = fill(case)
     expected = oracle(case, arrays)
-    answers = subject.answer(case, arrays, judged_outputs(subject, case, arrays))
-    return judge_all(subject, oracle, case, arrays, expected, answers)
+    answers = caller.answer(case, arrays, judged_outputs(caller.subject, case, arrays))
+    return judge_all(caller.subject, oracle, case, arrays, expected, answers)
 
 
 def judge_all(
@@ -277,15 +277,15 @@ def sizes(plan: Plan) -> Iterator[Case]:
 # The contract around the answer.
 
 
-def check_contract(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+def check_contract(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """Arguments untouched; the answer no view of an argument nor of an earlier answer."""
     arrays = fill(case)
     before = {name: array.copy() for name, array in arrays.items()}
     writeable = {name: array.flags.writeable for name, array in arrays.items()}
-    given = subject.to_framework(arrays)
-    with surroundings_kept():
-        first = subject.call(case, given, judged_outputs(subject, case, before))
-    answers = subject.to_numpy(case, first)
+    subject, given = caller.subject, caller.to_framework(case, arrays)
+    with restored():
+        first = caller.call(case, given, judged_outputs(subject, case, before))
+    answers = caller.to_numpy(case, first)
     results = {j.output: j for j in judge_all(subject, oracle, case, before, oracle(case, before), answers)}
     changed = [
         name
@@ -295,9 +295,9 @@ def check_contract(subject: Subject, oracle: Oracle, case: Case) -> list[Judgeme
     kept = {name: np.array(a) for name, a in answers.items() if isinstance(a, np.ndarray)}
     np.random.random(), random.random()  # noqa: NPY002 - one that is seeded would stand as the first call left it
     around = surroundings()  # the first call may have imported something, which changes a lot
-    with surroundings_kept():
-        again = subject.to_numpy(case, subject.call(case, given))
-        moved = moved_since(around)
+    with restored():
+        again = caller.to_numpy(case, caller.call(case, given))
+        moved = changes_since(around)
     by_autograd = () if subject.function(f"{case.operation}_backward") else case.gradients
     for name, answer in answers.items():
         if results[name].failed or not isinstance(answer, np.ndarray):
@@ -311,19 +311,21 @@ def check_contract(subject: Subject, oracle: Oracle, case: Case) -> list[Judgeme
             fault = f"the kernel changed {', '.join(moved)}"
         if fault:
             results[name] = differs(name, fault)
-    for told in _by_default(subject, oracle, case):
+    for told in _by_default(caller, oracle, case):
         if told.failed and not results[told.output].failed:
             results[told.output] = told._replace(message=f"options left to their defaults: {told.message}")
     return list(results.values())
 
 
-def _by_default(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+def _by_default(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """The same case called as a caller would who means the defaults of torch.nn.functional."""
+    subject = caller.subject
     if "defaults" in subject.without:
         return []
     arrays = fill(case)
     expected = oracle(case, arrays)
-    answers = replace(subject, defaults=True).answer(case, arrays, judged_outputs(subject, case, arrays))
+    omitting = replace(caller, omits_defaults=True)
+    answers = omitting.answer(case, arrays, judged_outputs(subject, case, arrays))
     return judge_all(subject, oracle, case, arrays, expected, answers)
 
 
@@ -360,11 +362,11 @@ def contract(plan: Plan) -> Iterator[Case]:
         yield from plan.with_values(plan.named(), "special")
 
 
-def check_arguments(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+def check_arguments(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """What PyTorch refuses is refused: any exception will do, an answer will not."""
     with np.errstate(all="ignore"):
         arrays = fill(case)
-    answer = subject.answer(case, arrays, ("output",))["output"]
+    answer = caller.answer(case, arrays, ("output",))["output"]
     if isinstance(answer, Refused) or answer is None:
         return [Judgement("output", "conforms" if answer else "not claimed", 0.0, True)]
     shape = f" of shape {answer.shape}" if isinstance(answer, np.ndarray) else ""
@@ -378,18 +380,19 @@ def arguments(plan: Plan) -> Iterator[Case]:
 # Calls that follow each other, or run at once.
 
 
-def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+def check_state(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """The answer does not depend on what was asked before: the same, other options, new contents, a refusal."""
+    subject = caller.subject
     results: dict[str, Judgement] = {}
     for story, asked, arrays in _stories(case):
-        if not asked.problem and subject.why_not(asked):
+        if not asked.problem and caller.why_not(asked):
             continue
         given = arrays()
         if story == _ALONE:
-            half = tuple(half for half in subject.asked if half == "backward")
-            answers = replace(subject, asked=half).answer(asked, given, case.gradients)
+            backward = tuple(half for half in caller.halves if half == "backward")
+            answers = replace(caller, halves=backward).answer(asked, given, case.gradients)
         else:
-            answers = subject.answer(asked, given)
+            answers = caller.answer(asked, given)
         if asked.problem or story == _UNJUDGED:
             continue
         expected = oracle(asked, _as_filled(asked, given))
@@ -403,11 +406,11 @@ def check_state(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]
     gradients = [output for output in results if output in case.gradients and output not in subject.without]
     alone = [([output], "the other arguments need no gradient") for output in gradients]
     for outputs, story in (
-        [*alone, (gradients, _LATER), (gradients, _AGAIN)] if gradients and subject.freezes(case) else ()
+        [*alone, (gradients, _LATER), (gradients, _AGAIN)] if gradients and caller.freezes(case) else ()
     ):
         given = fill(case)
         then = {name: _turned(array) for name, array in given.items()} if story == _LATER else None
-        answers = subject.alone(case, given, outputs, then, again=story == _AGAIN)
+        answers = caller.alone(case, given, outputs, then, again=story == _AGAIN)
         for found in judge_all(subject, oracle, case, given, oracle(case, given), answers):
             declines = story == _AGAIN and found.status == "refused"  # as what torch.compile made may
             if found.failed and not declines and not results[found.output].failed:
@@ -496,9 +499,9 @@ def state(plan: Plan) -> Iterator[Case]:
     yield from plan.with_values(itertools.chain(*cases), plan.integers)
 
 
-def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+def check_threads(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """Several threads at once, each with its own arrays and some with other options, get what one gets."""
-    others = [other for other in neighbours(case) if not other.problem and not subject.why_not(other)][:2]
+    others = [other for other in neighbours(case) if not other.problem and not caller.why_not(other)][:2]
     cases = [replace(case, seed=case.seed + n) for n in range(4)] + others
     filled = [fill(each) for each in cases]
     expected = [oracle(each, arrays) for each, arrays in zip(cases, filled, strict=True)]
@@ -506,7 +509,7 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
 
     def ask(i: int) -> list[dict[str, Answer]]:
         def call() -> dict[str, Answer]:
-            return subject.answer(cases[i], filled[i])
+            return caller.answer(cases[i], filled[i])
 
         answers = turns.calls(i, call, _IN_TURN)
         for _ in range(_AT_ONCE):
@@ -520,10 +523,12 @@ def check_threads(subject: Subject, oracle: Oracle, case: Case) -> list[Judgemen
         answers = list(threads.map(ask, range(len(cases))))
     results: dict[str, Judgement] = {}
     for each, arrays, want, got in zip(cases, filled, expected, answers, strict=True):
-        for found in itertools.chain(*(judge_all(subject, oracle, each, arrays, want, one) for one in got)):
+        for found in itertools.chain(
+            *(judge_all(caller.subject, oracle, each, arrays, want, one) for one in got)
+        ):
             if found.failed:
-                again = subject.answer(each, arrays, [found.output])
-                (alone,) = judge_all(subject, oracle, each, arrays, want, again)
+                again = caller.answer(each, arrays, [found.output])
+                (alone,) = judge_all(caller.subject, oracle, each, arrays, want, again)
                 words = f"{each}, from one thread, too" if alone.failed else f"from {len(cases)} threads"
                 found = found._replace(message=f"{words}: {found.message}")
             if found.output not in results or found.failed:
@@ -551,19 +556,19 @@ def threads(plan: Plan) -> Iterator[Case]:
 # What ends the process of a kernel that fails it.
 
 
-def check_memory(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+def check_memory(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """Arrays, and what the kernel allocates with NumPy, lie at guarded pages; memory starts out poisoned."""
     arrays = fill(case)
     before = {name: array.copy() for name, array in arrays.items()}
     expected = oracle(case, before)
-    judged = judged_outputs(subject, case, before)
+    judged = judged_outputs(caller.subject, case, before)
     guard = GUARDS.get(case.views.get(ANSWERS, ""), UNGUARDED)
     results: list[Judgement] = []
-    for half in subject.asked:
+    for half in caller.halves:
         outputs = [name for name in judged if _is_forward(name) == (half == "forward")]
         with allocations(guard) as allocated:
-            answers = replace(subject, asked=(half,)).answer(case, arrays, outputs)
-        found = judge_all(subject, oracle, case, before, expected, answers)
+            answers = replace(caller, halves=(half,)).answer(case, arrays, outputs)
+        found = judge_all(caller.subject, oracle, case, before, expected, answers)
         found = [_unwritten(told, answers[told.output], expected[told.output]) for told in found]
         if allocated.overran:
             found[0] = differs(found[0].output, f"writes beyond an array that {half} allocates")
@@ -595,16 +600,16 @@ def memory(plan: Plan) -> Iterator[Case]:
 _SPARSE = {"quick": 16, "standard": 4, "deep": 1}
 
 
-def check_hazards(subject: Subject, oracle: Oracle, case: Case) -> list[Judgement]:
+def check_hazards(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """Arguments on which some kernels corrupt memory: right forward answers, and the process survives.
 
     Where a window misses the image, PyTorch is not asked, a kernel may refuse, and no gradient or index is defined.
     """
     arrays = fill(case)
     for _ in range(_OFTEN):
-        answers = subject.answer(case, arrays)
+        answers = caller.answer(case, arrays)
     if not case.hazard:
-        return check_answers(subject, oracle, case)
+        return check_answers(caller, oracle, case)
     expected = reference.answer(case, arrays)["output"]
     survived = {
         name: Judgement(name, "conforms", 0.0, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import importlib.util
 import os
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,8 +12,10 @@ from typing import Any
 
 from conformance import pipeline
 from conformance.cases import Case
-from conformance.kernels import frameworks
-from conformance.kernels.subject import Subject, load
+from conformance.kernels.framework import FRAMEWORKS, REFERENCE, TRUSTED, Oracle, installed, oracles
+from conformance.kernels.framework import oracle as oracle_named
+from conformance.kernels.load import check_name, load
+from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.pipeline import InProcess, Runner, Settings
 from conformance.requirements import PROFILES, REQUIREMENTS, check_answers
@@ -36,7 +37,7 @@ class WrongUsage(ValueError):
 def check(
     kernels: Any,
     *,
-    oracle: str = "torch",
+    oracle: str = TRUSTED,
     operations: Sequence[str] = (),
     requirements: Sequence[str] = (),
     dtypes: Sequence[str] = (),
@@ -111,9 +112,9 @@ def require(kind: str, word: str, known: Collection[str]) -> None:
         raise WrongUsage(f"{word or repr(word)}: no such {kind}{hint}; there are {_listed(known)}")
 
 
-def checked_oracle(name: str) -> frameworks.Oracle:
-    require("oracle", name, frameworks.ORACLES)
-    return frameworks.oracle(name)
+def checked_oracle(name: str) -> Oracle:
+    require("oracle", name, oracles())
+    return oracle_named(name)
 
 
 def check_writable(option: str, path: str | None) -> None:
@@ -149,9 +150,9 @@ def journal_of(path: str, subject: Subject, asked: dict[str, Any]) -> Journal:
 
 def check_oracle(name: str) -> None:
     """Whether an oracle can be had, without importing its framework where it can."""
-    require("oracle", name, frameworks.ORACLES)
-    if name != "reference" and importlib.util.find_spec(name) is None:
-        frameworks.oracle(name)
+    require("oracle", name, oracles())
+    if name in FRAMEWORKS and not installed(name):
+        oracle_named(name)
 
 
 def check_timeout(seconds: float) -> None:
@@ -159,8 +160,8 @@ def check_timeout(seconds: float) -> None:
         raise WrongUsage(f"timeout {seconds!r}: must be at least {SHORTEST} seconds")
 
 
-def check_case(subject: Subject, oracle: str, case: Case, requirement: str) -> None:
-    """Whether a case can be asked of a subject, under a requirement."""
+def check_case(oracle: str, case: Case, requirement: str) -> None:
+    """Whether a case can be judged under a requirement, whatever the subject."""
     require("requirement", requirement, REQUIREMENTS)
     if case.problem and requirement != "arguments":
         raise WrongUsage(
@@ -170,13 +171,18 @@ def check_case(subject: Subject, oracle: str, case: Case, requirement: str) -> N
         raise WrongUsage(f"{case}: PyTorch answers it, so arguments does not ask it")
     if case.size > LARGEST:
         raise WrongUsage(f"{case}: its arrays have {case.size:,} elements, a case at most {LARGEST:,}")
+    if oracle == TRUSTED and requirement != "hazards" and case.hazard:
+        raise WrongUsage(
+            f"{case}: a window misses the image, where PyTorch's gradient writes out of bounds; "
+            f"use --oracle {REFERENCE}"
+        )
+
+
+def check_operation(subject: Subject, case: Case) -> None:
+    """Whether a subject has the operation of a case."""
     if case.operation not in subject.operations:
         raise WrongUsage(
             f"{case}: {name_of(subject)} has no {case.operation}; it has {_listed(subject.operations)}"
-        )
-    if oracle == "torch" and requirement != "hazards" and case.hazard:
-        raise WrongUsage(
-            f"{case}: a window misses the image, where PyTorch's gradient writes out of bounds; use --oracle reference"
         )
 
 
@@ -194,6 +200,7 @@ def opened(
     """
     check_timeout(timeout)
     check_oracle(oracle)
+    check_name(name)
     if in_process:
         subject = load(name)
         yield subject, InProcess(subject, checked_oracle(oracle))

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from conformance.cases import Case, covering
 from conformance.cases.covering import squared
@@ -15,14 +15,20 @@ from conformance.cases.features import probes as features_probes
 from conformance.cases.named import named
 from conformance.operations import OPERATIONS
 
-if TYPE_CHECKING:
-    from conformance.kernels.subject import Subject
-
 MOST = 4  # probes of a feature where the plain ones are not claimed
 SOME = 64  # claimed cases to take them from
 
 
-def probes(subject: Subject, operation: str) -> dict[str, list[Case]]:
+class Claimant(Protocol):
+    """What is asked about a subject: a Caller knows it."""
+
+    @property
+    def only(self) -> Any: ...
+    def claims(self, case: Case) -> bool: ...
+    def lacks(self, operation: str, feature: str) -> str | None: ...
+
+
+def probes(subject: Claimant, operation: str) -> dict[str, list[Case]]:
     """The probes of each feature that a signature cannot tell, and of "plain"; claimed ones where there are any."""
     features = frozenset(f for f in features_of(operation) if not subject.lacks(operation, f))
     cases = _plain(operation, features)
@@ -60,7 +66,7 @@ def _plain(operation: str, features: Features) -> dict[str, list[Case]]:
     return cases
 
 
-def _claimed(subject: Subject, operation: str, features: Features) -> list[Case]:
+def _claimed(subject: Claimant, operation: str, features: Features) -> list[Case]:
     """Cases that a subject's `only` claims, also written otherwise; those first that need little."""
     claimed = list(itertools.islice(filter(subject.claims, _every(operation, features)), SOME))
     varied = [v for case in claimed for v in _varied(case) if v.needs <= features | {v.dtype}]

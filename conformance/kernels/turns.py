@@ -13,6 +13,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, TypeVar
 
+from conformance.kernels.framework import FRAMEWORKS, about
+
 _RUNS = (1, 1, 2, 3, 8, 32)  # lines in a turn: threads come close to each other, or pass while one stands
 _SLOWER = 128  # turns are a line longer after each so many: a long kernel does not stop at each line
 _LINES = 10_000  # a kernel of more is let go: tracing makes it slower, and it meets others anyway
@@ -112,4 +114,4 @@ def _of_kernel(module: str) -> bool:
     return not ours and top not in _LIBRARIES and top not in sys.stdlib_module_names
 
 
-_LIBRARIES = ("numpy", "torch", "jax", "jaxlib", "numba", "triton", "onnxruntime")
+_LIBRARIES = {"numba", "triton"}.union(*(about(name).packages for name in FRAMEWORKS))

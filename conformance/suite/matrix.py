@@ -15,6 +15,8 @@ import pytest
 from conformance import pipeline, usage
 from conformance.cases import Case
 from conformance.cases.features import features_of
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject, SubjectError
 from conformance.operations import OPERATIONS
 from conformance.pipeline import Runner, Settings
@@ -29,7 +31,7 @@ NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker 
 def matrix(
     kernels: Any,
     *,
-    oracle: str = "torch",
+    oracle: str = TRUSTED,
     operations: Sequence[str] = (),
     requirements: Sequence[str] = (),
     dtypes: Sequence[str] = (),
@@ -177,7 +179,7 @@ class Matrix:
         ]
 
     def _units(self) -> Iterator[Unit]:
-        dtypes = self.settings.dtypes or self.subject.asked_dtypes
+        dtypes = self.settings.dtypes or Caller(self.subject).dtypes
         for operation in self.settings.operations or self.subject.operations:
             for name in self.settings.requirements or REQUIREMENTS:
                 once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""

@@ -11,8 +11,13 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels.frameworks import Oracle
+from conformance.kernels.framework import Oracle
 from conformance.operations import DTYPES
+
+UNIT = {"float16": 2.0**-11, "float32": 2.0**-24, "float64": 2.0**-53}
+SUBNORMAL = {"float16": 2.0**-24, "float32": 2.0**-149, "float64": 2.0**-1074}
+ACCUMULATOR = {"float16": "float32", "float32": "float32", "float64": "float64"}
+TF32 = 2.0**-10  # where the low bits are cut off; rounding to nearest does half of it
 
 
 def bound(

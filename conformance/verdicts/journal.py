@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.cases import Case
+from conformance.kernels.framework import PLAIN
 from conformance.kernels.subject import Subject
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.report import versions
@@ -94,7 +95,7 @@ def state_of(subject: Subject, asked: Mapping[str, Any]) -> dict[str, Any]:
     """What a verdict depends on beside what was asked: what the subject declares, its code, and the versions."""
     plain = (field.name for field in fields(subject) if field.repr and field.name not in ("kernels", "name"))
     declared = {name: getattr(subject, name) for name in plain}
-    state = declared | versions(asked.get("oracle", "numpy"), subject.array_framework)
+    state = declared | versions(asked.get("oracle", PLAIN), subject.array_framework)
     return state | {"source": digest(subject)}
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from conformance.cases.arrays import Array
-from conformance.kernels.subject import Answer, Malformed, Refused
+from conformance.kernels.answer import Answer, Malformed, Refused
 
 DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
 FAILURES = ("differs", "refused", "oracle raised", *DEATHS)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.arrays import Array
-from conformance.kernels.subject import Answer
+from conformance.kernels.answer import Answer
 from conformance.verdicts.judgement import number
 from conformance.verdicts.report import Line
 

@@ -18,6 +18,8 @@ from typing import Any
 from conformance.cases.case import Case
 from conformance.cases.features import features_of
 from conformance.cases.shrink import cost
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import FRAMEWORKS, PLAIN, TRUSTED, about
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.verdicts.judgement import Judgement
@@ -109,7 +111,7 @@ class Found:
         names = [self.failure.shown_by] if self.failure.shown_by else [name for name, _ in self.found_by]
         if implied.isdisjoint(names):
             words += ["--requirement", names[0]]
-        if asked.oracle != "torch":
+        if asked.oracle != TRUSTED:
             words += ["--oracle", asked.oracle]
         if asked.timeout != Asked.timeout:
             words += ["--timeout", f"{asked.timeout:g}"]
@@ -164,7 +166,7 @@ def not_claimed(report: Report) -> list[tuple[str, str, str]]:
 def _why_not(subject: Subject, operation: str, output: str, partly: bool, declared: bool) -> str:
     if output in subject.without or not output.startswith("grad_"):
         return "declared"
-    if why := subject.why_no_gradients(Case.of(operation)):
+    if why := Caller(subject).why_no_gradients(Case.of(operation)):
         return why
     if declared:
         return "declared"
@@ -244,7 +246,8 @@ def _finite(share: float) -> float | None:
 def versions(*frameworks: str) -> dict[str, str]:
     """What took part: Python, NumPy, this package and the frameworks."""
     every = {"python": platform.python_version()}
-    for package in dict.fromkeys(["numpy", "npcnn-conformance", *frameworks]):
+    of_frameworks = [p for name in frameworks if name in FRAMEWORKS for p in about(name).packages]
+    for package in dict.fromkeys([*about(PLAIN).packages, "npcnn-conformance", *of_frameworks]):
         try:
             every[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -12,6 +12,8 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, fill
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import framework
 from conformance.kernels.subject import Subject
 
 LARGEST = 150  # elements that are written out
@@ -19,8 +21,8 @@ LARGEST = 150  # elements that are written out
 
 def why_not(subject: Subject, case: Case, output: str) -> str | None:
     """Why there is no script, or None."""
-    if subject.array_framework not in ("numpy", "torch"):
-        return "its arrays are not NumPy's or PyTorch's"
+    if not framework(subject.array_framework).script_array:
+        return f"a script makes no arrays of {subject.array_framework}"
     if subject.layout != "NCHW" or subject.device is not None or case.views:
         return "its arrays are not plain: another layout or device"
     if output in case.gradients and not subject.function(f"{case.operation}_backward"):
@@ -34,14 +36,13 @@ def why_not(subject: Subject, case: Case, output: str) -> str | None:
 def script(subject: Subject, case: Case, output: str) -> str:
     """The script; see why_not for where there is none."""
     arrays, kernels = fill(case), _import(subject) or []
-    framework, gradient = subject.array_framework, output in case.gradients
-    if not gradient:
+    if output not in case.gradients:
         arrays.pop("grad_output")
     wanted = _expected(case, output, list(arrays))
     lines = [
         *["import numpy as np", "import torch", *kernels, ""],
         *(f"{name} = {_literal(name, array)}" for name, array in arrays.items()),
-        f"got = {_got(subject, case, output, framework)}",
+        f"got = {_got(subject, case, output)}",
         *([] if case.problem else wanted),
         "print(got)" if case.problem else 'print("got", got, "expected", expected, sep="\\n")',
     ]
@@ -68,11 +69,11 @@ class _Name(str):
         return str(self)
 
 
-def _got(subject: Subject, case: Case, output: str, framework: str) -> str:
+def _got(subject: Subject, case: Case, output: str) -> str:
     function = f"{case.operation}_backward" if output in case.gradients else case.operation
-    tensor = "torch.tensor({})" if framework == "torch" else "{}"
-    names = {name: _Name(tensor.format(name)) for name in case.array_names}
-    positional, options = subject.arguments(function, case, names)
+    caller = Caller(subject)
+    names = {name: _Name(caller.framework.script_array.format(name)) for name in case.array_names}
+    positional, options = caller.arguments(function, case, names)
     written = [*map(repr, positional), *(f"{name}={value!r}" for name, value in options.items())]
     taken = f"kernels.{function}({', '.join(written)})"
     arguments = [name for name in case.array_names if name != "grad_output"]
@@ -101,8 +102,9 @@ def _expected(case: Case, output: str, names: list[str]) -> list[str]:
 def _import(subject: Subject) -> list[str] | None:
     """The lines that make `kernels` the namespace of the subject's functions."""
     where, _, attribute = subject.name.partition(":")
-    if subject.array_framework == "torch" and where == "torch":
-        return ["import torch.nn.functional as kernels"] if attribute in ("", "contiguous") else None
+    if where == subject.array_framework:  # its own kernels
+        line = framework(where).script_import.get(attribute)
+        return [line] if line else None
     module = Path(where).stem if where.endswith(".py") else where
     path = (
         ["import sys", f"sys.path.insert(0, {str(Path(where).resolve().parent)!r})"]

@@ -1,6 +1,6 @@
 """Subjects run in worker processes: one that crashes, hangs or eats memory loses a process, not the run.
 
-    with Workers("mykernels.py", "torch", jobs=4) as workers:
+    with Workers("mykernels.py", jobs=4) as workers:
         report = run(load("mykernels.py"), workers, Settings())
 
 Each worker has its own connection and its own slot of shared memory, in which it writes the case and the function in
@@ -29,7 +29,7 @@ from typing import Any
 from conformance.cases import Case
 from conformance.cases.case import ANSWERS
 from conformance.cases.shrink import cost
-from conformance.kernels.frameworks import MissingFramework
+from conformance.kernels.framework import TRUSTED, MissingFramework
 from conformance.kernels.subject import SubjectError
 from conformance.verdicts.judgement import Judgement
 from conformance.workers.deaths import Death
@@ -68,7 +68,7 @@ class Workers:
     def __init__(
         self,
         subject_name: str,
-        oracle_name: str = "torch",
+        oracle_name: str = TRUSTED,
         jobs: int | None = None,
         timeout: float = TIMEOUT,
         memory: int | None = MEMORY,
@@ -247,10 +247,10 @@ class Workers:
         self._stray |= {case.operation} if verb == "writes" else set()
         return f"{verb} {'beyond' if view.startswith('ends') else 'before'} {place}"
 
-    def _alone(self, requirement: str, case: Case, *asked: str) -> list[Judgement] | Death:
+    def _alone(self, requirement: str, case: Case, *halves: str) -> list[Judgement] | Death:
         """The judgements of one case in a process of its own, or how that ended."""
         job = _Job(requirement, iter(()), self.timeout, self.memory)
-        task = _Task(next(self._numbers), job, 0, [case], asked)
+        task = _Task(next(self._numbers), job, 0, [case], halves)
         with self._pool.extra() as worker:
             self._pool.send(worker, task)
             while True:
@@ -258,7 +258,7 @@ class Workers:
                     if isinstance(message, Death):
                         begun = worker.slot.task == task.number
                         worker.slot.close()
-                        return message if begun else self._alone(requirement, case, *asked)
+                        return message if begun else self._alone(requirement, case, *halves)
                     _raise_failure(message)
                     return [Judgement(*judgement) for judgement in message["answers"][0]]
 
@@ -386,11 +386,11 @@ class _Task:
     job: _Job
     first: int
     cases: list[Case]
-    asked: tuple[str, ...] = ()  # forward or backward alone; empty: both
+    halves: tuple[str, ...] = ()  # forward or backward alone; empty: both
     sent: float = 0.0
 
     def part(self, start: int, stop: int | None = None) -> _Task:
-        return _Task(0, self.job, self.first + start, self.cases[start:stop], self.asked)
+        return _Task(0, self.job, self.first + start, self.cases[start:stop], self.halves)
 
     @property
     def message(self) -> bytes:
@@ -398,7 +398,7 @@ class _Task:
         fields = {
             "task": self.number,
             "requirement": job.requirement,
-            "asked": self.asked,
+            "halves": self.halves,
             "memory": job.memory,
         }
         return json.dumps(fields | {"cases": [str(case) for case in self.cases]}).encode()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
-import importlib
 import json
 import os
 import signal
@@ -19,10 +18,12 @@ from typing import Any, NoReturn
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels import frameworks, subject
-from conformance.kernels.frameworks import MissingFramework, Oracle
-from conformance.kernels.subject import Subject, SubjectError
-from conformance.kernels.surroundings import kept
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import FRAMEWORKS, MissingFramework, Oracle, about, framework, imported
+from conformance.kernels.framework import oracle as oracle_named
+from conformance.kernels.load import load
+from conformance.kernels.subject import SubjectError
+from conformance.kernels.surroundings import restored
 from conformance.pipeline import examine
 from conformance.verdicts.judgement import Judgement
 from conformance.workers.slot import ORACLE, Slot
@@ -39,12 +40,13 @@ FAILED = 70  # the exit status of a worker that cannot go on
 
 def preload(options: dict[str, Any]) -> None:
     """Import what every worker needs; what fails here fails again in the worker, which says so."""
-    for name in {options["oracle"], options["subject"].partition(":")[0]} & {"torch", "reference"}:
-        with contextlib.suppress(ImportError):
-            frameworks.oracle(name)
-    if "torch" in sys.modules:
-        with contextlib.suppress(ImportError):  # what the first gradient imports, a second or more
-            importlib.import_module("torch.fx.experimental.symbolic_shapes")
+    named = {options["oracle"], options["subject"].partition(":")[0]}
+    for name in named.intersection(FRAMEWORKS):
+        if about(name).forks:
+            with contextlib.suppress(ImportError):
+                framework(name)
+    for each in imported():
+        each.preload()
 
 
 def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> NoReturn:
@@ -68,7 +70,7 @@ def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> No
 
 def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
     try:
-        asked, oracle = _load(slot, options)
+        caller, oracle = _load(slot, options)
     except (SubjectError, MissingFramework) as error:
         parent.send_bytes(json.dumps({"error": type(error).__name__, "text": str(error)}).encode())
         return
@@ -80,28 +82,27 @@ def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
         task = json.loads(parent.recv_bytes())
         if taken:
             _limit_memory(taken + task["memory"])
-        parent.send_bytes(json.dumps(_answer(task, slot, asked, oracle)).encode())
+        parent.send_bytes(json.dumps(_answer(task, slot, caller, oracle)).encode())
         slot.end()  # only now: a death of what a kernel did to the connection is that of a case
 
 
-def _load(slot: Slot, options: dict[str, Any]) -> tuple[Subject, Oracle]:
+def _load(slot: Slot, options: dict[str, Any]) -> tuple[Caller, Oracle]:
     watch = _Watch(slot)
-    loaded = subject.load(options["subject"])
-    return replace(loaded, watch=watch), _watched(options["oracle"], watch)
+    return Caller(load(options["subject"]), watch), _watched(options["oracle"], watch)
 
 
-def _answer(task: dict[str, Any], slot: Slot, asked: Subject, oracle: Oracle) -> dict[str, Any]:
-    asked = replace(asked, asked=tuple(task["asked"])) if task["asked"] else asked
-    if "torch" in sys.modules:  # several workers share the cores, but some of PyTorch's crashes take threads
-        sys.modules["torch"].set_num_threads(4 if task["requirement"] == "hazards" else 1)
+def _answer(task: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -> dict[str, Any]:
+    caller = replace(caller, halves=tuple(task["halves"])) if task["halves"] else caller
+    for each in imported():  # several workers share the cores, but some crashes take threads
+        each.set_threads(4 if task["requirement"] == "hazards" else 1)
     answers = []
     for number, text in enumerate(task["cases"]):
         if slot.dropped >= task["task"]:
             break
         slot.begin(task["task"], number)
         try:
-            with kept():
-                answers.append(_examine(task["requirement"], Case.parse(text), asked, oracle))
+            with restored():
+                answers.append(_examine(task["requirement"], Case.parse(text), caller, oracle))
         except OracleError as error:
             answers.append([list(of_oracle("raised", str(error)))])
         except Exception as error:  # the suite's own: the parent raises it
@@ -113,13 +114,13 @@ def _answer(task: dict[str, Any], slot: Slot, asked: Subject, oracle: Oracle) ->
     return {"task": task["task"], "answers": answers}
 
 
-def _examine(requirement: str, case: Case, asked: Subject, oracle: Oracle) -> list[Any]:
+def _examine(requirement: str, case: Case, caller: Caller, oracle: Oracle) -> list[Any]:
     if requirement == ORACLE:  # the oracle alone, to learn who is to blame
         from conformance.cases.arrays import fill
 
         oracle(case, fill(case))
         return []
-    return [list(judgement) for judgement in examine(asked, oracle, requirement, case)]
+    return [list(judgement) for judgement in examine(caller, oracle, requirement, case)]
 
 
 class _Watch:
@@ -166,7 +167,7 @@ def of_oracle(ended: str, words: str) -> Judgement:
 
 
 def _watched(name: str, watch: _Watch) -> Oracle:
-    oracle = frameworks.oracle(name)
+    oracle = oracle_named(name)
 
     def answer(case: Case, arrays: Arrays) -> dict[str, Array]:
         watch(ORACLE)

@@ -9,6 +9,8 @@ import pytest
 
 import conformance
 import npcnn
+from conformance.kernels.framework import FRAMEWORKS as FILES
+from conformance.kernels.framework import about
 
 ROOT = Path(conformance.__file__).parent
 LAYERS = [
@@ -19,7 +21,15 @@ LAYERS = [
     "requirements",
     "pipeline",
 ]  # each imports those before it only
-FRAMEWORKS = {"torch", "jax", "onnx", "onnxruntime", "tensorflow"}
+KERNELS = [  # so do the files of kernels/
+    "reference", "framework", "frameworks", "surroundings", "probes", "answer", "guess", "subject", "signature",
+    "layout", "call", "load", "turns", "mutants", "right",
+]  # fmt: skip
+FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
+NAMED = {  # elsewhere than in the framework's own file
+    "kernels/framework.py": {"torch", "numpy"},  # the default oracle, and what arrays are unless declared
+    "__main__.py": {"numpy"},  # which is needed, whatever the subject
+}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -33,8 +43,12 @@ def imports_of(path: Path) -> set[str]:
     return found
 
 
-def files() -> list[Path]:
-    return sorted(ROOT.rglob("*.py"))
+def files(pattern: str = "**/*.py") -> list[Path]:
+    return sorted(ROOT.glob(pattern))
+
+
+def shown(path: Path) -> str:
+    return str(path.relative_to(ROOT))
 
 
 def layer_of(module: str) -> int:
@@ -42,7 +56,7 @@ def layer_of(module: str) -> int:
     return LAYERS.index(parts[1]) if len(parts) > 1 and parts[1] in LAYERS else len(LAYERS)
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", files(), ids=shown)
 def test_a_file_imports_only_what_stands_before_it(path):
     module = ".".join(("conformance", *path.relative_to(ROOT).with_suffix("").parts))
     ahead = [
@@ -53,11 +67,39 @@ def test_a_file_imports_only_what_stands_before_it(path):
     assert [name for name in ahead if layer_of(name) < len(LAYERS) or layer_of(module) < len(LAYERS)] == []
 
 
-@pytest.mark.parametrize("path", files(), ids=lambda path: str(path.relative_to(ROOT)))
+def place_of(module: str) -> int:
+    """Where a module of kernels/ stands; before all of them, what is no module of it."""
+    parts = module.split(".")
+    return KERNELS.index(parts[2]) if parts[:2] == ["conformance", "kernels"] and parts[2:] else -1
+
+
+@pytest.mark.parametrize("path", files("kernels/**/*.py"), ids=shown)
+def test_a_file_of_kernels_imports_only_what_stands_before_it(path):
+    module = ".".join(("conformance", *path.relative_to(ROOT).with_suffix("").parts))
+    own = place_of(module.removesuffix(".__init__"))
+    assert [name for name in imports_of(path) if place_of(name) > own] == []
+
+
+def own_packages(path: Path) -> set[str]:
+    """What a framework's file may import and name."""
+    return (
+        set(about(path.stem).packages) if path.parent.name == "frameworks" and path.stem in FILES else set()
+    )
+
+
+@pytest.mark.parametrize("path", files(), ids=shown)
 def test_a_framework_is_imported_in_its_own_file_only(path):
     used = {name.partition(".")[0] for name in imports_of(path)} & FRAMEWORKS
-    own = {path.stem} | ({"onnx"} if path.stem == "onnxruntime" else set())
-    assert used <= (own if path.parent.name == "kernels" else set())
+    assert used <= own_packages(path)
+
+
+@pytest.mark.parametrize("path", files(), ids=shown)
+def test_a_framework_is_named_in_its_own_file_only(path):
+    constants = (
+        node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
+    )
+    named = {value for value in constants if isinstance(value, str)} & {*FRAMEWORKS, "numpy"}
+    assert named <= own_packages(path) | NAMED.get(shown(path), set())
 
 
 def test_npcnn_and_conformance_do_not_import_each_other():

@@ -19,7 +19,8 @@ from conformance.cases import Case
 from conformance.cases.arrays import VIEWS
 from conformance.cases.guarded import GUARDS
 from conformance.cli import WHAT, main
-from conformance.kernels.subject import SubjectError, load
+from conformance.kernels.load import load
+from conformance.kernels.subject import SubjectError
 from conformance.verdicts.journal import Journal
 
 REPOSITORY = Path(conformance.__file__).parents[1]
@@ -484,7 +485,7 @@ def test_load_takes_no_module():
 
 def test_an_oracle_that_is_not_installed_is_told_with_what_works_without(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.delitem(sys.modules, "conformance.kernels.torch", raising=False)
+    monkeypatch.delitem(sys.modules, "conformance.kernels.frameworks.torch", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     result = command("run", "npcnn")
     assert result.exit_code == 2

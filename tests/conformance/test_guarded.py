@@ -12,8 +12,9 @@ import pytest
 from conformance.cases import Case, CaseError
 from conformance.cases.arrays import fill
 from conformance.cases.guarded import GUARDS, allocations, never_written
-from conformance.kernels.frameworks import oracle
-from conformance.kernels.subject import Subject, load
+from conformance.kernels.framework import oracle
+from conformance.kernels.load import load
+from conformance.kernels.subject import Subject
 from conformance.pipeline import InProcess, Settings, run
 from conformance.workers import Workers
 

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from conformance.cases import Case
 from conformance.cli import main
-from conformance.kernels.frameworks import oracle
-from conformance.kernels.subject import Subject, load
+from conformance.kernels.framework import oracle
+from conformance.kernels.load import load
+from conformance.kernels.subject import Subject
 from conformance.pipeline import InProcess, Settings, run
 from conformance.verdicts.journal import Journal, JournalError
 

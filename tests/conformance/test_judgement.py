@@ -7,7 +7,8 @@ from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.cases.values import REALS, VALUES
 from conformance.kernels import reference
-from conformance.kernels.subject import Malformed, Refused, Subject
+from conformance.kernels.answer import Malformed, Refused
+from conformance.kernels.subject import Subject
 from conformance.requirements import limits_of
 from conformance.verdicts.bounds import bound, growth
 from conformance.verdicts.judgement import judge, number

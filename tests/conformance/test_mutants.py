@@ -16,6 +16,7 @@ from conformance.cases.arrays import Arrays, fill
 from conformance.cases.features import features_of
 from conformance.cases.named import named
 from conformance.kernels import reference
+from conformance.kernels.call import Caller
 from conformance.kernels.mutants import ALL, Mutant
 from conformance.kernels.mutants.functions import OPERATIONS, functions
 from conformance.kernels.mutants.registry import WORDS
@@ -184,7 +185,7 @@ def test_a_pure_mutant_differs_and_alike_as_functions(mutant):
     case = next((case for case in cases(mutant.operation) if differs(mutant, case)), None)
     assert case is not None, f"no case shows it: {mutant.when}"
     arrays, _ = right(case)
-    answers = Subject(mutant.subject(), framework="numpy").answer(case, arrays, mutant.outputs)
+    answers = Caller(Subject(mutant.subject())).answer(case, arrays, mutant.outputs)
     for name, answer in mutant.changes(case, arrays).items():
         dtype = "int64" if name == "indices" else case.dtype
         np.testing.assert_array_equal(answers[name], answer.astype(dtype), err_msg=name)
@@ -217,7 +218,7 @@ def test_a_condition_is_written_in_known_words():
 def test_the_functions_answer_as_the_reference(operation, number):
     case = cases(operation)[number]
     arrays, expected = right(case)
-    answers = Subject(functions(operation), framework="numpy").answer(case, arrays)
+    answers = Caller(Subject(functions(operation))).answer(case, arrays)
     for name in case.outputs:
         dtype = "int64" if name == "indices" else case.dtype
         np.testing.assert_array_equal(answers[name], expected[name].astype(dtype), err_msg=name)
@@ -258,15 +259,15 @@ def test_there_are_at_least_twenty_right_kernels():
 @pytest.mark.parametrize("kernel", RIGHT.values(), ids=by_name)
 @pytest.mark.parametrize("requirement", ["exact", "rounding", "empty"])
 def test_a_right_kernel_is_not_accused(kernel, requirement):
-    subject = Subject(kernel.subject(), framework="numpy", **kernel.declared)
+    subject = Subject(kernel.subject(), **kernel.declared)
     assert accusations(subject, requirement) == []
 
 
 def accusations(subject: Subject, requirement: str) -> list[str]:
     """What a few cases of a requirement say against a subject."""
-    found = []
+    found, caller = [], Caller(subject)
     for operation in subject.operations:
-        lacking = {f for f in features_of(operation) if subject.lacks(operation, f)}
+        lacking = {f for f in features_of(operation) if caller.lacks(operation, f)}
         dtype = (subject.dtypes or ("float32",))[0]
         plan = Plan(
             operation,
@@ -278,6 +279,6 @@ def accusations(subject: Subject, requirement: str) -> list[str]:
         )
         some = list(REQUIREMENTS[requirement].cases(plan))
         for case in some[:: max(1, len(some) // 8)]:
-            judged = examine(subject, reference.answer, requirement, case)
+            judged = examine(caller, reference.answer, requirement, case)
             found += [f"{case}: {judgement.message}" for judgement in judged if judgement.failed]
     return found

@@ -11,7 +11,7 @@ from conformance.cases.features import features_of
 from conformance.cases.named import refused
 from conformance.cases.strategies import cases
 from conformance.kernels import reference
-from conformance.kernels.frameworks import oracle
+from conformance.kernels.framework import oracle
 from conformance.operations import OPERATIONS
 
 ANY_CASE = st.sampled_from(sorted(OPERATIONS)).flatmap(lambda op: cases(op, dtype="float64"))

@@ -19,8 +19,9 @@ from pathlib import Path
 import pytest
 
 from conformance.cases import Case
-from conformance.kernels.frameworks import oracle
-from conformance.kernels.subject import SubjectError, load
+from conformance.kernels.framework import oracle
+from conformance.kernels.load import load
+from conformance.kernels.subject import SubjectError
 from conformance.pipeline import CHANGING, InProcess, Settings, run
 from conformance.workers import ExaminationError, Workers
 from conformance.workers.deaths import Death

@@ -11,8 +11,9 @@ import pytest
 
 import conformance
 from conformance import Case
-from conformance.kernels.frameworks import oracle
-from conformance.kernels.subject import load
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import oracle
+from conformance.kernels.load import load
 from conformance.pipeline import Settings, examine, run
 from conformance.usage import runner_of
 
@@ -58,7 +59,7 @@ def test_torch_kernel_conforms():
 def test_jax_kernel_answers_right(case):
     pytest.importorskip("jax")
     judgements = examine(
-        load(str(EXAMPLES / "jax_kernel.py")), oracle("reference"), "exact", Case.parse(case)
+        Caller(load(str(EXAMPLES / "jax_kernel.py"))), oracle("reference"), "exact", Case.parse(case)
     )
     assert {judgement.status for judgement in judgements} == {"conforms"}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 from collections.abc import Callable, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,17 @@ import torch.nn.functional as F
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels.frameworks import NoGradient
+from conformance.kernels.framework import About, Framework, NoGradient, Shared
 from conformance.kernels.reference import IMAGES
 from conformance.operations import OPERATIONS
 
-name, array_type, differentiates = "torch", "torch.Tensor", True
+ABOUT = About(
+    packages=("torch",),
+    extra="torch",
+    oracle="PyTorch in float64, contiguous, on the CPU",
+    variants=("", "contiguous", "channels_last"),
+    forks=True,
+)
 
 
 def from_numpy(array: Array, device: str | None) -> torch.Tensor:
@@ -74,28 +81,44 @@ def differentiate(
     return answer, gradients
 
 
-def subject(variant: str) -> Any:
+def kernels(variant: str) -> dict[str, Callable[..., Any]]:
     """torch.nn.functional; `torch:channels_last` first puts images and filters into channels_last memory."""
-    from conformance.kernels.subject import Subject, SubjectError
-
-    if variant not in ("", "contiguous", "channels_last"):
-        raise SubjectError(f"torch:{variant}: there are torch, torch:contiguous and torch:channels_last")
-    memory = torch.channels_last if variant == "channels_last" else torch.contiguous_format
-    functions = {name: _in_memory(getattr(F, name), memory) for name in OPERATIONS}
-    return Subject(SimpleNamespace(**functions), framework="torch")
-
-
-def _in_memory(function: Callable[..., Any], memory: torch.memory_format) -> Callable[..., Any]:
-    def call(*arrays: Any, **options: Any) -> Any:
-        return function(
-            *(a.contiguous(memory_format=memory) if _is_image(a) else a for a in arrays), **options
-        )
-
-    return call if memory is torch.channels_last else function
+    functions = {name: getattr(F, name) for name in OPERATIONS if hasattr(F, name)}
+    if variant != "channels_last":
+        return functions
+    return {
+        name: _channels_last(function, OPERATIONS[name].dimensions) for name, function in functions.items()
+    }
 
 
-def _is_image(array: Any) -> bool:
-    return isinstance(array, torch.Tensor) and array.ndim == 4
+_CHANNELS_LAST = {
+    2: torch.channels_last,
+    3: torch.channels_last_3d,
+}  # by image axes; of one axis there is none
+
+
+def _channels_last(function: Callable[..., Any], dimensions: int) -> Callable[..., Any]:
+    memory = _CHANNELS_LAST.get(dimensions, torch.contiguous_format)
+
+    def stored(array: Any) -> Any:
+        image = isinstance(array, torch.Tensor) and array.ndim == dimensions + 2
+        return array.contiguous(memory_format=memory) if image else array
+
+    return lambda *arrays, **options: function(*map(stored, arrays), **options)
+
+
+def shared() -> dict[str, Shared]:
+    return {
+        "PyTorch's default dtype": Shared(torch.get_default_dtype, torch.set_default_dtype),
+        "PyTorch's number of threads": Shared(torch.get_num_threads, torch.set_num_threads),
+        "PyTorch's gradient mode": Shared(torch.is_grad_enabled, torch.set_grad_enabled),
+    }
+
+
+def preload() -> None:
+    """What the first gradient imports, a second or more."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("torch.fx.experimental.symbolic_shapes")
 
 
 def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
@@ -129,3 +152,21 @@ def _by_autograd(case: Case, tensors: dict[str, torch.Tensor]) -> dict[str, Arra
         for n, a in (named | {f"grad_{n}": g for n, g in zip(names, gradients, strict=True)}).items()
         if a is not None
     }
+
+
+FRAMEWORK = Framework(
+    ABOUT,
+    array_type="torch.Tensor",
+    from_numpy=from_numpy,
+    to_numpy=to_numpy,
+    is_array=is_array,
+    differentiate=differentiate,
+    freezes=True,
+    oracle=oracle,
+    kernels=kernels,
+    shared=shared,
+    preload=preload,
+    set_threads=torch.set_num_threads,
+    script_array="torch.tensor({})",
+    script_import=dict.fromkeys(("", "contiguous"), "import torch.nn.functional as kernels"),
+)

@@ -1,0 +1,222 @@
+"""JAX: a subject through jax.lax with gradients by vjp, and an oracle with float64 enabled.
+
+Documented differences from PyTorch are bridged here: what PyTorch refuses (a filter larger than the padded image, a
+stride below 1) lax answers or reads otherwise, padding of a pooling and ceil_mode are explicit pads in lax.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, cast
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from conformance.cases import Case
+from conformance.cases.arrays import Array, Arrays
+from conformance.kernels import reference
+from conformance.kernels.framework import About, Framework
+from conformance.operations.avg_pool import divisors
+
+ABOUT = About(
+    packages=("jax", "jaxlib"), extra="jax", oracle="JAX in float64, its gradients by vjp", variants=("",)
+)
+
+
+def dtypes() -> tuple[str, ...]:
+    """float64 only where the kernel's file has enabled it: JAX rounds its arrays to float32 otherwise."""
+    return ("float32", "float64") if jax.config.jax_enable_x64 else ("float32",)
+
+
+def from_numpy(array: Array, device: str | None) -> jax.Array:
+    return jnp.array(array, device=jax.devices(device)[0] if device else None)
+
+
+def to_numpy(array: jax.Array) -> Array:
+    return np.asarray(array)
+
+
+def is_array(value: Any) -> bool:
+    return isinstance(value, jax.Array)
+
+
+def differentiate(
+    function: Callable[..., Any], arrays: Sequence[jax.Array], grad_output: jax.Array
+) -> tuple[Any, tuple[jax.Array, ...]]:
+    """The function's answer, and the gradient of each array."""
+    answer, pull_back = jax.vjp(function, *arrays)
+    if isinstance(answer, tuple):  # indices are integers: their cotangent has no values
+        return answer, pull_back((grad_output, np.zeros(answer[1].shape, jax.dtypes.float0)))
+    return answer, pull_back(grad_output)
+
+
+def kernels(variant: str) -> dict[str, Callable[..., Any]]:
+    """jax.lax behind PyTorch's signatures; a max pooling has no indices, and no dilation, whose gradient lax lacks."""
+    jax.config.update("jax_enable_x64", True)
+    made = {"conv": _conv, "max_pool": _max_pool, "avg_pool": _avg_pool}
+    return {f"{name}{n}d": function(f"{name}{n}d") for name, function in made.items() for n in (1, 2, 3)}
+
+
+def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
+    """Every output of a case in float64; what lax does not give comes from the reference.
+
+    That is indices, the gradient of a dilated max pooling, and where there are NaN or infinities, maxima and groups:
+    on the CPU (0.10) reduce_window loses NaN in wide rows, and a NaN in one group reaches the others.
+    """
+    if case.problem:
+        raise ValueError(case.problem)
+    finite = all(np.isfinite(array).all() for array in arrays.values())
+    maxima = _computation(case) is _maxima
+    if _computation(case) is None or (not finite and (maxima or getattr(case, "groups", 1) > 1)):
+        return _of_case(case, reference.answer(case, arrays))
+    with jax.enable_x64(True):
+        doubles = [jnp.array(array, jnp.float64) for name, array in arrays.items() if name != "grad_output"]
+        if maxima and max(case.dilations) > 1:
+            output = to_numpy(jax.jit(partial(_answer, case))(*doubles))
+            return _of_case(case, reference.answer(case, arrays) | {"output": output})
+        answers = _with_gradients(case, arrays, doubles)
+    if "indices" in case.outputs:
+        answers["indices"] = reference.answer(case, arrays)["indices"]
+    return _of_case(case, answers)
+
+
+def _with_gradients(case: Case, arrays: Arrays, doubles: Sequence[jax.Array]) -> dict[str, Array]:
+    grad_output = jnp.array(arrays["grad_output"], jnp.float64)
+    both = jax.jit(lambda g, *leaves: differentiate(partial(_answer, case), leaves, g))  # one compilation
+    output, gradients = both(grad_output, *doubles)
+    names = (f"grad_{name}" for name in arrays if name != "grad_output")
+    return {"output": to_numpy(output)} | dict(zip(names, map(to_numpy, gradients), strict=True))
+
+
+def _of_case(case: Case, answers: dict[str, Array]) -> dict[str, Array]:
+    return {output: answers[output] for output in case.outputs}
+
+
+# PyTorch's signatures. A call becomes a case, which knows the sizes and what PyTorch refuses.
+
+
+def _conv(operation: str) -> Callable[..., jax.Array]:
+    def conv(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):  # type: ignore[no-untyped-def]
+        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+        sizes = {"filters": weight.shape[0], "kernel": weight.shape[2:], "bias": bias is not None}
+        case = _case(operation, input, **sizes, **options)
+        _check_weight(case, weight, bias)
+        return _jitted(case, input, weight) if bias is None else _jitted(case, input, weight, bias)
+
+    return conv
+
+
+def _check_weight(case: Any, weight: jax.Array, bias: jax.Array | None) -> None:
+    if case.channels != weight.shape[1] * case.groups:
+        raise ValueError(
+            f"input has {case.channels} channels but weight expects {weight.shape[1]} x {case.groups} groups"
+        )
+    if bias is not None and bias.shape != (case.filters,):
+        raise ValueError(f"bias has shape {bias.shape}, not ({case.filters},)")
+
+
+def _max_pool(operation: str) -> Callable[..., jax.Array]:
+    def max_pool(input, kernel_size, stride=None, padding=0, ceil_mode=False):  # type: ignore[no-untyped-def]
+        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        return _jitted(_case(operation, input, kernel=_kernel(operation, kernel_size), **options), input)
+
+    return max_pool
+
+
+def _avg_pool(operation: str) -> Callable[..., jax.Array]:
+    def avg_pool(  # type: ignore[no-untyped-def]
+        input,
+        kernel_size,
+        stride=None,
+        padding=0,
+        ceil_mode=False,
+        count_include_pad=True,
+        divisor_override=None,
+    ):
+        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        options |= {"count_include_pad": count_include_pad}
+        options |= {} if divisor_override is None else {"divisor_override": divisor_override}
+        return _jitted(_case(operation, input, kernel=_kernel(operation, kernel_size), **options), input)
+
+    return avg_pool
+
+
+def _kernel(operation: str, kernel_size: Any) -> tuple[int, ...]:
+    one = isinstance(kernel_size, int)
+    return (kernel_size,) * _dimensions(operation) if one else tuple(kernel_size)
+
+
+def _dimensions(operation: str) -> int:
+    return int(operation[-2])  # conv2d
+
+
+def _case(operation: str, input: jax.Array, **fields: Any) -> Any:
+    dimensions = _dimensions(operation)
+    if input.ndim - dimensions not in (1, 2):
+        raise ValueError(f"input has {input.ndim} axes, not {dimensions + 1} or {dimensions + 2}")
+    batch = input.shape[0] if input.ndim == dimensions + 2 else None
+    sizes = {"batch": batch, "channels": input.shape[-1 - dimensions], "image": input.shape[-dimensions:]}
+    case = Case.of(operation, **sizes, **fields)
+    if case.problem:
+        raise ValueError(case.problem)
+    return case
+
+
+# What lax computes of a case.
+
+
+def _jitted(case: Any, *leaves: jax.Array) -> jax.Array:
+    """Compiled once a case, not once an operation of it."""
+    return cast(jax.Array, jax.jit(partial(_answer, case))(*leaves))
+
+
+def _answer(case: Any, *leaves: jax.Array) -> jax.Array:
+    compute = cast(Callable[..., jax.Array], _computation(case))
+    batched = leaves[0] if case.batch is not None else leaves[0][None]
+    output = compute(case, batched, *leaves[1:])
+    return output if case.batch is not None else output[0]
+
+
+def _computation(case: Case) -> Callable[..., jax.Array] | None:
+    known: dict[str, Callable[..., jax.Array]] = {"conv": _convolved, "max_pool": _maxima, "avg_pool": _means}
+    return known.get(case.family.name)
+
+
+def _convolved(case: Any, input: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    output = lax.conv_general_dilated(
+        input, weight, case.strides, case.pads, rhs_dilation=case.dilations,
+        feature_group_count=case.groups, precision=lax.Precision.HIGHEST,
+    )  # fmt: skip
+    return output if bias is None else output + bias.reshape(-1, *(1,) * case.dimensions)
+
+
+def _maxima(case: Any, input: jax.Array) -> jax.Array:
+    return _reduce(case, input, -jnp.inf, lax.max)
+
+
+def _means(case: Any, input: jax.Array) -> jax.Array:
+    return _reduce(case, input, 0.0, lax.add) / jnp.asarray(divisors(case), input.dtype)
+
+
+def _reduce(case: Any, input: jax.Array, start: float, function: Callable[..., Any]) -> jax.Array:
+    reduced = lax.reduce_window(
+        input, np.array(start, input.dtype)[()], function, (1, 1, *case.kernel), (1, 1, *case.strides),
+        ((0, 0), (0, 0), *case.borders), window_dilation=(1, 1, *case.dilations),
+    )  # fmt: skip
+    return reduced[(..., *(slice(extent) for extent in case.output_extents))]
+
+
+FRAMEWORK = Framework(
+    ABOUT,
+    array_type="jax.Array",
+    from_numpy=from_numpy,
+    to_numpy=to_numpy,
+    is_array=is_array,
+    dtypes=dtypes,
+    differentiate=differentiate,
+    oracle=oracle,
+    kernels=kernels,
+)

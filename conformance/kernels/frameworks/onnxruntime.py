@@ -1,0 +1,141 @@
+"""onnxruntime's CPU kernels as a subject: forward only, float32. Each call builds a model of one node.
+
+Documented differences from PyTorch are bridged: strides of a pooling are given, padding that is counted is asked for,
+indices over the whole tensor become indices of a plane; what it does not have (divisor_override, unbatched input,
+ties by position) is not claimed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from onnx import TensorProto, helper
+
+from conformance.cases.arrays import Array
+from conformance.kernels.framework import About, Framework
+from conformance.kernels.frameworks import numpy as arrays
+
+ABOUT = About(packages=("onnxruntime", "onnx"), extra="onnxruntime", variants=("",))
+OPSET, IR_VERSION = 19, 9  # AveragePool counts padding and has dilations since opset 19
+
+
+def kernels(variant: str) -> dict[str, Callable[..., Any]]:
+    made = {"conv": _conv, "max_pool": _max_pool, "avg_pool": _avg_pool}
+    return {f"{name}{n}d": function(n) for name, function in made.items() for n in (1, 2, 3)}
+
+
+def _conv(dimensions: int) -> Callable[..., Array]:
+    def conv(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):  # type: ignore[no-untyped-def]
+        axes = partial(_axes, dimensions)
+        attributes = {"strides": axes(stride), "dilations": axes(dilation), "group": groups}
+        attributes["pads"] = _conv_pads(padding, axes(stride), axes(dilation), weight.shape[2:])
+        operands = [input, weight] if bias is None else [input, weight, bias]
+        return _run("Conv", operands, **attributes)[0]
+
+    return conv
+
+
+def _conv_pads(
+    padding: Any, strides: tuple[int, ...], dilations: tuple[int, ...], kernel: tuple[int, ...]
+) -> tuple[int, ...]:
+    """Before every axis, then after every axis."""
+    if padding not in ("same", "valid"):
+        if isinstance(padding, str):
+            raise ValueError(f"padding={padding!r}: there are 'same' and 'valid'")
+        return _axes(len(strides), padding) * 2
+    if padding == "valid":
+        return (0,) * 2 * len(strides)
+    if max(strides) > 1:
+        raise ValueError("padding='same' with a stride is no convolution of PyTorch")
+    totals = [d * (k - 1) for d, k in zip(dilations, kernel, strict=True)]
+    return (*(t // 2 for t in totals), *(t - t // 2 for t in totals))
+
+
+def _max_pool(dimensions: int) -> Callable[..., Any]:
+    def max_pool(  # type: ignore[no-untyped-def]
+        input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+    ):
+        geometry = _pool(dimensions, input, kernel_size, stride, padding, ceil_mode, dilation)
+        geometry["dilations"] = _axes(dimensions, dilation)
+        output, *indices = _run("MaxPool", [input], outputs=1 + return_indices, **geometry)
+        return (output, indices[0] % math.prod(input.shape[2:])) if return_indices else output
+
+    return max_pool
+
+
+def _avg_pool(dimensions: int) -> Callable[..., Array]:
+    def avg_pool(  # type: ignore[no-untyped-def]
+        input, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True
+    ):
+        geometry = _pool(dimensions, input, kernel_size, stride, padding, ceil_mode)
+        return _run("AveragePool", [input], **geometry, count_include_pad=int(count_include_pad))[0]
+
+    return avg_pool
+
+
+def _pool(
+    dimensions: int,
+    input: Array,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    ceil_mode: bool,
+    dilation: Any = 1,
+) -> dict[str, Any]:
+    """The attributes of a pooling; ValueError for what PyTorch refuses and onnxruntime answers."""
+    axes = partial(_axes, dimensions)
+    kernel, pads = axes(kernel_size), axes(padding)
+    if any(p > k // 2 for p, k in zip(pads, kernel, strict=True)):
+        raise ValueError(f"padding={padding} exceeds half of kernel_size={kernel_size}")
+    for extent, p, k, d in zip(input.shape[-dimensions:], pads, kernel, axes(dilation), strict=True):
+        if d * (k - 1) + 1 > extent + 2 * p and not ceil_mode:
+            raise ValueError(f"kernel_size={kernel_size} exceeds the padded input {input.shape}")
+    strides = kernel if stride is None else axes(stride)
+    return {"kernel_shape": kernel, "strides": strides, "pads": pads * 2, "ceil_mode": int(ceil_mode)}
+
+
+def _axes(dimensions: int, option: Any) -> tuple[int, ...]:
+    return (option,) * dimensions if isinstance(option, int) else tuple(option)
+
+
+def _run(operator: str, operands: list[Array], outputs: int = 1, **attributes: Any) -> list[Array]:
+    given = tuple((array.dtype.name, array.shape) for array in operands)
+    session = _session(operator, given, outputs, tuple(sorted(attributes.items())))
+    feed = {f"x{i}": np.ascontiguousarray(array) for i, array in enumerate(operands)}
+    return list(session.run(None, feed))
+
+
+@lru_cache(maxsize=64)
+def _session(operator: str, given: Any, outputs: int, attributes: Any) -> onnxruntime.InferenceSession:
+    kinds = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "float16": TensorProto.FLOAT16}
+    names = [f"x{i}" for i in range(len(given))]
+    answers = [f"y{i}" for i in range(outputs)]
+    node = helper.make_node(operator, names, answers, **dict(attributes))
+    inputs = [
+        helper.make_tensor_value_info(n, kinds[d], list(s)) for n, (d, s) in zip(names, given, strict=True)
+    ]
+    types = (kinds[given[0][0]], TensorProto.INT64)
+    made = [helper.make_tensor_value_info(n, t, None) for n, t in zip(answers, types, strict=False)]
+    graph = helper.make_graph([node], operator, inputs, made)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = 1, 4
+    return onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+FRAMEWORK = Framework(
+    ABOUT,
+    array_type=arrays.FRAMEWORK.array_type,
+    from_numpy=arrays.from_numpy,
+    to_numpy=arrays.to_numpy,
+    is_array=arrays.is_array,
+    kernels=kernels,
+    declared={"dtypes": ("float32",), "without": ("unbatched",)},
+)

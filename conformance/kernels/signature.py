@@ -1,0 +1,119 @@
+"""What a function takes, as far as its signature tells, and what it is thereby called with."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.cases import Case
+from conformance.operations import OPERATIONS
+
+Arguments = tuple[list[Any], dict[str, Any]]  # by position and by keyword
+
+
+@dataclass(frozen=True)
+class Signature:
+    """Of one function, a forward or a backward."""
+
+    name: str
+    options: frozenset[str] | None = None  # None: all
+    unclaimed: frozenset[str] = frozenset()  # options that **options takes, but not all functions under it
+    takes_bias: bool = True
+    needs_bias: bool = False
+    bias_keyword: str = ""  # the name to pass it by, where it does not stand right behind the weight
+    ordered: tuple[str, ...] = ()  # options that have no keyword, in their order
+    by_position: bool = False  # kernel_size goes after the arrays: its parameter has another name
+    defaulted: frozenset[str] = frozenset()  # options whose parameter has a default
+
+    @classmethod
+    def read(cls, name: str, function: Callable[..., Any] | None, without: tuple[str, ...] = ()) -> Signature:
+        try:
+            parameters = dict(inspect.signature(function).parameters) if function else {}
+        except (TypeError, ValueError):
+            return cls(name, unclaimed=frozenset(without))
+        known = set(_plain_options(name.removesuffix("_backward")))
+        kinds = {p.kind for p in parameters.values()}
+        every = inspect.Parameter.VAR_KEYWORD in kinds
+        bias, by_name = _bias_of(list(parameters.values()), 3 if name.endswith("_backward") else 2, known)
+        return cls(
+            name=name,
+            options=None if every else frozenset(known & set(parameters)),
+            unclaimed=frozenset(without) - set(parameters) if every else frozenset(),
+            takes_bias=bias is not None or inspect.Parameter.VAR_POSITIONAL in kinds,
+            needs_bias=bias is not None and bias.default is inspect.Parameter.empty,
+            bias_keyword=bias.name if bias and by_name else "",
+            ordered=tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and n in known),
+            by_position=not every and "kernel_size" in known - set(parameters),
+            defaulted=frozenset(n for n, p in parameters.items() if n in known and p.default is not p.empty),
+        )
+
+    def arguments(self, case: Case, arrays: Mapping[str, Any], omits_defaults: bool = False) -> Arguments:
+        """What the function is called with."""
+        backward = self.name.endswith("_backward")
+        positional = [arrays["grad_output"]] if backward else []
+        positional += [array for name, array in arrays.items() if name not in ("grad_output", "bias")]
+        if "weight" in arrays and self.takes_bias and not self.bias_keyword:
+            positional.append(arrays.get("bias"))
+        options = dict(case.options)
+        if backward:
+            options.pop("return_indices", None)
+        if self.by_position:
+            positional.append(options.pop("kernel_size"))
+        options = self._taken(case, options, omits_defaults)
+        positional += [options.pop(name) for name in self.ordered if name in options]
+        if self.bias_keyword:
+            options[self.bias_keyword] = arrays.get("bias")
+        return positional, options
+
+    def _taken(self, case: Case, options: dict[str, Any], omits_defaults: bool) -> dict[str, Any]:
+        """The options that are passed: those it takes, and of some only what is not their default."""
+        left_out = self.unclaimed | (self.defaulted - {"kernel_size"} if omits_defaults else frozenset())
+        plain = _plain_options(case.operation) if left_out else {}
+        at_default = {n for n in left_out & plain.keys() & options.keys() if _alike(options[n], plain[n])}
+        takes = options.keys() if self.options is None else self.options
+        return {name: value for name, value in options.items() if name in takes and name not in at_default}
+
+    def lacks(self, needs: frozenset[str], without: tuple[str, ...]) -> str | None:
+        """The first of these features that it does not have, or None."""
+        return next((need for need in sorted(needs) if need in without or self._lacks(need)), None)
+
+    def _lacks(self, need: str) -> bool:
+        backward, option = self.name.endswith("_backward"), need.partition("=")[0]
+        if need == "bias":
+            return not self.takes_bias and not backward
+        if need == "no bias":
+            return self.needs_bias
+        if need == "stride=None" or (backward and option == "return_indices") or option not in _OPTIONS:
+            return False
+        return self.options is not None and option not in self.options
+
+
+def _plain_options(operation: str) -> dict[str, Any]:
+    return Case.of(operation).options
+
+
+_OPTIONS = {option for name in OPERATIONS for option in _plain_options(name) if option != "kernel_size"}
+
+
+def _alike(value: Any, default: Any) -> bool:
+    """Whether an option is at its default, which may be written once an axis."""
+    return bool(value == default or (isinstance(value, tuple) and set(value) == {default}))
+
+
+def _bias_of(
+    parameters: list[inspect.Parameter], arrays: int, options: set[str]
+) -> tuple[inspect.Parameter | None, bool]:
+    """The parameter that takes the bias, and whether it must be passed by its name.
+
+    It is called bias, or stands right behind the other arrays with the default None or with none at all: another
+    default, as of block=64, belongs to a parameter of the kernel's own.
+    """
+    for behind in parameters[arrays : arrays + 1]:
+        plain = behind.kind in (behind.POSITIONAL_ONLY, behind.POSITIONAL_OR_KEYWORD)
+        may_be_none = behind.default is None or behind.default is behind.empty
+        if plain and (behind.name == "bias" or (behind.name not in options and may_be_none)):
+            return behind, False
+    named = (p for p in parameters if p.name in ("bias", "b") and p.kind != p.POSITIONAL_ONLY)
+    return next(named, None), True

@@ -1,0 +1,134 @@
+"""What is known of a framework: read without importing it, the same once imported, for one to three image axes."""
+
+import importlib.metadata
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from conformance.cases import Case
+from conformance.cases.arrays import fill
+from conformance.kernels import reference
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import FRAMEWORKS, about, framework, imported, oracle, oracles
+from conformance.kernels.load import load
+from conformance.kernels.subject import Subject
+from conformance.kernels.surroundings import changes_since, restored, surroundings
+from conformance.verdicts.script import why_not
+
+
+def printed_by(code: str) -> list[str]:
+    """The words that code prints in a new process."""
+    code = f"import sys; from conformance.kernels.framework import *; {code}"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return ran.stdout.split()
+
+
+def test_what_is_said_of_a_framework_is_read_without_importing_any():
+    assert {*FRAMEWORKS}.isdisjoint(printed_by("oracles(); print(*sys.modules)"))
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_what_is_read_of_a_framework_is_what_its_file_says(name):
+    pytest.importorskip(name)
+    assert framework(name).about == about(name)
+
+
+@pytest.mark.parametrize("name", FRAMEWORKS)
+def test_a_framework_has_what_it_says_that_it_has(name):
+    pytest.importorskip(name)
+    its = framework(name)
+    assert (its.oracle is not None, its.kernels is not None) == (
+        bool(its.about.oracle),
+        bool(its.about.variants),
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in FRAMEWORKS if about(name).variants])
+def test_an_extra_of_this_project_installs_a_framework_that_has_kernels(name):
+    assert about(name).extra in importlib.metadata.metadata("npcnn-conformance").get_all("Provides-Extra", [])
+
+
+@pytest.mark.parametrize("name", ["jax", "onnxruntime"])
+def test_what_a_script_cannot_make_arrays_of_has_none(name):
+    pytest.importorskip(name)
+    subject = Subject({"conv2d": print}, framework=name)
+    assert why_not(subject, Case.parse("conv2d"), "output") == f"a script makes no arrays of {name}"
+
+
+def test_the_default_oracle_is_named_first_and_the_one_without_a_framework_next():
+    assert list(oracles())[:2] == ["torch", "reference"]
+
+
+def test_numpy_is_imported_wherever_the_suite_runs():
+    assert framework("numpy") in imported()
+
+
+def test_another_module_of_the_name_of_a_framework_is_none():
+    assert printed_by("sys.modules['jax'] = sys; print(len(imported()))") == ["0"]
+
+
+def test_a_state_of_a_framework_is_seen_to_change_and_put_back():
+    torch = pytest.importorskip("torch")
+    before = surroundings()
+    with restored():
+        torch.set_default_dtype(torch.float64)
+        assert changes_since(before) == ["PyTorch's default dtype"]
+    assert changes_since(before) == []
+
+
+TEXTS = [
+    "conv1d channels=4 groups=2 filters=6 image=9 kernel=3 stride=2 padding=1 bias=true",
+    "conv1d channels=2 filters=3 image=9 kernel=2 dilation=2 padding=same",
+    "conv2d channels=4 groups=2 filters=6 image=5,7 kernel=2,3 stride=2,1 padding=0,1 bias=true",
+    "conv3d channels=2 filters=3 image=3,4,5 kernel=1,2,3 stride=1,2,1 padding=0,1,1 dilation=1,2,1",
+    "max_pool1d channels=2 image=9 kernel=3 stride=2 padding=1",
+    "max_pool2d channels=2 image=5,7 kernel=2,3 stride=2,1 padding=0,1",
+    "max_pool3d channels=2 image=3,4,5 kernel=1,2,3 stride=1,2,1 padding=0,1,1",
+    "avg_pool1d channels=2 image=9 kernel=3 stride=2 padding=1",
+    "avg_pool2d channels=2 image=5,7 kernel=2,3 stride=2,1 padding=0,1 count_include_pad=false",
+    "avg_pool3d channels=2 image=3,4,5 kernel=1,2,3 stride=1,2,1 padding=0,1,1 count_include_pad=false",
+]
+
+
+@pytest.mark.parametrize("name", ["torch", "torch:channels_last", "jax", "onnxruntime"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_kernels_of_a_framework_are_right_for_one_to_three_image_axes(name, text):
+    assert_right(name, text)
+
+
+@pytest.mark.parametrize("name", ["torch", "torch:channels_last", "jax"])
+@pytest.mark.parametrize("text", TEXTS)
+def test_the_kernels_of_a_framework_are_right_without_a_batch(name, text):
+    assert_right(name, f"{text} batch=none")
+
+
+def assert_right(name: str, text: str) -> None:
+    pytest.importorskip(name.partition(":")[0])
+    subject = load(name)
+    without = (*subject.without, "divisor_override")  # which PyTorch's avg_pool1d does not have
+    case = Case.parse(f"{text} dtype={(*subject.dtypes, 'float64')[0]}")
+    arrays = fill(case)
+    got = Caller(replace(subject, without=without)).answer(case, arrays, ("output",))["output"]
+    np.testing.assert_allclose(got, reference.answer(case, arrays)["output"], rtol=1e-6)
+
+
+def test_indices_of_a_plane_are_those_of_all_its_axes():
+    pytest.importorskip("onnxruntime")
+    case = Case.parse("max_pool3d batch=2 channels=2 image=3,4,5 kernel=2,2,2 return_indices=true")
+    arrays = fill(case)
+    answers = Caller(load("onnxruntime")).answer(case, arrays, ("indices",))
+    assert np.array_equal(answers["indices"], reference.answer(case, arrays)["indices"])
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_jax_is_an_oracle_for_one_to_three_image_axes(text):
+    pytest.importorskip("jax")
+    case = Case.parse(text)
+    arrays = fill(case)
+    answers, expected = oracle("jax")(case, arrays), reference.answer(case, arrays)
+    assert set(answers) == set(case.outputs)
+    for output in case.outputs:
+        np.testing.assert_allclose(answers[output], expected[output], rtol=1e-9, atol=1e-9)
