@@ -484,7 +484,7 @@ def _arrays_shown(
     from conformance.cases.arrays import fill
     from conformance.kernels.call import Caller
     from conformance.kernels.framework import oracle as oracle_named
-    from conformance.requirements import limits_of
+    from conformance.requirements.answers import limits_of
     from conformance.verdicts.replay import answer_lines, array_lines
 
     with np.errstate(all="ignore"):

@@ -9,7 +9,7 @@ from conformance.cases.values import REALS, VALUES
 from conformance.kernels import reference
 from conformance.kernels.answer import Malformed, Refused
 from conformance.kernels.subject import Subject
-from conformance.requirements import limits_of
+from conformance.requirements.answers import limits_of
 from conformance.verdicts.bounds import bound, growth
 from conformance.verdicts.judgement import judge, number
 

@@ -11,7 +11,7 @@ from conformance.cases import Case
 from conformance.kernels import mutants, reference, turns
 from conformance.kernels.subject import Subject
 from conformance.kernels.turns import Turns
-from conformance.requirements import check_threads
+from conformance.requirements.threads import check_threads
 
 
 def kernel(text, **known):
