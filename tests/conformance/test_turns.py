@@ -9,6 +9,7 @@ import pytest
 
 from conformance.cases import Case
 from conformance.kernels import mutants, reference, turns
+from conformance.kernels.call import Caller
 from conformance.kernels.subject import Subject
 from conformance.kernels.turns import Turns
 from conformance.requirements.threads import check_threads
@@ -90,6 +91,6 @@ def test_a_mistake_in_threads_is_seen_each_time():
         "avg_pool2d_large_workspace_shared",
         Case.parse("avg_pool2d channels=8 image=34,36 kernel=2,2"),
     )
-    subject = Subject(mutants.ALL[name].subject(), name=name)
+    caller = Caller(Subject(mutants.ALL[name].subject(), name=name))
     for _ in range(5):
-        assert any(judgement.failed for judgement in check_threads(subject, reference.answer, case))
+        assert any(judgement.failed for judgement in check_threads(caller, reference.answer, case))
