@@ -12,10 +12,11 @@ from itertools import islice, pairwise
 
 import numpy as np
 
+from conformance.audit import mutants
+from conformance.audit.mutants import Mutant
 from conformance.cases import Case, MaxPool
 from conformance.cases.arrays import Array, Arrays, fill
-from conformance.kernels import mutants, reference
-from conformance.kernels.mutants import Mutant
+from conformance.kernels import reference
 from conformance.verdicts.bounds import UNIT, bound
 
 CANDIDATES = 600  # cases looked through for one that tells mutants apart
@@ -86,8 +87,8 @@ def diagnose(evidence: Sequence[Evidence], ask: Ask, candidates: Iterable[Case])
     candidates = (case for case in candidates if not _far(case))
     suspects = [
         mutant
-        for mutant in mutants.ALL.values()
-        if mutant.pure and mutant.operation == smallest.case.operation and smallest.output in mutant.outputs
+        for mutant in mutants.of(smallest.case.operation)
+        if mutant.pure and smallest.output in mutant.outputs
     ]
     for each in evidence:
         if suspects:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from conformance.cases import AvgPool, Case, Conv, MaxPool
+from conformance.cases import FAMILIES, Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels import reference
 from conformance.kernels.reference import Answers
@@ -23,26 +23,15 @@ IMAGES = ("input", "output", "indices", "grad_output", "grad_input")
 
 def functions(operation: str, compute: Compute | None = None) -> SimpleNamespace:
     """`operation` and its `_backward`, answered by `compute` (the reference in float64 where none is given)."""
-    return _FAMILIES[operation](compute or by_reference)
+    forward, backward = _FAMILIES[operation[:-2]](operation, compute or by_reference)
+    forward.__name__, backward.__name__ = operation, f"{operation}_backward"
+    return SimpleNamespace(**{operation: forward, f"{operation}_backward": backward})
 
 
 def by_reference(case: Case, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
     """The wanted outputs of a batched case in float64, and any that come with them."""
-    arrays = doubles(arrays)
     backward = any(output.startswith("grad_") for output in wanted)
-    if isinstance(case, Conv):
-        return reference.conv_backward(case, arrays) if backward else {"output": reference.conv(case, arrays)}
-    if isinstance(case, MaxPool):
-        answers = reference.max_pool(case, arrays)
-        return (
-            {"grad_input": reference.max_pool_backward(case, arrays, answers["indices"])}
-            if backward
-            else answers
-        )
-    assert isinstance(case, AvgPool)
-    if backward:
-        return {"grad_input": reference.avg_pool_backward(case, arrays)}
-    return {"output": reference.avg_pool(case, arrays)}
+    return _REFERENCE[case.operation[:-2]](case, doubles(arrays), backward)
 
 
 def doubles(arrays: Arrays) -> Arrays:
@@ -54,134 +43,159 @@ def by_group(case: Any, array: Array) -> Array:
     return array.reshape(len(array), case.groups, array.shape[1] // case.groups, *array.shape[2:])
 
 
-def _conv2d(compute: Compute) -> SimpleNamespace:
-    def conv2d(
+def _conv_answers(case: Any, arrays: Arrays, backward: bool) -> Answers:
+    return reference.conv_backward(case, arrays) if backward else {"output": reference.conv(case, arrays)}
+
+
+def _max_pool_answers(case: Any, arrays: Arrays, backward: bool) -> Answers:
+    answers = reference.max_pool(case, arrays)
+    if not backward:
+        return answers
+    return {"grad_input": reference.max_pool_backward(case, arrays, answers["indices"])}
+
+
+def _avg_pool_answers(case: Any, arrays: Arrays, backward: bool) -> Answers:
+    if backward:
+        return {"grad_input": reference.avg_pool_backward(case, arrays)}
+    return {"output": reference.avg_pool(case, arrays)}
+
+
+_REFERENCE: dict[str, Callable[[Any, Arrays, bool], Answers]] = {
+    "conv": _conv_answers,
+    "max_pool": _max_pool_answers,
+    "avg_pool": _avg_pool_answers,
+}
+
+# The functions of each family, with the signatures that torch.nn.functional has.
+
+Pair = tuple[Callable[..., Any], Callable[..., Any]]
+
+
+def _conv(operation: str, compute: Compute) -> Pair:
+    def forward(
         input: Array, weight: Array, bias: Array | None = None,
         stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
     ) -> Array:  # fmt: skip
-        arrays = _conv_arrays(input, weight, bias)
-        case = conv_case(arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        arrays = _present(input=input, weight=weight, bias=bias)
+        case = _conv_case(operation, arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
         return _answers(compute, case, arrays, ("output",))["output"]
 
-    def conv2d_backward(
+    def backward(
         grad_output: Array, input: Array, weight: Array, bias: Array | None = None,
         stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
     ) -> tuple[Array | None, ...]:  # fmt: skip
-        arrays = _conv_arrays(input, weight, bias)
-        case = conv_case(arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        arrays = _present(input=input, weight=weight, bias=bias)
+        case = _conv_case(operation, arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
         arrays["grad_output"] = _checked_grad(case, grad_output, input)
         answers = _answers(compute, case, arrays, case.gradients)
         return answers["grad_input"], answers["grad_weight"], answers.get("grad_bias")
 
-    return SimpleNamespace(conv2d=conv2d, conv2d_backward=conv2d_backward)
+    return forward, backward
 
 
-def _max_pool2d(compute: Compute) -> SimpleNamespace:
-    def max_pool2d(
+def _max_pool(operation: str, compute: Compute) -> Pair:
+    def forward(
         input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
         ceil_mode: bool = False, return_indices: bool = False,
     ) -> Array | tuple[Array, Array]:  # fmt: skip
         options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-        case = pool_case(MaxPool, input, kernel_size, return_indices=return_indices, **options)
+        case = _pool_case(operation, input, kernel_size, return_indices=return_indices, **options)
         answers = _answers(compute, case, {"input": input}, ("output", "indices"))
         return (answers["output"], answers["indices"]) if return_indices else answers["output"]
 
-    def max_pool2d_backward(
+    def backward(
         grad_output: Array, input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
         ceil_mode: bool = False,
     ) -> Array:  # fmt: skip
         options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-        case = pool_case(MaxPool, input, kernel_size, **options)
+        case = _pool_case(operation, input, kernel_size, **options)
         arrays = {"input": input, "grad_output": _checked_grad(case, grad_output, input)}
         return _answers(compute, case, arrays, ("grad_input",))["grad_input"]
 
-    return SimpleNamespace(max_pool2d=max_pool2d, max_pool2d_backward=max_pool2d_backward)
+    return forward, backward
 
 
-def _avg_pool2d(compute: Compute) -> SimpleNamespace:
-    def avg_pool2d(
+def _avg_pool(operation: str, compute: Compute) -> Pair:
+    def forward(
         input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> Array:  # fmt: skip
         counting = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-        case = pool_case(
-            AvgPool, input, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode, **counting
-        )
+        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        case = _pool_case(operation, input, kernel_size, **options, **counting)
         return _answers(compute, case, {"input": input}, ("output",))["output"]
 
-    def avg_pool2d_backward(
+    def backward(
         grad_output: Array, input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0,
         ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> Array:  # fmt: skip
         counting = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-        case = pool_case(
-            AvgPool, input, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode, **counting
-        )
+        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        case = _pool_case(operation, input, kernel_size, **options, **counting)
         arrays = {"input": input, "grad_output": _checked_grad(case, grad_output, input)}
         return _answers(compute, case, arrays, ("grad_input",))["grad_input"]
 
-    return SimpleNamespace(avg_pool2d=avg_pool2d, avg_pool2d_backward=avg_pool2d_backward)
+    return forward, backward
 
 
-_FAMILIES = {"conv2d": _conv2d, "max_pool2d": _max_pool2d, "avg_pool2d": _avg_pool2d}
-OPERATIONS = tuple(_FAMILIES)
+_FAMILIES: dict[str, Callable[[str, Compute], Pair]] = {
+    "conv": _conv,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+}
+OPERATIONS = tuple(operation for operation in FAMILIES if operation[:-2] in _FAMILIES)
 
 
 # A call as the case that it is.
 
 
-def conv_case(arrays: Arrays, **options: Any) -> Conv:
+def _conv_case(operation: str, arrays: Arrays, **options: Any) -> Case:
     """The case of a call; ValueError where PyTorch refuses the arguments."""
-    shape, weight = arrays["input"].shape, arrays["weight"].shape
-    if len(shape) not in (3, 4) or len(weight) != 4:
+    shape, weight, axes = arrays["input"].shape, arrays["weight"].shape, 2 + _dimensions(operation)
+    if len(shape) not in (axes - 1, axes) or len(weight) != axes:
         raise ValueError(
-            f"input of shape {shape} and weight of shape {weight} must have 4 axes (input: or 3)"
+            f"input of shape {shape} and weight of shape {weight} must have {axes} axes (input: or {axes - 1})"
         )
     _check_dtypes(arrays)
-    case = Conv(
-        operation="conv2d", batch=_batch(shape), channels=shape[-3], image=shape[-2:], kernel=weight[2:],
-        filters=weight[0], bias="bias" in arrays, dtype=arrays["input"].dtype.name, **_as_tuples(options),
-    )  # fmt: skip
-    _check(case)
+    sizes = {"kernel": weight[2:], "filters": weight[0], "bias": "bias" in arrays}
+    case: Any = _case(operation, arrays["input"], **sizes, **options)
     if weight[1] * case.groups != case.channels:
         raise ValueError(
             f"weight {weight} expects {weight[1]} channels a group, input {shape}, {case.groups} groups"
         )
     if "bias" in arrays and arrays["bias"].shape != (case.filters,):
         raise ValueError(f"bias of shape {arrays['bias'].shape} is not ({case.filters},)")
-    return case
+    return cast(Case, case)
 
 
-def pool_case(family: type[MaxPool] | type[AvgPool], input: Array, kernel_size: Any, **options: Any) -> Any:
+def _pool_case(operation: str, input: Array, kernel_size: Any, **options: Any) -> Case:
     """The case of a call; ValueError where PyTorch refuses the arguments."""
-    if input.ndim not in (3, 4):
-        raise ValueError(f"input of shape {input.shape} must have 3 or 4 axes")
+    dimensions = _dimensions(operation)
+    if input.ndim not in (dimensions + 1, dimensions + 2):
+        raise ValueError(f"input of shape {input.shape} must have {dimensions + 1} or {dimensions + 2} axes")
     kernel = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size,)
+    return _case(operation, input, kernel=kernel * dimensions if len(kernel) == 1 else kernel, **options)
+
+
+def _case(operation: str, input: Array, **fields: Any) -> Case:
+    dimensions = _dimensions(operation)
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+    family: Any = FAMILIES[operation]
     case = family(
-        operation="max_pool2d" if family is MaxPool else "avg_pool2d", batch=_batch(input.shape),
-        channels=input.shape[-3], image=input.shape[-2:], kernel=kernel * 2 if len(kernel) == 1 else kernel,
-        dtype=input.dtype.name, **_as_tuples(options),
+        operation=operation, batch=input.shape[0] if input.ndim == dimensions + 2 else None,
+        channels=input.shape[-1 - dimensions], image=input.shape[-dimensions:], dtype=input.dtype.name, **plain,
     )  # fmt: skip
-    _check(case)
-    return case
-
-
-def _conv_arrays(input: Array, weight: Array, bias: Array | None) -> Arrays:
-    arrays = {"input": input, "weight": weight}
-    return arrays if bias is None else arrays | {"bias": bias}
-
-
-def _batch(shape: tuple[int, ...]) -> int | None:
-    return shape[0] if len(shape) == 4 else None
-
-
-def _as_tuples(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(option) if isinstance(option, list) else option for name, option in options.items()}
-
-
-def _check(case: Case) -> None:
     if case.problem:
         raise ValueError(case.problem)
+    return cast(Case, case)
+
+
+def _dimensions(operation: str) -> int:
+    return int(operation[-2])
+
+
+def _present(**arrays: Array | None) -> Arrays:
+    return {name: array for name, array in arrays.items() if array is not None}
 
 
 def _check_dtypes(arrays: Arrays) -> None:
