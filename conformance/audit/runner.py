@@ -30,7 +30,8 @@ from conformance.workers.work import die_with_parent
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
 PARTS = 6  # of the cases of a profile: a right kernel is asked one of them
-NOTICED_BY = {  # the requirements most likely to notice a family of mutants, asked first
+SLICES = 8  # of the mutants of an operation, asked side by side which cases kill them
+NOTICED_BY = {  # the requirements most likely to notice the mutants of a table, asked first
     "layouts": ["layouts"],
     "stateful": ["contract", "state", "threads", "arguments"],
     "contract": ["contract"],
@@ -91,15 +92,12 @@ def minimal_of(workers: ProcessPoolExecutor, names: Sequence[str]) -> Minimal:
     found, dead, cases = [], 0, 0
     for operation in dict.fromkeys(mutant.operation for mutant in pure):
         of_operation = [mutant.name for mutant in pure if mutant.operation == operation]
-        parts = [of_operation[start::PARTS] for start in range(PARTS)]
-        each = {
-            name: kills
-            for part in workers.map(killed, parts, repeat(operation))
-            for name, kills in part.items()
-        }
-        kills = {name: each[name] for name in of_operation}
-        found += minimal(kills)
-        dead, cases = dead + sum(map(bool, kills.values())), cases + len(list(sample(operation)))
+        slices = [of_operation[start::SLICES] for start in range(SLICES)]
+        told: dict[str, frozenset[int]] = {}
+        for part in workers.map(killed, slices, repeat(operation)):
+            told |= part
+        found += minimal({name: told[name] for name in of_operation})
+        dead, cases = dead + sum(map(bool, told.values())), cases + len(list(sample(operation)))
     return Minimal(tuple(found), dead, cases)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance.audit.mutants.conv_forward import padded
 from conformance.audit.mutants.otherwise import (
-    ALL, FIRST, LAST, Change, Computed, Edit, Row, Rows, at_tap, cut_to, edited, finite, first_group, first_images_answer, flipped, kept, no_padding, of_height, of_images, ones, past, read_transposed, shorter_strides, transposed, turned_pads, without_nan, zero,
+    ALL, FIRST, LAST, Change, Computed, Edit, Row, Rows, at_tap, cut_to, edited, finite, first_group, first_images_answer, flipped, kept, no_padding, of_height, ones, past, read_transposed, shorter_strides, transposed, turned_pads, without_nan, zero,
 )
 from conformance.audit.mutants.words import reach
 from conformance.cases.arrays import Array, Arrays
@@ -174,6 +174,11 @@ def on_repeated_edge(case: Any, arrays: Arrays) -> Any:
     return grad_weight(replace(case, image=image.shape[2:], padding=0), arrays | {"input": image})
 
 
+def of_images(some: slice) -> Change:
+    """Of some images alone."""
+    return lambda case, arrays: grad_weight(case, arrays | {name: arrays[name][some] for name in ("input", "grad_output")})
+
+
 def zero_images_skipped(case: Any, arrays: Arrays) -> Any:
     some = (arrays["grad_output"] != 0).any(axis=tuple(range(1, arrays["grad_output"].ndim)))
     left = {name: arrays[name][some] for name in ("input", "grad_output")}
@@ -186,7 +191,6 @@ def zero_grad_output_skipped(case: Any, arrays: Arrays) -> Answers:
     return {name: np.zeros(case.shapes[name.removeprefix("grad_")]) for name in ("grad_input", "grad_weight")}
 
 
-FIRST_IMAGE, LAST_IMAGE = of_images(FIRST)(grad_weight), of_images(LAST)(grad_weight)
 WEIGHT: list[Row] = [
     ("the gradient of the weight comes back flipped", "taps > 1", grad_weight.changed(flipped)),
     ("the gradient of square filters comes back transposed", "R == S > 1", grad_weight.changed(transposed)),
@@ -198,13 +202,13 @@ WEIGHT: list[Row] = [
     ("the channel offset of a group uses K/G for C/G in the gradient of the weight", "G > 1 and CG != KG",
      grad_weight.given(input=offset(1, lambda c: (c.filters // c.groups, c.channels // c.groups)))),
     ("the depthwise gradient of the weight ignores the padding", "depthwise and padded", grad_weight.walked(pads=no_padding)),
-    ("the depthwise gradient of the weight is the first image's", "depthwise and N > 1", FIRST_IMAGE),
+    ("the depthwise gradient of the weight is the first image's", "depthwise and N > 1", of_images(FIRST)),
     ("the gradient of the weight is scaled by 1/N", "N > 1", grad_weight.changed(lambda c, g: g / c.batch)),
     ("the gradient of the weight is a mean over images and positions, not a sum", "N * positions > 1",
      lambda c, a: grad_weight(c, a) / (len(a["input"]) * math.prod(c.output_extents))),
-    ("the gradient of the weight is the last image's alone", "N > 1", LAST_IMAGE),
-    ("the gradient of the weight is the first image's alone", "N > 1", FIRST_IMAGE),
-    ("the gradient of the weight leaves the last image of an odd batch out", "N > 1 and N % 2", of_images(slice(0, -1))(grad_weight)),
+    ("the gradient of the weight is the last image's alone", "N > 1", of_images(LAST)),
+    ("the gradient of the weight is the first image's alone", "N > 1", of_images(FIRST)),
+    ("the gradient of the weight leaves the last image of an odd batch out", "N > 1 and N % 2", of_images(slice(0, -1))),
     ("padding=same is centred in the gradient of the weight", "same and even_reach", grad_weight.walked(pads=turned_pads)),
     ("stride ignored in the gradient of a 1x1 weight", "size == 1 and max(strides) > 1", grad_weight.walked(stride=1)),
     ("stride and dilation exchanged in the gradient of the weight", "strides != dilations",

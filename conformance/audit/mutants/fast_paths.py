@@ -5,7 +5,6 @@ The mistakes themselves are those of the other files; what is new is where they 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +13,7 @@ from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, max
 from conformance.audit.mutants.max_pool import EVERYTHING
 from conformance.audit.mutants.otherwise import ALL, LAST, Change, Edit, Row, Rows, first_image, flipped, transposed, without_nan, zero
 from conformance.audit.mutants.precision import bfloat16, float16, rounded, tf32
-from conformance.cases.arrays import Array, Arrays
-from conformance.kernels.reference import conv_backward as gradients_of
+from conformance.cases.arrays import Array
 
 output = conv_forward.output
 WIDE = {"where the answer is 16 columns wide or more": "Q >= 16", "in a batch of 4 or more": "N >= 4", "where there are 8 channels or more": "C >= 8"}
@@ -33,11 +31,6 @@ def of_finite(edit: Edit) -> Edit:
 
 def width_unpadded(case: Any) -> tuple[int, ...]:
     return (*case.axes(case.padding)[:-1], 0)
-
-
-def eight_images(case: Any, arrays: Arrays) -> Any:
-    first = {name: arrays[name][:8] for name in ("input", "grad_output")}
-    return gradients_of(replace(case, batch=8), arrays | first)["grad_weight"]
 
 
 def grid_of_65535(case: Any, y: Array) -> Array:
@@ -66,7 +59,7 @@ ROWS: Rows = {
     ("conv", "output"): OUTPUT,
     ("conv", "grad_weight"): [
         ("grad_output rounded to TF32 in the gradient of the weight in a batch of 4 or more", "N >= 4 and dtype != 'float16'", rounded(conv_backward.gradients, tf32, "grad_output")),
-        ("images past the eighth are left out of the gradient of the weight with a stride", "N > 8 and max(strides) > 1", eight_images),
+        ("images past the eighth are left out of the gradient of the weight with a stride", "N > 8 and max(strides) > 1", conv_backward.of_images(slice(0, 8))),
     ],
     ("conv", "grad_input"): [
         ("grad_output rounded to TF32 in the gradient of the input for 32 filters or more", "KG >= 32 and dtype != 'float16'", rounded(conv_backward.gradients, tf32, "grad_output")),

@@ -204,12 +204,3 @@ def first_group(case: Any, array: Array) -> Array:
 
 def first_images_answer(case: Any, array: Array) -> Array:
     return np.repeat(array[:1], case.batch, axis=0)
-
-
-def of_images(some: slice) -> Callable[[Change], Change]:
-    """Some images alone are looked at."""
-
-    def only(right: Change) -> Change:
-        return lambda case, arrays: right(case, arrays | {name: arrays[name][some] for name in ("input", "grad_output")})
-
-    return only

@@ -88,17 +88,19 @@ OF_CASE: dict[str, Callable[[Any], Any]] = {
     "taps": lambda case: math.prod(case.kernel),
     "positions": lambda case: math.prod(case.output_extents),
     "pixels": lambda case: math.prod(case.image),
-    "size": lambda case: _same_along_all(case.kernel),
-    "stride": lambda case: _same_along_all(case.strides),
+    "size": lambda case: _same_along_all(case.kernel),  # of the kernel; 0 where it is not square
+    "stride": lambda case: _same_along_all(case.strides),  # 0 where they differ
     "padded": lambda case: any(map(any, case.borders)),
     "even": lambda case: any(k % 2 == 0 for k in case.kernel),
     "even_reach": lambda case: any(r % 2 == 0 for r in reach(case)),
-    "overlap": _any(lambda s, r: s < r, lambda case: case.strides, reach),
-    "gaps": _any(lambda s, k: s > k, lambda case: case.strides, lambda case: case.kernel),
-    "ragged": _any(lambda k, s: k > s and k % s != 0, lambda case: case.kernel, lambda case: case.strides),
-    "padding_of_a_filter": _any(lambda p, k: p >= k, paddings, lambda case: case.kernel),
-    "window_in_border": _any(lambda p, r: p >= r, paddings, reach),
-    "overhang": _any(lambda over, p: over > p, _overhang, paddings),  # longer than the padding
+    # Some axis on which ...
+    "overlap": _any(lambda s, r: s < r, lambda case: case.strides, reach),  # windows overlap
+    "gaps": _any(lambda s, k: s > k, lambda case: case.strides, lambda case: case.kernel),  # windows leave pixels between them
+    "ragged": _any(lambda k, s: k > s and k % s != 0, lambda case: case.kernel, lambda case: case.strides),  # the kernel is no multiple of the stride
+    "padding_of_a_filter": _any(lambda p, k: p >= k, paddings, lambda case: case.kernel),  # a kernel fits into the padding
+    "window_in_border": _any(lambda p, r: p >= r, paddings, reach),  # a whole window lies in the padding
+    "overhang": _any(lambda over, p: over > p, _overhang, paddings),  # ceil_mode reaches further than the padding is long
+    # The kernel is as large as the padded image.
     "covers": lambda case: reach(case) == tuple(n + 2 * p for n, p in zip(case.image, paddings(case), strict=True)),
 }
 OF_ARRAYS: dict[str, Callable[[Arrays], bool]] = {

@@ -27,22 +27,22 @@ def lacking(words: str, *families: str, gradients: bool = True, required: str = 
 def _lacking(function: Callable[..., Any], lacks: list[str], required: str) -> Callable[..., Any]:
     signature = inspect.signature(function)
     left = [p.replace(default=p.empty) if p.name == required else p for p in signature.parameters.values() if p.name not in lacks]
-    gradients = -1 if "bias" in lacks and "grad_output" in signature.parameters else None
+    unbiased = "bias" in lacks and "grad_output" in signature.parameters  # its gradient goes with it
 
     def call(**arguments: Any) -> Any:
         answer = function(**arguments)
-        return answer if gradients is None else answer[:gradients]
+        return answer[:-1] if unbiased else answer
 
     return signed(call, signature.replace(parameters=left))
 
 
-def demanding(demand: Callable[[Named, Named, int], bool], error: Exception) -> Callable[[int], Hook]:
+def demanding(demand: Callable[[Named, Named, int], bool], rule: str) -> Callable[[int], Hook]:
     """Calls that do not meet a demand are refused."""
 
     def hook_of(axes: int) -> Hook:
         def hook(call: Call, arrays: Named, options: Named) -> Any:
             if not demand(arrays, options, axes):
-                raise error
+                raise TypeError(rule)
             return call(arrays, options)
 
         return hook
@@ -67,8 +67,8 @@ ROWS = [
     Right("without_dilation", "no dilation", lacking("dilation", "conv")),
     Right("without_bias_and_groups", "no bias and no groups", lacking("bias groups", "conv")),
     Right("plain_forward", "a filter and a bias, nothing else; no gradients", lacking("stride padding dilation groups", "conv", gradients=False, required="bias")),
-    Right("int_options", "options as ints alone", through(demanding(ints_alone, TypeError("stride, padding and dilation are ints")), "conv"), INTS),
-    Right("four_axes", "four axes alone", through(demanding(in_batches, ValueError("input has four axes")), "conv"), {"without": ("unbatched",)}),
-    Right("float32_alone", "float32 alone", through(demanding(in_float32, TypeError("arrays are float32")), "conv", "max_pool"), {"dtypes": ("float32",)}),
+    Right("int_options", "options as ints alone", through(demanding(ints_alone, "stride, padding and dilation are ints"), "conv"), INTS),
+    Right("four_axes", "batches alone", through(demanding(in_batches, "input has a batch axis"), "conv"), {"without": ("unbatched",)}),
+    Right("float32_alone", "float32 alone", through(demanding(in_float32, "arrays are float32"), "conv", "max_pool"), {"dtypes": ("float32",)}),
     Right("whole_tiles", "pooling of whole tiles: no padding, no dilation, no ceil_mode", lacking("padding dilation ceil_mode return_indices count_include_pad divisor_override", "max_pool", "avg_pool", gradients=False)),
 ]
