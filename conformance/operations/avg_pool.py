@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.operations import pool
 from conformance.operations.dtypes import DTYPES
-from conformance.operations.family import Answers, Family
+from conformance.operations.family import Family
 from conformance.operations.option import Option
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad
 
@@ -70,10 +70,6 @@ def _override(case: Problem) -> Any:
     return getattr(case, "divisor_override", None)
 
 
-def definition(case: Problem, arrays: Arrays) -> Answers:
-    return {"output": avg_pool(case, arrays), "grad_input": avg_pool_backward(case, arrays)}
-
-
 def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
     t, n = pool.planes(case, tensors), max(case.dimensions, 2)
     kernel, stride, padding = pool.geometry(case)
@@ -119,7 +115,8 @@ FAMILY = Family(
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     refusal=refusal,
-    definition=definition,
+    forward=lambda case, arrays: {"output": avg_pool(case, arrays)},
+    backward=lambda case, arrays: {"grad_input": avg_pool_backward(case, arrays)},
     aten=aten,
     degree=1,
     divides=1,

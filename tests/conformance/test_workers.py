@@ -356,7 +356,7 @@ WITHOUT_FORK = """
 import os, signal, sys
 sys.modules["resource"] = None
 del os.fork, signal.SIGUSR1
-import conformance.audit, conformance.suite.matrix
+import conformance.audit.runner, conformance.suite.matrix
 from conformance.kernels.subject import SubjectError
 from conformance.workers import Workers
 try:

@@ -1,4 +1,4 @@
-"""The suite measured: every mutant must be caught, no right kernel accused."""
+"""The audit run: every mutant must be caught, no right kernel accused."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from functools import cache
-from itertools import islice
+from itertools import islice, repeat
 from operator import length_hint
-from statistics import median
-from typing import Any
 
+from conformance.audit import mutants, right
+from conformance.audit.minimal import killed, minimal, sample
+from conformance.audit.mutants import Mutant
+from conformance.audit.report import Kill, Minimal
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.cases.features import features_of
-from conformance.kernels import mutants, reference, right
+from conformance.kernels import reference
 from conformance.kernels.call import Caller
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
@@ -31,7 +32,8 @@ from conformance.workers.work import die_with_parent
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
 PARTS = 6  # of the cases of a profile: a right kernel is asked one of them
-NOTICED_BY = {  # the requirements most likely to notice a family of mutants, asked first
+SLICES = 8  # of the mutants of an operation, asked side by side which cases kill them
+NOTICED_BY = {  # the requirements most likely to notice the mutants of a table, asked first
     "layouts": ["layouts"],
     "stateful": ["contract", "state", "threads", "arguments"],
     "contract": ["contract"],
@@ -44,82 +46,14 @@ NOTICED_BY = {  # the requirements most likely to notice a family of mutants, as
 }
 
 
-@dataclass(frozen=True)
-class Kill:
-    """How a mutant fared: caught by a requirement after so many cases, or survived."""
-
-    name: str
-    operation: str
-    sentence: str
-    requirement: str = ""
-    cases: int = 0
-    seconds: float = 0.0
-    smallest: str = ""
-    diagnosis: str = ""
-
-    @property
-    def caught(self) -> bool:
-        return bool(self.requirement)
-
-    @property
-    def named(self) -> bool:
-        """Whether the diagnosis is its own sentence, alone or among those that no case tells apart."""
-        return self.sentence in self.diagnosis.split(" or: ")
-
-    def __str__(self) -> str:
-        if not self.caught:
-            return f"SURVIVED {self.name}  {self.sentence}"
-        named = "named" if self.named else f"looks like {self.diagnosis}" if self.diagnosis else "not named"
-        return f"caught   {self.name}  by {self.requirement}, case {self.cases}; {named}; {self.smallest}"
-
-
-@dataclass
-class Audit:
-    """What was found: each mutant, and the accusing rows of each right kernel."""
-
-    kills: list[Kill] = field(default_factory=list)
-    accused: dict[str, list[str]] = field(default_factory=dict)
-    interrupted: bool = False
-
-    @property
-    def passed(self) -> bool:
-        return (
-            all(kill.caught for kill in self.kills)
-            and not any(self.accused.values())
-            and not self.interrupted
-        )
-
-    def summary(self, seconds: float) -> str:
-        caught = [kill for kill in self.kills if kill.caught]
-        pure = [kill for kill in caught if mutants.ALL[kill.name].pure]
-        lines = [f"SURVIVED {kill.name}  {kill.sentence}" for kill in self.kills if not kill.caught]
-        lines += [f"caught {len(caught)} of {len(self.kills)} mutants in {seconds:.0f} s"]
-        if caught:
-            cases, took = (median(getattr(kill, name) for kill in caught) for name in ("cases", "seconds"))
-            lines[-1] += f"; median to the kill: {cases:.0f} cases, {took:.2f} s"
-        if pure:
-            named = sum(kill.named for kill in pure)
-            lines.append(f"the diagnosis names {named} of {len(pure)} mutants that are functions of the case")
-        if self.interrupted:
-            lines.append("interrupted: the rest was not asked")
-        if self.accused:
-            wrongly = sum(map(bool, self.accused.values()))
-            lines.append(f"accused {wrongly} of {len(self.accused)} right kernels")
-        return "\n".join(lines)
-
-    def as_data(self) -> dict[str, Any]:
-        return {
-            "mutants": [asdict(kill) | {"named": kill.named} for kill in self.kills],
-            "right": self.accused,
-            "interrupted": self.interrupted,
-        }
-
-
 def chosen(operations: Sequence[str] = (), only: str = "") -> list[str]:
-    """The names of the mutants of these operations (all, if none) whose name holds the text."""
-    return [
-        m.name for m in mutants.ALL.values() if m.operation in (operations or OPERATIONS) and only in m.name
-    ]
+    """The names of the mutants of these operations (if none, those over two axes) whose name holds the text.
+
+    The rows for one and for three axes are the same: what a run of all would add to the measure, it costs threefold.
+    """
+    measured = operations or [name for name, found in OPERATIONS.items() if found.dimensions == 2]
+    every = (mutant for operation in measured for mutant in mutants.of(operation))
+    return [mutant.name for mutant in every if only in mutant.name]
 
 
 def right_kernels(only: str = "") -> list[str]:
@@ -154,7 +88,23 @@ def _endings_held() -> Iterator[None]:
 @_endings_held()
 def kills(workers: ProcessPoolExecutor, names: Sequence[str], profile: str) -> Iterator[Kill]:
     """Each mutant judged until it is caught, then its failure shrunk and diagnosed."""
-    return workers.map(_judged, names, [profile] * len(names), chunksize=4)
+    return workers.map(_judged, names, repeat(profile), chunksize=4)
+
+
+@_endings_held()
+def minimal_of(workers: ProcessPoolExecutor, names: Sequence[str]) -> Minimal:
+    """Which of the mutants no other's death implies; those of an operation are compared with each other."""
+    pure = [mutant for mutant in map(mutants.named, names) if mutant.pure]
+    found, dead, cases = [], 0, 0
+    for operation in dict.fromkeys(mutant.operation for mutant in pure):
+        of_operation = [mutant.name for mutant in pure if mutant.operation == operation]
+        slices = [of_operation[start::SLICES] for start in range(SLICES)]
+        told: dict[str, frozenset[int]] = {}
+        for part in workers.map(killed, slices, repeat(operation)):
+            told |= part
+        found += minimal({name: told[name] for name in of_operation})
+        dead, cases = dead + sum(map(bool, told.values())), cases + len(list(sample(operation)))
+    return Minimal(tuple(found), dead, cases)
 
 
 @_endings_held()
@@ -162,7 +112,7 @@ def accusations(
     workers: ProcessPoolExecutor, names: Sequence[str], profile: str
 ) -> Iterator[tuple[str, list[str]]]:
     """Each right kernel with what accuses it: nothing, where the suite is right."""
-    return zip(names, workers.map(_accused, names, [profile] * len(names)), strict=True)
+    return zip(names, workers.map(_accused, names, repeat(profile)), strict=True)
 
 
 def _accused(name: str, profile: str) -> list[str]:
@@ -181,20 +131,23 @@ def _accused(name: str, profile: str) -> list[str]:
 
 
 def _judged(name: str, profile: str) -> Kill:
-    mutant = mutants.ALL[name]
-    caller = Caller(Subject(mutant.subject(), name=name))
-    start = time.perf_counter()
-    every = _in_rounds(_order(mutant, profile), NOTICED_BY.get(mutant.family, []))
+    return judged(mutants.named(name), profile)
+
+
+def judged(mutant: Mutant, profile: str) -> Kill:
+    """A mutant asked case by case until one fails, which is then shrunk and diagnosed."""
+    caller, start = Caller(Subject(mutant.subject(), name=mutant.name)), time.perf_counter()
+    every = _in_rounds(_order(mutant, profile), NOTICED_BY.get(mutant.table, []))
     for asked, (requirement, plan, case) in enumerate(every, 1):
         with restored():  # as in a run: what an earlier mutant changed would hide the same of this one
             failed = next((told for told in requirement.check(caller, _oracle, case) if told.failed), None)
         if failed:
             seconds = time.perf_counter() - start
-            runner = InProcess(Subject(mutant.subject(), name=name), _oracle)
+            runner = InProcess(Subject(mutant.subject(), name=mutant.name), _oracle)
             found = failure_of(runner, plan, requirement.name, [(case, failed)], ())
             told = (requirement.name, asked, seconds, str(found.case), found.diagnosis)
-            return Kill(name, mutant.operation, mutant.sentence, *told)
-    return Kill(name, mutant.operation, mutant.sentence)
+            return Kill(mutant.name, mutant.operation, mutant.sentence, mutant.pure, *told)
+    return Kill(mutant.name, mutant.operation, mutant.sentence, mutant.pure)
 
 
 def _in_rounds(
@@ -218,8 +171,8 @@ def _in_rounds(
         begun = [unit for unit in begun if length_hint(unit[2])]
 
 
-def _order(mutant: mutants.Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
-    first = NOTICED_BY.get(mutant.family, [])
+def _order(mutant: Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
+    first = NOTICED_BY.get(mutant.table, [])
     names = [*first, *(name for name in REQUIREMENTS if name not in first)]
     for dtype in DTYPES:
         plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile, first=dtype == DTYPES[0])

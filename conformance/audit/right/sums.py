@@ -5,23 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from conformance.audit.mutants.otherwise import per_channel
+from conformance.audit.right.kernel import Right, computed
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels.mutants.functions import OPERATIONS, by_group, functions
-from conformance.kernels.reference import (
-    Answers,
-    divisors,
-    max_pool,
-    max_pool_backward,
-    pad,
-    taps,
-    unpad,
-)
-from conformance.kernels.right.registry import right
+from conformance.kernels.functions import Compute, by_group
+from conformance.kernels.reference import Answers, divisors, max_pool, max_pool_backward, pad, taps, unpad
 
 Term = Callable[[int], Array]
 Order = Callable[[int, Term], Array]  # how many terms, each by its number -> their sum
@@ -76,9 +68,12 @@ def _lane(lane: int, count: int, term: Term) -> Array:
 # The terms of every output: how many there are, and each of them as an array of the output's shape.
 
 
-def summed(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) -> Answers:
-    answers = _ANSWERS[case.operation](case, arrays, wanted, order)
-    return {name: answer for name, answer in answers.items() if name in wanted}
+def summed(order: Order) -> Compute:
+    def compute(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
+        answers = _ANSWERS[case.family.name](case, arrays, wanted, order)
+        return {name: answer for name, answer in answers.items() if name in wanted}
+
+    return compute
 
 
 def _conv(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) -> Answers:
@@ -91,9 +86,7 @@ def _conv(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) -> A
         "grad_input": _conv_grad_input(case, padded, weight, grad, order),
         "grad_weight": _conv_grad_weight(case, padded, weight, grad, order),
     }
-    if case.bias:
-        gradients["grad_bias"] = _conv_grad_bias(case, grad, order)
-    return gradients
+    return gradients | ({"grad_bias": _conv_grad_bias(case, grad, order)} if case.bias else {})
 
 
 def _conv_output(case: Any, arrays: Arrays, padded: Array, weight: Array, order: Order) -> Array:
@@ -102,12 +95,16 @@ def _conv_output(case: Any, arrays: Arrays, padded: Array, weight: Array, order:
 
     def term(number: int) -> Array:
         if number == len(terms):
-            return np.broadcast_to(arrays["bias"].reshape(1, *weight.shape[:2], 1, 1), shape)
+            return np.broadcast_to(per_channel(case, arrays["bias"]).reshape(*weight.shape[:2], *(1,) * case.dimensions), shape)
         channel, (tap, place) = terms[number]
-        factor = weight[(slice(None), slice(None), channel, *tap)]
-        return np.asarray(padded[place][:, :, None, channel] * factor[..., None, None])
+        return np.asarray(padded[place][:, :, None, channel] * _before_image(case, weight[(slice(None), slice(None), channel, *tap)]))
 
     return order(len(terms) + case.bias, term).reshape(len(padded), case.filters, *case.output_extents)
+
+
+def _before_image(case: Any, factor: Array) -> Array:
+    """One number for each whole image."""
+    return factor.reshape(*factor.shape, *(1,) * case.dimensions)
 
 
 def _conv_grad_input(case: Any, padded: Array, weight: Array, grad: Array, order: Order) -> Array:
@@ -116,9 +113,7 @@ def _conv_grad_input(case: Any, padded: Array, weight: Array, grad: Array, order
     def term(number: int) -> Array:
         filter_, (tap, place) = terms[number]
         value = np.zeros_like(padded)
-        value[place] = (
-            grad[:, :, None, filter_] * weight[(slice(None), filter_, slice(None), *tap)][..., None, None]
-        )
+        value[place] = grad[:, :, None, filter_] * _before_image(case, weight[(slice(None), filter_, slice(None), *tap)])
         return value
 
     total = order(len(terms), term)
@@ -129,10 +124,9 @@ def _conv_grad_weight(case: Any, padded: Array, weight: Array, grad: Array, orde
     terms = list(np.ndindex(len(padded), *case.output_extents))
 
     def term(number: int) -> Array:
-        n, p, q = terms[number]
-        window = np.stack([padded[place][n, ..., p, q] for _, place in taps(case)], axis=-1)
-        window = window.reshape(case.groups, 1, *weight.shape[2:])
-        return np.asarray(grad[n, ..., p, q][..., None, None, None] * window)
+        n, *position = terms[number]
+        window = np.stack([padded[place][(n, ..., *position)] for _, place in taps(case)], axis=-1)
+        return np.asarray(grad[(n, ..., *position)][..., None][(..., *(None,) * case.dimensions)] * window.reshape(case.groups, 1, *weight.shape[2:]))
 
     total = order(len(terms), term) if terms else np.zeros(weight.shape, padded.dtype)
     return total.reshape(case.filters, *weight.shape[2:])
@@ -175,32 +169,13 @@ def _max_pool(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) 
     return {"grad_input": order(windows, term)}
 
 
-_ANSWERS: dict[str, Callable[..., Answers]] = {
-    "conv2d": _conv,
-    "avg_pool2d": _avg_pool,
-    "max_pool2d": _max_pool,
-}
+_ANSWERS: dict[str, Callable[..., Answers]] = {"conv": _conv, "avg_pool": _avg_pool, "max_pool": _max_pool}
 
-ORDERS: dict[str, tuple[str, Order]] = {
-    "left_to_right": ("sums from the first term to the last", left_to_right),
-    "right_to_left": ("sums from the last term to the first", right_to_left),
-    "shuffled": ("sums in a shuffled order", shuffled),
-    "pairwise": ("sums of sums of halves", pairwise),
-    "compensated": ("Kahan's compensated sums", compensated),
-    "in_four_lanes": ("four sums side by side, as in a vector", in_four_lanes),
-}
-
-
-def _kernel(order: Order) -> SimpleNamespace:
-    every = [
-        functions(op, lambda case, arrays, wanted: summed(case, arrays, wanted, order)) for op in OPERATIONS
-    ]
-    return SimpleNamespace(**{name: function for one in every for name, function in vars(one).items()})
-
-
-def _register(name: str, words: str, order: Order) -> None:
-    right(words, name)(lambda: _kernel(order))
-
-
-for _name, (_words, _order) in ORDERS.items():
-    _register(_name, _words, _order)
+ROWS = [
+    Right("left_to_right", "sums from the first term to the last", computed(summed(left_to_right))),
+    Right("right_to_left", "sums from the last term to the first", computed(summed(right_to_left))),
+    Right("shuffled", "sums in a shuffled order", computed(summed(shuffled))),
+    Right("pairwise", "sums of sums of halves", computed(summed(pairwise))),
+    Right("compensated", "Kahan's compensated sums", computed(summed(compensated))),
+    Right("in_four_lanes", "four sums side by side, as in a vector", computed(summed(in_four_lanes))),
+]

@@ -14,34 +14,25 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels import reference
-from conformance.kernels.reference import Answers
+from conformance.cases.called import called
+from conformance.kernels.reference import IMAGES, Answers
+from conformance.operations import OPERATIONS
 
 Compute = Callable[[Any, Arrays, tuple[str, ...]], Answers]  # case, arrays with a batch axis, outputs wanted
-IMAGES = ("input", "output", "indices", "grad_output", "grad_input")
 
 
 def functions(operation: str, compute: Compute | None = None) -> SimpleNamespace:
     """`operation` and its `_backward`, answered by `compute` (the reference in float64 where none is given)."""
-    return _FAMILIES[operation](compute or by_reference)
+    forward, backward = _FAMILIES[OPERATIONS[operation].family.name](operation, compute or by_reference)
+    forward.__name__, backward.__name__ = operation, f"{operation}_backward"
+    return SimpleNamespace(**{operation: forward, f"{operation}_backward": backward})
 
 
 def by_reference(case: Case, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
     """The wanted outputs of a batched case in float64, and any that come with them."""
-    arrays = doubles(arrays)
     backward = any(output.startswith("grad_") for output in wanted)
-    if case.family.name == "conv":
-        return reference.conv_backward(case, arrays) if backward else {"output": reference.conv(case, arrays)}
-    if case.family.name == "max_pool":
-        answers = reference.max_pool(case, arrays)
-        return (
-            {"grad_input": reference.max_pool_backward(case, arrays, answers["indices"])}
-            if backward
-            else answers
-        )
-    if backward:
-        return {"grad_input": reference.avg_pool_backward(case, arrays)}
-    return {"output": reference.avg_pool(case, arrays)}
+    compute = case.family.backward if backward else case.family.forward
+    return compute(case, doubles(arrays))
 
 
 def doubles(arrays: Arrays) -> Arrays:
@@ -53,134 +44,99 @@ def by_group(case: Any, array: Array) -> Array:
     return array.reshape(len(array), case.groups, array.shape[1] // case.groups, *array.shape[2:])
 
 
-def _conv2d(compute: Compute) -> SimpleNamespace:
-    def conv2d(
+# The functions of each family, with the signatures that torch.nn.functional has.
+
+Pair = tuple[Callable[..., Any], Callable[..., Any]]
+
+
+def _conv(operation: str, compute: Compute) -> Pair:
+    def forward(
         input: Array, weight: Array, bias: Array | None = None,
         stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
     ) -> Array:  # fmt: skip
-        arrays = _conv_arrays(input, weight, bias)
-        case = conv_case(arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        arrays = _present(input=input, weight=weight, bias=bias)
+        case = _called(operation, arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
         return _answers(compute, case, arrays, ("output",))["output"]
 
-    def conv2d_backward(
+    def backward(
         grad_output: Array, input: Array, weight: Array, bias: Array | None = None,
         stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
     ) -> tuple[Array | None, ...]:  # fmt: skip
-        arrays = _conv_arrays(input, weight, bias)
-        case = conv_case(arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
+        arrays = _present(input=input, weight=weight, bias=bias)
+        case = _called(operation, arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
         arrays["grad_output"] = _checked_grad(case, grad_output, input)
         answers = _answers(compute, case, arrays, case.gradients)
         return answers["grad_input"], answers["grad_weight"], answers.get("grad_bias")
 
-    return SimpleNamespace(conv2d=conv2d, conv2d_backward=conv2d_backward)
+    return forward, backward
 
 
-def _max_pool2d(compute: Compute) -> SimpleNamespace:
-    def max_pool2d(
+def _max_pool(operation: str, compute: Compute) -> Pair:
+    def forward(
         input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
         ceil_mode: bool = False, return_indices: bool = False,
     ) -> Array | tuple[Array, Array]:  # fmt: skip
         options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-        case = pool_case("max_pool2d", input, kernel_size, return_indices=return_indices, **options)
+        case = _called(
+            operation, {"input": input}, kernel_size=kernel_size, return_indices=return_indices, **options
+        )
         answers = _answers(compute, case, {"input": input}, ("output", "indices"))
         return (answers["output"], answers["indices"]) if return_indices else answers["output"]
 
-    def max_pool2d_backward(
+    def backward(
         grad_output: Array, input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
         ceil_mode: bool = False,
     ) -> Array:  # fmt: skip
         options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-        case = pool_case("max_pool2d", input, kernel_size, **options)
+        case = _called(operation, {"input": input}, kernel_size=kernel_size, **options)
         arrays = {"input": input, "grad_output": _checked_grad(case, grad_output, input)}
         return _answers(compute, case, arrays, ("grad_input",))["grad_input"]
 
-    return SimpleNamespace(max_pool2d=max_pool2d, max_pool2d_backward=max_pool2d_backward)
+    return forward, backward
 
 
-def _avg_pool2d(compute: Compute) -> SimpleNamespace:
-    def avg_pool2d(
+def _avg_pool(operation: str, compute: Compute) -> Pair:
+    def forward(
         input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> Array:  # fmt: skip
         counting = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-        case = pool_case(
-            "avg_pool2d", input, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode, **counting
-        )
+        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        case = _called(operation, {"input": input}, kernel_size=kernel_size, **options, **counting)
         return _answers(compute, case, {"input": input}, ("output",))["output"]
 
-    def avg_pool2d_backward(
+    def backward(
         grad_output: Array, input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0,
         ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> Array:  # fmt: skip
         counting = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-        case = pool_case(
-            "avg_pool2d", input, kernel_size, stride=stride, padding=padding, ceil_mode=ceil_mode, **counting
-        )
+        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        case = _called(operation, {"input": input}, kernel_size=kernel_size, **options, **counting)
         arrays = {"input": input, "grad_output": _checked_grad(case, grad_output, input)}
         return _answers(compute, case, arrays, ("grad_input",))["grad_input"]
 
-    return SimpleNamespace(avg_pool2d=avg_pool2d, avg_pool2d_backward=avg_pool2d_backward)
+    return forward, backward
 
 
-_FAMILIES = {"conv2d": _conv2d, "max_pool2d": _max_pool2d, "avg_pool2d": _avg_pool2d}
-OPERATIONS = tuple(_FAMILIES)
+_FAMILIES: dict[str, Callable[[str, Compute], Pair]] = {
+    "conv": _conv,
+    "max_pool": _max_pool,
+    "avg_pool": _avg_pool,
+}
 
 
 # A call as the case that it is.
 
 
-def conv_case(arrays: Arrays, **options: Any) -> Case:
+def _present(**arrays: Array | None) -> Arrays:
+    return {name: array for name, array in arrays.items() if array is not None}
+
+
+def _called(operation: str, arrays: Arrays, **options: Any) -> Case:
     """The case of a call; ValueError where PyTorch refuses the arguments."""
-    shape, weight = arrays["input"].shape, arrays["weight"].shape
-    if len(shape) not in (3, 4) or len(weight) != 4:
-        raise ValueError(
-            f"input of shape {shape} and weight of shape {weight} must have 4 axes (input: or 3)"
-        )
     _check_dtypes(arrays)
-    case = Case.of(
-        "conv2d", batch=_batch(shape), channels=shape[-3], image=shape[-2:], kernel=weight[2:],
-        filters=weight[0], bias="bias" in arrays, dtype=arrays["input"].dtype.name, **_as_tuples(options),
-    )  # fmt: skip
-    _check(case)
-    if weight[1] * case.groups != case.channels:
-        raise ValueError(
-            f"weight {weight} expects {weight[1]} channels a group, input {shape}, {case.groups} groups"
-        )
-    if "bias" in arrays and arrays["bias"].shape != (case.filters,):
-        raise ValueError(f"bias of shape {arrays['bias'].shape} is not ({case.filters},)")
-    return case
-
-
-def pool_case(operation: str, input: Array, kernel_size: Any, **options: Any) -> Any:
-    """The case of a call; ValueError where PyTorch refuses the arguments."""
-    if input.ndim not in (3, 4):
-        raise ValueError(f"input of shape {input.shape} must have 3 or 4 axes")
-    kernel = tuple(kernel_size) if isinstance(kernel_size, (tuple, list)) else (kernel_size,)
-    case = Case.of(
-        operation, batch=_batch(input.shape),
-        channels=input.shape[-3], image=input.shape[-2:], kernel=kernel * 2 if len(kernel) == 1 else kernel,
-        dtype=input.dtype.name, **_as_tuples(options),
-    )  # fmt: skip
-    _check(case)
-    return case
-
-
-def _conv_arrays(input: Array, weight: Array, bias: Array | None) -> Arrays:
-    arrays = {"input": input, "weight": weight}
-    return arrays if bias is None else arrays | {"bias": bias}
-
-
-def _batch(shape: tuple[int, ...]) -> int | None:
-    return shape[0] if len(shape) == 4 else None
-
-
-def _as_tuples(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(option) if isinstance(option, list) else option for name, option in options.items()}
-
-
-def _check(case: Case) -> None:
-    if case.problem:
-        raise ValueError(case.problem)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    return called(operation, shapes, options, dtype=arrays["input"].dtype.name)
 
 
 def _check_dtypes(arrays: Arrays) -> None:
