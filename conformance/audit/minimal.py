@@ -15,7 +15,7 @@ import numpy as np
 
 from conformance.audit import mutants
 from conformance.audit.mutants import Mutant
-from conformance.cases import Case
+from conformance.cases import Case, networks, sizes
 from conformance.cases.arrays import Array, Arrays, fill
 from conformance.cases.covering import covering
 from conformance.cases.features import features_of
@@ -24,7 +24,8 @@ from conformance.kernels import reference
 from conformance.kernels.reference import Answers
 from conformance.operations import OPERATIONS
 
-COVERED = 100  # cases of the covering array, beside the named ones
+COVERED, SIZED = 100, 250  # cases of the covering array, and of the sizes, beside the named ones
+LARGEST = 20_000  # elements of a case: none takes long
 VALUES = {
     True: ("integers", "ties", "special"),
     False: ("integers", "mean_zero", "special"),
@@ -32,11 +33,12 @@ VALUES = {
 
 
 def sample(operation: str) -> Iterator[Case]:
-    """Fixed cases: named ones and the first of the covering array, each with one kind of values after the other."""
-    features = features_of(operation)
+    """Fixed cases, each with one kind of values after the other: named, covering and of many sizes."""
+    features, values = features_of(operation), VALUES[OPERATIONS[operation].family.chosen]
+    every = (sizes.tails, sizes.crossed, networks.lookalikes)
+    sized = [case for some in every for case in some(operation, features) if case.size < LARGEST]
     few = [*named("named", operation, features), *islice(covering(operation, features), COVERED)]
-    values = VALUES[OPERATIONS[operation].family.chosen]
-    for number, case in enumerate(few):
+    for number, case in enumerate([*few, *sized[:: max(1, len(sized) // SIZED)]]):
         yield replace(case, values=values[number % len(values)])
 
 

@@ -280,7 +280,7 @@ def no_images(called: Called) -> bool:
 
 
 def unbatched(called: Called) -> bool:
-    return not called.whole("input")
+    return bool(called.arrays["input"].ndim == called.batched - 1)
 
 
 def tuples_of_one(called: Called) -> bool:
