@@ -67,7 +67,7 @@ def share(asked: argparse.Namespace) -> None:
     }
     subject = Subject(functions, framework=loaded.array_framework, dtypes=loaded.dtypes)
     runner = InProcess(subject, timed("oracle", oracle(TRUSTED)))
-    names = [n for n, r in REQUIREMENTS.items() if not r.isolated and n != "threads"]
+    names = [n for n, r in REQUIREMENTS.items() if not r.isolated and r.repeatable]
     rounds = []
     for _ in range(asked.rounds + 1):
         spent.clear()

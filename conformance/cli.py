@@ -202,9 +202,10 @@ def replay(
     with _wrong_usage():
         from conformance import usage
         from conformance.cases import Case
+        from conformance.requirements import requirement_of
 
         read = Case.parse(case)
-        name = requirement or ("arguments" if read.problem else "exact")
+        name = requirement or requirement_of(read).name
         for output in outputs:
             usage.require(f"output of {read.operation}", output, read.outputs)
         usage.check_case(oracle, read, name)

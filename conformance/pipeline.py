@@ -21,7 +21,7 @@ from conformance.kernels.framework import Oracle
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
-from conformance.requirements import PROFILES, REQUIREMENTS, Plan
+from conformance.requirements import PROFILES, REPEATED_CALLS, REQUIREMENTS, Plan, requirement_of
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
@@ -115,15 +115,14 @@ def run(
     report = Report(subject)
     try:
         for plan in plans(subject, runner, settings, report):
-            # First what finds a write out of bounds where it happens: later, anything may die of it.
             for requirement in sorted(
-                settings.requirements or REQUIREMENTS, key=lambda name: name != "memory"
+                settings.requirements or REQUIREMENTS, key=lambda name: REQUIREMENTS[name].order
             ):
                 unit = Unit(plan.operation, requirement, plan.dtype)
                 if reason := REQUIREMENTS[requirement].why_not(plan, runner.isolated):
                     skipped = (plan.operation, requirement, reason)
                     report.not_claimed += [skipped] if skipped not in report.not_claimed else []
-                elif REQUIREMENTS[requirement].every_dtype or plan.first:
+                elif REQUIREMENTS[requirement].is_judged(plan):
                     of_operation = (row for row in report.rows if row.unit.operation == plan.operation)
                     earlier = [row.failure for row in of_operation if row.failure]
                     rows = journal.rows(unit) if journal else None
@@ -134,7 +133,7 @@ def run(
                     report.rows += rows
                     whole = plan.exhaustive and not subject.only  # which leaves gaps
                     right = all(row.verdict in ("conforms", "not claimed") for row in rows)
-                    if requirement == "exact" and whole and right:
+                    if REQUIREMENTS[requirement].exhausts and whole and right:
                         report.exhausted += filter(None, [plan.exhausted()])
         report.stale += stale_failures(subject, runner, report, settings)
     except Interrupted as interruption:
@@ -208,7 +207,7 @@ def claims(
 
 def _refusal(runner: Runner, case: Case) -> str:
     """How the subject's forward refuses a case, or nothing where it answers, rightly or not."""
-    for judgement in _judgements(runner, "exact", case):
+    for judgement in _judgements(runner, requirement_of(case).name, case):
         if judgement.output == "output" and judgement.status in ("refused", "not claimed"):
             return judgement.message.partition("refused: ")[2] or "declared"
     return ""
@@ -234,7 +233,8 @@ def judge_unit(
     """
     unit = Unit(plan.operation, requirement, plan.dtype)
     if REQUIREMENTS[requirement].why_not(plan, runner.isolated):
-        return [Row(unit, "output", not_claimed=1)]
+        return [Row(unit, "output", not_claimed=1, refuses=REQUIREMENTS[requirement].refuses)]
+    refuses = REQUIREMENTS[requirement].refuses
     rows: dict[str, Row] = {}
     failing: dict[str, list[Told]] = {}
     expected: dict[str, list[Told]] = {}  # failures that a known one may explain; they do not end the search
@@ -244,7 +244,9 @@ def judge_unit(
     try:
         for done, (case, judgements) in enumerate(runner.examine(requirement, cases), 1):
             for judgement in judgements:
-                _count(rows.setdefault(judgement.output, Row(unit, judgement.output)), judgement)
+                _count(
+                    rows.setdefault(judgement.output, Row(unit, judgement.output, refuses=refuses)), judgement
+                )
                 if judgement.failed:
                     of_known = any(_explains(other, case) for other in known)
                     if of_known:
@@ -265,7 +267,7 @@ def judge_unit(
             rows[output].failure = found or failure_of(runner, plan, requirement, expected[output], earlier)
     except KeyboardInterrupt:
         raise Interrupted(_in_order(rows)) from None
-    return _in_order(rows) or [Row(unit, "output")]
+    return _in_order(rows) or [Row(unit, "output", refuses=refuses)]
 
 
 def _in_order(rows: dict[str, Row]) -> list[Row]:
@@ -385,8 +387,10 @@ def failure_of(
         return [j.failed for j in runner.afresh(requirement, smallest) if j.output == told.output]
 
     failure = Failure(smallest, told, first)
-    if requirement != "threads" and told.status == "differs" and afresh(requirement) == [False]:
-        return replace(failure, diagnosis=CHANGING, shown_by="state" if afresh("state") == [True] else "")
+    repeatable = REQUIREMENTS[requirement].repeatable
+    if repeatable and told.status == "differs" and afresh(requirement) == [False]:
+        shown_by = REPEATED_CALLS if afresh(REPEATED_CALLS) == [True] else ""
+        return replace(failure, diagnosis=CHANGING, shown_by=shown_by)
     return _explained(runner, plan, requirement, failure, failures)
 
 
@@ -483,7 +487,7 @@ def stale_failures(subject: Subject, runner: Runner, report: Report, settings: S
         case = Case.parse(text)
         if text in hit or case.operation not in (settings.operations or subject.operations):
             continue
-        asked = ["arguments"] if case.problem else [name for name in REQUIREMENTS if name != "arguments"]
+        asked = [name for name, rule in REQUIREMENTS.items() if rule.refuses == bool(case.problem)]
         if not any(j.failed for name in asked for j in _judgements(runner, name, case)):
             stale.append(text)
     return stale

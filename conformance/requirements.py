@@ -109,19 +109,47 @@ class Plan:
 
 @dataclass(frozen=True)
 class Requirement:
+    """One rule, and all by which others treat it: nobody else knows its name.
+
+    order           what is judged first has the least
+    every_dtype     else float32 alone, where the rule has nothing to do with the dtype
+    isolated        judged by workers only: a kernel that fails it ends its process
+    refuses         its cases are those that PyTorch refuses; what a kernel does with them shows no answer of it
+    exhausts        its cases leave no gap in the small scope
+    local           a kernel that multiplies transforms of whole tiles is not held to it: there a NaN spreads
+    repeatable      what fails once fails again in a new process, unless an earlier call decides
+    repeats_calls   one of its cases is several calls, so that it fails where an earlier call decides
+    guarded         its arrays lie at guarded pages: of a death, which array was left can be found
+    misses_images   its windows may miss the image, where PyTorch's gradient writes out of bounds
+    threads         that the frameworks may take
+    """
+
     name: str
     asks: str
     cases: Callable[[Plan], Iterator[Case]]
     check: Callable[[Caller, Oracle, Case], list[Judgement]]
-    every_dtype: bool = True  # else float32 alone, where the rule has nothing to do with the dtype
-    isolated: bool = False  # asked of workers only: a kernel that fails it ends its process
+    order: int = 1
+    every_dtype: bool = True
+    isolated: bool = False
+    refuses: bool = False
+    exhausts: bool = False
+    local: bool = False
+    repeatable: bool = True
+    repeats_calls: bool = False
+    guarded: bool = False
+    misses_images: bool = False
+    threads: int = 1
 
     def why_not(self, plan: Plan, isolated: bool) -> str:
-        """Why the requirement is not asked of such a kernel, or in this process; "" where it is."""
+        """Why such a kernel is not held to the requirement, or not in this process; "" where it is."""
         if self.isolated and not isolated:
             return "asked in worker processes only"
-        spreads = plan.transforms and self.name == "special"
+        spreads = plan.transforms and self.local
         return f"accuracy={plan.accuracy} spreads a NaN" if spreads else ""
+
+    def is_judged(self, plan: Plan) -> bool:
+        """Whether it has anything to do with the plan's dtype."""
+        return self.every_dtype or plan.first
 
     @property
     def plain(self) -> bool:
@@ -631,44 +659,47 @@ def hazards(plan: Plan) -> Iterator[Case]:
 REQUIREMENTS = {
     requirement.name: requirement
     for requirement in (
-        Requirement("exact", "small integers: equal, bit for bit", exact, check_answers),
+        Requirement(
+            "exact", "small integers: equal, bit for bit", exact, check_answers, exhausts=True
+        ),
         Requirement("rounding", "real numbers: within the derived bound of float64", rounding, check_answers),
-        Requirement("special", "NaN, infinities, signed zeros, ties", special, check_answers),
+        Requirement("special", "NaN, infinities, signed zeros, ties", special, check_answers, local=True),
         Requirement(
             "layouts", "transposed, sliced, reversed, broadcast, read-only views", layouts, check_answers
         ),
         Requirement("empty", "N = 0, extents of 1, a filter as large as the image", empty, check_answers),
         Requirement(
-            "sizes",
-            "extents around 4 to 64, long options, layers of networks",
-            sizes,
-            check_answers,
+            "sizes", "extents around 4 to 64, long options, layers of networks", sizes, check_answers
         ),
         Requirement(
             "contract", "shape, dtype, type; arguments untouched; no views", contract, check_contract
         ),
         Requirement(
-            "arguments", "what PyTorch refuses is refused", arguments, check_arguments, every_dtype=False
-        ),
-        Requirement("state", "calls do not depend on earlier calls", state, check_state),
-        Requirement(
-            "threads", "several threads at once get what one gets", threads, check_threads, every_dtype=False
+            "arguments", "what PyTorch refuses is refused", arguments, check_arguments,
+            every_dtype=False, refuses=True,
         ),
         Requirement(
-            "memory",
-            "no access outside of its arrays, every element written",
-            memory,
-            check_memory,
-            every_dtype=False,
-            isolated=True,
+            "state", "calls do not depend on earlier calls", state, check_state, repeats_calls=True
         ),
         Requirement(
-            "hazards",
-            "legal arguments that other kernels do not survive",
-            hazards,
-            check_hazards,
-            every_dtype=False,
-            isolated=True,
+            "threads", "several threads at once get what one gets", threads, check_threads,
+            every_dtype=False, repeatable=False,
+        ),
+        Requirement(
+            "memory", "no access outside of its arrays, every element written", memory, check_memory,
+            order=0, every_dtype=False, isolated=True, guarded=True,  # first: later, anything may die of such a write
+        ),
+        Requirement(
+            "hazards", "legal arguments that other kernels do not survive", hazards, check_hazards,
+            every_dtype=False, isolated=True, misses_images=True, threads=4,
         ),
     )
-}
+}  # fmt: skip
+
+
+def requirement_of(case: Case) -> Requirement:
+    """The one that a case is judged under where none is named: the first of those with such cases."""
+    return next(each for each in REQUIREMENTS.values() if each.refuses == bool(case.problem))
+
+
+REPEATED_CALLS = next(each.name for each in REQUIREMENTS.values() if each.repeats_calls)

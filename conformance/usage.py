@@ -18,7 +18,7 @@ from conformance.kernels.load import check_name, load
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.pipeline import InProcess, Runner, Settings
-from conformance.requirements import PROFILES, REQUIREMENTS, check_answers
+from conformance.requirements import PROFILES, REQUIREMENTS, requirement_of
 from conformance.verdicts.journal import Journal, JournalError
 from conformance.verdicts.verdict import Report
 
@@ -27,7 +27,7 @@ SHORTEST = 0.1  # seconds: a sound call takes less, also on a busy machine
 LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's copies, what a worker may hold
 
 # What `replay` asks of a case where it is not told: the answer alone.
-ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.check is check_answers)
+ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.plain)
 
 
 class WrongUsage(ValueError):
@@ -163,15 +163,17 @@ def check_timeout(seconds: float) -> None:
 def check_case(oracle: str, case: Case, requirement: str) -> None:
     """Whether a case can be judged under a requirement, whatever the subject."""
     require("requirement", requirement, REQUIREMENTS)
-    if case.problem and requirement != "arguments":
+    rule = REQUIREMENTS[requirement]
+    if case.problem and not rule.refuses:
+        fitting = requirement_of(case).name
         raise WrongUsage(
-            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement arguments asks it"
+            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement {fitting} asks it"
         )
-    if requirement == "arguments" and not case.problem:
-        raise WrongUsage(f"{case}: PyTorch answers it, so arguments does not ask it")
+    if rule.refuses and not case.problem:
+        raise WrongUsage(f"{case}: PyTorch answers it, so {requirement} does not ask it")
     if case.size > LARGEST:
         raise WrongUsage(f"{case}: its arrays have {case.size:,} elements, a case at most {LARGEST:,}")
-    if oracle == TRUSTED and requirement != "hazards" and case.hazard:
+    if oracle == TRUSTED and case.hazard and not rule.misses_images:
         raise WrongUsage(
             f"{case}: a window misses the image, where PyTorch's gradient writes out of bounds; "
             f"use --oracle {REFERENCE}"

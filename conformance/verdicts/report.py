@@ -107,9 +107,8 @@ class Found:
         if not subject.name:
             return ""
         words = ["conformance", "replay", shlex.quote(subject.name), f'"{self.case}"']
-        implied = asked.answers if not self.case.problem else {"arguments"}
         names = [self.failure.shown_by] if self.failure.shown_by else [name for name, _ in self.found_by]
-        if implied.isdisjoint(names):
+        if not self.case.problem and asked.answers.isdisjoint(names):  # of a refusal, there is one
             words += ["--requirement", names[0]]
         if asked.oracle != TRUSTED:
             words += ["--oracle", asked.oracle]
@@ -148,7 +147,7 @@ def not_claimed(report: Report) -> list[tuple[str, str, str]]:
     claims = list(dict.fromkeys(report.not_claimed))
     for operation in dict.fromkeys(row.unit.operation for row in report.rows):
         rows = [row for row in report.rows if row.unit.operation == operation]
-        forward = [row for row in rows if row.output == "output" and row.unit.requirement != "arguments"]
+        forward = [row for row in rows if row.output == "output" and not row.refuses]
         asked, unasked = sum(row.cases for row in forward), sum(row.not_claimed for row in forward)
         for output in OUTPUTS:
             skipped = sum(row.not_claimed for row in rows if row.output == output)

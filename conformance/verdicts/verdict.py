@@ -40,7 +40,10 @@ class Failure:
 
 @dataclass
 class Row:
-    """The verdict on one output of a unit."""
+    """The verdict on one output of a unit.
+
+    refuses   whether its cases are those that PyTorch refuses, which show no answer of the kernel
+    """
 
     unit: Unit
     output: str
@@ -49,6 +52,7 @@ class Row:
     varied: bool = False
     not_claimed: int = 0
     failure: Failure | None = None
+    refuses: bool = False
 
     @property
     def verdict(self) -> str:
@@ -77,10 +81,10 @@ class Report:
 
     @property
     def unclaimed(self) -> list[str]:
-        """Operations of which more than bad arguments was asked, and nothing of that is claimed."""
-        asked = [row for row in self.rows if row.unit.requirement != "arguments"]
-        judged = {row.unit.operation for row in asked if row.verdict != "not claimed"}
-        return [name for name in dict.fromkeys(row.unit.operation for row in asked) if name not in judged]
+        """Operations judged by more than bad arguments, nothing of which is claimed."""
+        answers = [row for row in self.rows if not row.refuses]
+        claimed = {row.unit.operation for row in answers if row.verdict != "not claimed"}
+        return [name for name in dict.fromkeys(row.unit.operation for row in answers) if name not in claimed]
 
     @property
     def passed(self) -> bool:

@@ -31,6 +31,7 @@ from conformance.cases.case import ANSWERS
 from conformance.cases.shrink import cost
 from conformance.kernels.framework import TRUSTED, MissingFramework
 from conformance.kernels.subject import SubjectError
+from conformance.requirements import REQUIREMENTS
 from conformance.verdicts.judgement import Judgement
 from conformance.workers.deaths import Death
 from conformance.workers.server import kill_group
@@ -232,17 +233,17 @@ class Workers:
         if isinstance(rest, Death):
             rest = _dead(rest, _outputs_of(case, rest.function))
         told = {judgement.output for judgement in found}
-        if requirement == "memory" and (access := self._access(case)):
+        if REQUIREMENTS[requirement].guarded and (access := self._access(requirement, case)):
             found = [judgement._replace(message=f"{access}: {judgement.message}") for judgement in found]
         return found + [judgement for judgement in rest if judgement.output not in told and judgement.asked]
 
-    def _access(self, case: Case) -> str:
+    def _access(self, requirement: str, case: Case) -> str:
         """What a kernel did to the one guarded array of a case, found by guarding it less: reads beyond input."""
-        if len(case.views) != 1 or not isinstance(self._alone("memory", replace(case, layout="")), list):
+        if len(case.views) != 1 or not isinstance(self._alone(requirement, replace(case, layout="")), list):
             return ""
         ((array, view),) = case.views.items()
         milder = replace(case, layout=f"{array}:{view.replace('guard', 'read_only')}")
-        verb = "writes" if isinstance(self._alone("memory", milder), Death) else "reads"
+        verb = "writes" if isinstance(self._alone(requirement, milder), Death) else "reads"
         place = "an array that it allocates" if array == ANSWERS else array
         self._stray |= {case.operation} if verb == "writes" else set()
         return f"{verb} {'beyond' if view.startswith('ends') else 'before'} {place}"
@@ -399,7 +400,7 @@ class _Task:
             "task": self.number,
             "requirement": job.requirement,
             "halves": self.halves,
-            "memory": job.memory,
+            "bytes": job.memory,
         }
         return json.dumps(fields | {"cases": [str(case) for case in self.cases]}).encode()
 

@@ -25,6 +25,7 @@ from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
 from conformance.kernels.surroundings import restored
 from conformance.pipeline import examine
+from conformance.requirements import REQUIREMENTS
 from conformance.verdicts.judgement import Judgement
 from conformance.workers.slot import ORACLE, Slot
 
@@ -81,7 +82,7 @@ def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
     while (taken := _data()) - loaded <= KEEPS:  # a new worker has the rest of what this one was sent
         task = json.loads(parent.recv_bytes())
         if taken:
-            _limit_memory(taken + task["memory"])
+            _limit_memory(taken + task["bytes"])
         parent.send_bytes(json.dumps(_answer(task, slot, caller, oracle)).encode())
         slot.end()  # only now: a death of what a kernel did to the connection is that of a case
 
@@ -93,8 +94,9 @@ def _load(slot: Slot, options: dict[str, Any]) -> tuple[Caller, Oracle]:
 
 def _answer(task: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -> dict[str, Any]:
     caller = replace(caller, halves=tuple(task["halves"])) if task["halves"] else caller
+    threads = 1 if task["requirement"] == ORACLE else REQUIREMENTS[task["requirement"]].threads
     for each in imported():  # several workers share the cores, but some crashes take threads
-        each.set_threads(4 if task["requirement"] == "hazards" else 1)
+        each.set_threads(threads)
     answers = []
     for number, text in enumerate(task["cases"]):
         if slot.dropped >= task["task"]:

@@ -8,6 +8,7 @@ import pytest
 from conformance import Subject
 from conformance.cases import Case
 from conformance.cases.scope import Exhausted
+from conformance.requirements import REQUIREMENTS
 from conformance.verdicts import report as r
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
@@ -25,7 +26,7 @@ SUBJECT = Subject(Kernels, name="my kernels.py")
 
 
 def row(output="output", requirement="exact", dtype="float32", **fields):
-    fields = {"cases": 3, "varied": True} | fields
+    fields = {"cases": 3, "varied": True, "refuses": REQUIREMENTS[requirement].refuses} | fields
     return Row(Unit("conv2d", requirement, dtype), output, **fields)
 
 
