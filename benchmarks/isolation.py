@@ -17,10 +17,12 @@ from conformance.cases import Case
 from conformance.kernels.framework import TRUSTED, imported, oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
-from conformance.pipeline import InProcess, Runner, Settings, plans
+from conformance.pipeline import Settings, plans
 from conformance.requirements import REQUIREMENTS
+from conformance.running.in_process import InProcess
+from conformance.running.runner import Runner
+from conformance.running.workers import Workers
 from conformance.verdicts.verdict import Report
-from conformance.workers import Workers
 
 
 def main() -> None:

@@ -16,8 +16,9 @@ from conformance.cases import Case
 from conformance.cases.covering import explore
 from conformance.kernels import reference, right
 from conformance.kernels.subject import Subject
-from conformance.pipeline import InProcess, Settings, plans
+from conformance.pipeline import Settings, plans
 from conformance.requirements import REQUIREMENTS
+from conformance.running.in_process import InProcess
 from conformance.verdicts.verdict import Report
 
 

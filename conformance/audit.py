@@ -23,10 +23,12 @@ from conformance.kernels.call import Caller
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
 from conformance.operations import OPERATIONS
-from conformance.pipeline import InProcess, Settings, examine, failure_of, plans
+from conformance.pipeline import Settings, failure_of, plans
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
+from conformance.running.in_process import InProcess
+from conformance.running.limits import die_with_parent
+from conformance.running.runner import examine
 from conformance.verdicts.verdict import Report
-from conformance.workers.work import die_with_parent
 
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases

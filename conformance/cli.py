@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from conformance.cases import Case
     from conformance.kernels.subject import Subject
-    from conformance.pipeline import Progress, Runner
+    from conformance.pipeline import Progress
+    from conformance.running.runner import Runner
     from conformance.verdicts.judgement import Judgement
     from conformance.verdicts.report import Asked, Line
     from conformance.verdicts.verdict import Report, Unit
@@ -387,7 +388,7 @@ def _wrong_usage() -> Iterator[None]:
 
         raise click.UsageError("\n".join(map(printable, str(error).splitlines()))) from None
     except RuntimeError as error:
-        from conformance.workers import ExaminationError
+        from conformance.running.workers import ExaminationError
 
         if not isinstance(error, ExaminationError):
             raise

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from operator import add
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -17,73 +17,15 @@ from conformance.cases.features import Features, features_of
 from conformance.cases.features import probes as features_probes
 from conformance.cases.shrink import cost, shrink
 from conformance.kernels.call import Caller
-from conformance.kernels.framework import Oracle
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
-from conformance.kernels.surroundings import restored
 from conformance.requirements import PROFILES, REPEATED_CALLS, REQUIREMENTS, Plan, requirement_of
+from conformance.running.runner import Judged, Runner, judgements_of
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
 
-Told = tuple[Case, Judgement]
 Progress = Callable[[Unit, int], None]  # a unit, and how many of its cases are judged
-
-
-def examine(caller: Caller, oracle: Oracle, requirement: str, case: Case) -> list[Judgement]:
-    """What one case says of a subject: a judgement for each output."""
-    if not caller.claims(case):
-        return [Judgement(output, "not claimed") for output in case.outputs]
-    return REQUIREMENTS[requirement].check(caller, oracle, case)
-
-
-class Runner(Protocol):
-    """Who examines cases: this process or workers; the answers come in the order of the cases."""
-
-    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[tuple[Case, list[Judgement]]]: ...
-
-    def afresh(self, requirement: str, case: Case) -> list[Judgement]:
-        """What a case says first thing in a new process; nothing where there is none to be had."""
-
-    @property
-    def isolated(self) -> bool:
-        """Whether a subject that ends its process does not end this one."""
-
-    @property
-    def shrinking(self) -> Runner:
-        """The same in a hurry, for the many candidates of a smaller case."""
-
-    @property
-    def deadly(self) -> Sequence[Case]:
-        """The cases on which the subject ended its process: where it does again, the smallest is known."""
-
-
-@dataclass(frozen=True)
-class InProcess:
-    """Examines cases right here, for a debugger and for kernels that cannot be named."""
-
-    subject: Subject
-    oracle: Oracle
-
-    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[tuple[Case, list[Judgement]]]:
-        for case in cases:
-            with restored():
-                judgements = examine(self._caller, self.oracle, requirement, case)
-            yield case, judgements
-
-    @cached_property
-    def _caller(self) -> Caller:
-        return Caller(self.subject)
-
-    def afresh(self, requirement: str, case: Case) -> list[Judgement]:
-        return []
-
-    deadly: Sequence[Case] = ()
-    isolated = False
-
-    @property
-    def shrinking(self) -> Runner:
-        return self
 
 
 @dataclass(frozen=True)
@@ -207,7 +149,7 @@ def claims(
 
 def _refusal(runner: Runner, case: Case) -> str:
     """How the subject's forward refuses a case, or nothing where it answers, rightly or not."""
-    for judgement in _judgements(runner, requirement_of(case).name, case):
+    for judgement in judgements_of(runner, requirement_of(case).name, case):
         if judgement.output == "output" and judgement.status in ("refused", "not claimed"):
             return judgement.message.partition("refused: ")[2] or "declared"
     return ""
@@ -236,9 +178,11 @@ def judge_unit(
         return [Row(unit, "output", not_claimed=1, refuses=REQUIREMENTS[requirement].refuses)]
     refuses = REQUIREMENTS[requirement].refuses
     rows: dict[str, Row] = {}
-    failing: dict[str, list[Told]] = {}
-    expected: dict[str, list[Told]] = {}  # failures that a known one may explain; they do not end the search
-    forms: dict[tuple[str, frozenset[str]], Told] = {}  # of those, the first with each set of options
+    failing: dict[str, list[Judged]] = {}
+    expected: dict[
+        str, list[Judged]
+    ] = {}  # failures that a known one may explain; they do not end the search
+    forms: dict[tuple[str, frozenset[str]], Judged] = {}  # of those, the first with each set of options
     known = [case for case in map(Case.parse, subject.known_failures) if case.operation == plan.operation]
     cases = REQUIREMENTS[requirement].cases(plan)
     try:
@@ -316,7 +260,7 @@ def _has_another_cause(
         alone = _with_only(case, options | {"values", "layout", *(["bias"] if case.layout else [])})
         if case in alone or any(bool(other.problem) != bool(case.problem) for other in alone):
             return False
-        told = (again for other in alone for again in _judgements(runner, requirement, other))
+        told = (again for other in alone for again in judgements_of(runner, requirement, other))
         if any(again.failed for again in told if again.output == judgement.output):
             return False
     smallest, _ = smallest_failure(runner, plan.features, requirement, case, judgement)
@@ -336,7 +280,9 @@ def _with_only(case: Case, options: Collection[str]) -> list[Case]:
     return [replace(case, **gone), replace(case, **gone, **sizes)]
 
 
-def _enough(rows: dict[str, Row], failing: dict[str, list[Told]], expected: dict[str, list[Told]]) -> bool:
+def _enough(
+    rows: dict[str, Row], failing: dict[str, list[Judged]], expected: dict[str, list[Judged]]
+) -> bool:
     """Whether more cases would tell nothing new: every output has failed, or the process died again and again."""
     claimed = [row.output for row in rows.values() if row.cases]
     told = itertools.chain(*failing.values(), *expected.values())
@@ -347,7 +293,7 @@ def _enough(rows: dict[str, Row], failing: dict[str, list[Told]], expected: dict
     return bool(claimed) and (set(claimed) <= set(failing) or costly)
 
 
-def _keep(failures: list[Told], told: Told) -> None:
+def _keep(failures: list[Judged], told: Judged) -> None:
     """The first and the latest failing cases, few enough to hold their answers."""
     failures.append(told)
     if len(failures) > EVIDENCE:
@@ -358,33 +304,36 @@ CHANGING = "right in a new process: an earlier call, or chance, decides"
 
 
 def known_failure_of(
-    subject: Subject, runner: Runner, plan: Plan, requirement: str, failures: list[Told]
+    subject: Subject, runner: Runner, plan: Plan, requirement: str, failures: list[Judged]
 ) -> Failure | None:
     """The first failure as the known one that its subject declares, if that still fails the same way."""
     first, judgement = failures[0]
     for text, reason in subject.known_failures.items():
         known = Case.parse(text)
         if known.operation == plan.operation and _explains(known, first):
-            for told in _judgements(runner, requirement, known):
+            for told in judgements_of(runner, requirement, known):
                 if told.output == judgement.output and told.status == judgement.status:
                     return Failure(known, told, first, reason)
     return None
 
 
 def failure_of(
-    runner: Runner, plan: Plan, requirement: str, failures: list[Told], earlier: Sequence[Failure]
+    runner: Runner, plan: Plan, requirement: str, failures: list[Judged], earlier: Sequence[Failure]
 ) -> Failure:
     """The first failure, shrunk and explained."""
     first, judgement = failures[0]
     alike = (
         f for f in earlier if f.judgement[:2] == judgement[:2] and bool(f.case.problem) == bool(first.problem)
     )
-    small = [replace(f.case, dtype=plan.dtype) for f in alike]
+    small = [
+        *_deadly(first, judgement, failures, earlier),
+        *(replace(f.case, dtype=plan.dtype) for f in alike),
+    ]
     smallest, told = smallest_failure(runner, plan.features, requirement, first, judgement, small)
 
     def afresh(requirement: str) -> list[bool]:
         """Whether the output fails first thing in a new process, where that answers."""
-        return [j.failed for j in runner.afresh(requirement, smallest) if j.output == told.output]
+        return [j.failed for j in runner.in_new_process(requirement, smallest) if j.output == told.output]
 
     failure = Failure(smallest, told, first)
     repeatable = REQUIREMENTS[requirement].repeatable
@@ -395,7 +344,7 @@ def failure_of(
 
 
 def _explained(
-    runner: Runner, plan: Plan, requirement: str, failure: Failure, failures: list[Told]
+    runner: Runner, plan: Plan, requirement: str, failure: Failure, failures: list[Judged]
 ) -> Failure:
     """The failure with what its wrong numbers look like; only a plain answer has numbers to look at."""
     output = failure.judgement.output
@@ -408,7 +357,7 @@ def _explained(
             [(case, told) for case, judged in runner.examine(requirement, cases) for told in judged]
         )
 
-    def told_by(judged: Iterable[Told]) -> list[diagnosis.Evidence]:
+    def told_by(judged: Iterable[Judged]) -> list[diagnosis.Evidence]:
         return [
             diagnosis.Evidence(case, output, np.array(told.answer) if told.failed else None)
             for case, told in judged
@@ -435,10 +384,6 @@ def _first_cases(requirement: str, plan: Plan) -> list[Case]:
     return list(itertools.islice(REQUIREMENTS[requirement].cases(plan), 5000))
 
 
-def _judgements(runner: Runner, requirement: str, case: Case) -> list[Judgement]:
-    return next(iter(runner.examine(requirement, [case])))[1]
-
-
 def smallest_failure(
     runner: Runner,
     features: Features,
@@ -454,14 +399,14 @@ def smallest_failure(
     told = {case: judgement}
 
     def fails(candidate: Case, by: Runner) -> bool:
-        failed = {other.output: other for other in _judgements(by, requirement, candidate) if other.failed}
+        failed = {other.output: other for other in judgements_of(by, requirement, candidate) if other.failed}
         again = failed.get(judgement.output)
         if again and again.status == judgement.status:
             told[candidate] = again
             return True
         return False
 
-    known = [*_deadly(runner, case, judgement), *(k for k in small if k.needs <= case.needs | {k.dtype})]
+    known = [k for k in small if k.needs <= case.needs | {k.dtype}]
     known = [k for k in known if k.views.items() <= case.views.items()]
     start = next((k for k in known if fails(k, runner.shrinking)), case)
     shrink(start, lambda candidate: fails(candidate, runner.shrinking), features)
@@ -470,11 +415,15 @@ def smallest_failure(
     return smallest, told[smallest]
 
 
-def _deadly(runner: Runner, case: Case, judgement: Judgement) -> list[Case]:
+def _deadly(
+    case: Case, judgement: Judgement, failures: Iterable[Judged], earlier: Iterable[Failure]
+) -> list[Case]:
     """Smaller cases to try first: a shrink costs a process for each death, a hang its time."""
     if judgement.status not in DEATHS:
         return []
-    same = {replace(known, dtype=case.dtype) for known in runner.deadly if known.operation == case.operation}
+    dead = [known for known, failed in failures if failed.status in DEATHS]
+    dead += [known for f in earlier if f.judgement.status in DEATHS for known in (f.case, f.first)]
+    same = dict.fromkeys(replace(known, dtype=case.dtype) for known in dead)
     fitting = (k for k in same if k.needs <= case.needs and cost(k) < cost(case))
     return sorted(fitting, key=cost)[:8]
 
@@ -488,6 +437,6 @@ def stale_failures(subject: Subject, runner: Runner, report: Report, settings: S
         if text in hit or case.operation not in (settings.operations or subject.operations):
             continue
         asked = [name for name, rule in REQUIREMENTS.items() if rule.refuses == bool(case.problem)]
-        if not any(j.failed for name in asked for j in _judgements(runner, name, case)):
+        if not any(j.failed for name in asked for j in judgements_of(runner, name, case)):
             stale.append(text)
     return stale

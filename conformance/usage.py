@@ -17,8 +17,10 @@ from conformance.kernels.framework import oracle as oracle_named
 from conformance.kernels.load import check_name, load
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
-from conformance.pipeline import InProcess, Runner, Settings
+from conformance.pipeline import Settings
 from conformance.requirements import PROFILES, REQUIREMENTS, requirement_of
+from conformance.running.in_process import InProcess
+from conformance.running.runner import Runner
 from conformance.verdicts.journal import Journal, JournalError
 from conformance.verdicts.verdict import Report
 
@@ -207,7 +209,7 @@ def opened(
         subject = load(name)
         yield subject, InProcess(subject, checked_oracle(oracle))
         return
-    from conformance.workers import Workers
+    from conformance.running.workers import Workers
 
     with Workers(name, oracle, jobs or cores(), timeout) as workers:
         yield load(name), workers
@@ -221,7 +223,7 @@ def runner_of(
     if in_process or not subject.name:
         yield InProcess(subject, checked_oracle(oracle))
         return
-    from conformance.workers import Workers
+    from conformance.running.workers import Workers
 
     with Workers(subject.name, oracle, jobs or cores(), timeout) as workers:
         yield workers

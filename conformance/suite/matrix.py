@@ -19,11 +19,12 @@ from conformance.kernels.call import Caller
 from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject, SubjectError
 from conformance.operations import OPERATIONS
-from conformance.pipeline import Runner, Settings
+from conformance.pipeline import Settings
 from conformance.requirements import REQUIREMENTS, Plan
+from conformance.running.runner import Runner
+from conformance.running.workers import ExaminationError
 from conformance.verdicts.report import OUTPUTS, Asked, Found, not_claimed, row_text
 from conformance.verdicts.verdict import Report, Row, Unit
-from conformance.workers import ExaminationError
 
 NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker starts
 

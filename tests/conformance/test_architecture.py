@@ -19,6 +19,7 @@ LAYERS = [
     "kernels",
     "verdicts",
     "requirements",
+    "running",
     "pipeline",
 ]  # each imports those before it only
 KERNELS = [  # so do the files of kernels/

@@ -23,8 +23,8 @@ from conformance.kernels.mutants.registry import WORDS
 from conformance.kernels.reference import Answers
 from conformance.kernels.right import ALL as RIGHT
 from conformance.kernels.subject import Subject
-from conformance.pipeline import examine
 from conformance.requirements import REQUIREMENTS, Plan
+from conformance.running.runner import examine
 
 PURE = [mutant for mutant in ALL.values() if mutant.pure]
 OTHERS = [mutant for mutant in ALL.values() if not mutant.pure]

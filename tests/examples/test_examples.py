@@ -14,7 +14,8 @@ from conformance import Case
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
-from conformance.pipeline import Settings, examine, run
+from conformance.pipeline import Settings, run
+from conformance.running.runner import examine
 from conformance.usage import runner_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
