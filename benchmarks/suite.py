@@ -41,9 +41,10 @@ def share(asked: argparse.Namespace) -> None:
     from conformance.kernels.framework import TRUSTED, oracle
     from conformance.kernels.load import load
     from conformance.kernels.subject import Subject
-    from conformance.pipeline import Settings, run
     from conformance.requirements import REQUIREMENTS
     from conformance.running.in_process import InProcess
+    from conformance.running.run import run
+    from conformance.running.settings import Settings
     from conformance.verdicts.report import cases_of
 
     spent: dict[str, float] = {}
@@ -84,7 +85,8 @@ def share(asked: argparse.Namespace) -> None:
 def jobs(asked: argparse.Namespace) -> None:
     """Whole runs, workers started beforehand."""
     from conformance.kernels.load import load
-    from conformance.pipeline import Settings, run
+    from conformance.running.run import run
+    from conformance.running.settings import Settings
     from conformance.running.workers import Workers
 
     subject, taken = load(asked.subject), {1: [], 2: []}  # type: ignore[var-annotated]

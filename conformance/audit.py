@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from itertools import islice
 from operator import length_hint
@@ -23,12 +23,14 @@ from conformance.kernels.call import Caller
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
 from conformance.operations import OPERATIONS
-from conformance.pipeline import Settings, failure_of, plans
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
+from conformance.running import tasks
+from conformance.running.claims import claims_of
+from conformance.running.failures import failure_of
 from conformance.running.in_process import InProcess
+from conformance.running.judge import judge
 from conformance.running.limits import die_with_parent
-from conformance.running.runner import examine
-from conformance.verdicts.verdict import Report
+from conformance.running.settings import Settings
 
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
@@ -171,15 +173,15 @@ def _accused(name: str, profile: str) -> list[str]:
     """What accuses a right kernel in one case in six, others for the next: together they are asked all of them."""
     kernel = right.ALL[name]
     subject = Subject(kernel.subject(), name=name, **kernel.declared)
-    caller = Caller(subject)
-    first = list(right.ALL).index(name) % PARTS
-    wrong = []
-    for plan in plans(subject, InProcess(subject, _oracle), Settings(profile=profile), Report(subject)):
-        for requirement in _asked(plan, REQUIREMENTS):
-            for case in islice(requirement.cases(plan), first, None, PARTS):
-                judgements = examine(caller, _oracle, requirement.name, case)
-                wrong += [f"{j.output} {j.status} {requirement.name} {case}" for j in judgements if j.failed]
-    return wrong
+    runner, settings = InProcess(subject, _oracle), Settings(profile=profile)
+    start = list(right.ALL).index(name) % PARTS
+    return [
+        f"{row.output} {row.verdict} {row.unit.requirement} {row.failure.case}"
+        for claims in claims_of(subject, runner, settings)
+        for task in tasks.plan(subject, claims, settings)
+        for row in judge(replace(task, start=start, step=PARTS), subject, runner, shrinks=False)
+        if row.failure
+    ]
 
 
 def _judged(name: str, profile: str) -> Kill:
@@ -193,7 +195,7 @@ def _judged(name: str, profile: str) -> Kill:
         if failed:
             seconds = time.perf_counter() - start
             runner = InProcess(Subject(mutant.subject(), name=name), _oracle)
-            found = failure_of(runner, plan, requirement.name, [(case, failed)], ())
+            found = failure_of(runner, tasks.Task(plan, requirement.name), [(case, failed)])
             told = (requirement.name, asked, seconds, str(found.case), found.diagnosis)
             return Kill(name, mutant.operation, mutant.sentence, *told)
     return Kill(name, mutant.operation, mutant.sentence)

@@ -10,17 +10,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from conformance import pipeline
 from conformance.cases import Case
 from conformance.kernels.framework import FRAMEWORKS, REFERENCE, TRUSTED, Oracle, installed, oracles
 from conformance.kernels.framework import oracle as oracle_named
 from conformance.kernels.load import check_name, load
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
-from conformance.pipeline import Settings
 from conformance.requirements import PROFILES, REQUIREMENTS, requirement_of
 from conformance.running.in_process import InProcess
+from conformance.running.run import run
 from conformance.running.runner import Runner
+from conformance.running.settings import Settings
 from conformance.verdicts.journal import Journal, JournalError
 from conformance.verdicts.verdict import Report
 
@@ -55,7 +55,7 @@ def check(
     asked = settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
-    return pipeline.run(subject, InProcess(subject, checked_oracle(oracle)), asked)
+    return run(subject, InProcess(subject, checked_oracle(oracle)), asked)
 
 
 def subject_of(kernels: Any) -> Subject:

@@ -22,10 +22,12 @@ from conformance.cases import Case
 from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
-from conformance.pipeline import CHANGING, Settings, run
 from conformance.running.deaths import Death
+from conformance.running.failures import CHANGING
 from conformance.running.in_process import InProcess
+from conformance.running.run import run
 from conformance.running.server import _Server
+from conformance.running.settings import Settings
 from conformance.running.slot import Slot
 from conformance.running.worker import Watch
 from conformance.running.workers import ExaminationError, Workers
