@@ -17,10 +17,13 @@ from conformance.cases import Case
 from conformance.kernels.framework import TRUSTED, imported, oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
-from conformance.pipeline import InProcess, Runner, Settings, plans
 from conformance.requirements import REQUIREMENTS
-from conformance.verdicts.verdict import Report
-from conformance.workers import Workers
+from conformance.running.claims import claims_of
+from conformance.running.in_process import InProcess
+from conformance.running.runner import Runner
+from conformance.running.settings import Settings
+from conformance.running.tasks import plans
+from conformance.running.workers import Workers
 
 
 def main() -> None:
@@ -64,10 +67,12 @@ Cases = Callable[
 
 
 def units_of(subject: Subject, runner: Runner, profile: str) -> Iterator[tuple[str, Cases]]:
-    for plan in plans(subject, runner, Settings(profile=profile), Report(subject)):
-        for name, requirement in REQUIREMENTS.items():
-            if not requirement.isolated:
-                yield name, partial(requirement.cases, plan)
+    settings = Settings(profile=profile)
+    for claims in claims_of(subject, runner, settings):
+        for plan in plans(subject, claims, settings):
+            for name, requirement in REQUIREMENTS.items():
+                if not requirement.isolated:
+                    yield name, partial(requirement.cases, plan)
 
 
 def seconds(runner: Runner, units: list[tuple[str, Cases]]) -> tuple[float, float]:

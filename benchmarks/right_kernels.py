@@ -17,9 +17,11 @@ from conformance.cases import Case
 from conformance.cases.covering import explore
 from conformance.kernels import reference
 from conformance.kernels.subject import Subject
-from conformance.pipeline import InProcess, Settings, plans
 from conformance.requirements import REQUIREMENTS
-from conformance.verdicts.verdict import Report
+from conformance.running.claims import claims_of
+from conformance.running.in_process import InProcess
+from conformance.running.settings import Settings
+from conformance.running.tasks import plans
 
 
 def main() -> None:
@@ -61,7 +63,9 @@ def judge(name: str, count: int, seed: int) -> tuple[int, list[str]]:
 
 def drawn(subject: Subject, count: int, seed: int) -> Iterator[Case]:
     """As many random cases of each operation and dtype, their values in turn."""
-    claimed = list(plans(subject, InProcess(subject, reference.answer), Settings(), Report(subject)))
+    runner, settings = InProcess(subject, reference.answer), Settings()
+    every = claims_of(subject, runner, settings)
+    claimed = [plan for claims in every for plan in plans(subject, claims, settings)]
     for plan in claimed:
         special = [] if REQUIREMENTS["special"].why_not(plan, isolated=False) else ["special"]
         values = itertools.cycle(

@@ -41,8 +41,10 @@ def share(asked: argparse.Namespace) -> None:
     from conformance.kernels.framework import TRUSTED, oracle
     from conformance.kernels.load import load
     from conformance.kernels.subject import Subject
-    from conformance.pipeline import InProcess, Settings, run
     from conformance.requirements import REQUIREMENTS
+    from conformance.running.in_process import InProcess
+    from conformance.running.run import run
+    from conformance.running.settings import Settings
     from conformance.verdicts.report import cases_of
 
     spent: dict[str, float] = {}
@@ -83,8 +85,9 @@ def share(asked: argparse.Namespace) -> None:
 def jobs(asked: argparse.Namespace) -> None:
     """Whole runs, workers started beforehand."""
     from conformance.kernels.load import load
-    from conformance.pipeline import Settings, run
-    from conformance.workers import Workers
+    from conformance.running.run import run
+    from conformance.running.settings import Settings
+    from conformance.running.workers import Workers
 
     subject, taken = load(asked.subject), {1: [], 2: []}  # type: ignore[var-annotated]
     for _ in range(asked.rounds):
@@ -104,7 +107,7 @@ def growth(asked: argparse.Namespace) -> None:
     from conformance.cases.features import features_of
     from conformance.kernels.framework import TRUSTED, oracle
     from conformance.kernels.load import load
-    from conformance.pipeline import InProcess
+    from conformance.running.in_process import InProcess
 
     runner = InProcess(load(asked.subject), oracle(TRUSTED))
     start = time.perf_counter()

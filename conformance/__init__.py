@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from conformance.cases import Case, CaseError
     from conformance.kernels.load import load
     from conformance.kernels.subject import Subject, SubjectError
-    from conformance.pipeline import Settings
+    from conformance.running.settings import Settings
     from conformance.suite.matrix import Verdict, matrix
     from conformance.usage import WrongUsage, check
     from conformance.verdicts.verdict import Report
@@ -25,7 +25,7 @@ _HOMES = {
     "Case": "cases",
     "CaseError": "cases",
     "Report": "verdicts.verdict",
-    "Settings": "pipeline",
+    "Settings": "running.settings",
     "Subject": "kernels.subject",
     "SubjectError": "kernels.subject",
     "Verdict": "suite.matrix",

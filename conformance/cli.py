@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from conformance.cases import Case
     from conformance.kernels.subject import Subject
-    from conformance.pipeline import Progress, Runner
+    from conformance.running.judge import Progress
     from conformance.verdicts.judgement import Judgement
     from conformance.verdicts.report import Asked, Line
     from conformance.verdicts.verdict import Report, Unit
@@ -140,7 +140,8 @@ def run(
 ) -> None:
     """Judge SUBJECT: every operation it has, under every requirement."""
     with _wrong_usage():
-        from conformance import pipeline, usage
+        from conformance import usage
+        from conformance.running.run import run as judged
         from conformance.verdicts.report import Asked
 
         usage.check_writable("--json", json_path)
@@ -163,7 +164,7 @@ def run(
                 seed=seed,
             )
             journal = None if resume is None else usage.journal_of(resume, loaded, asked_for)
-            report = pipeline.run(loaded, runner, settings, progress, journal)
+            report = judged(loaded, runner, settings, progress, journal)
     taken = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
     asked = Asked(oracle, profile, seed, time.perf_counter() - start, usage.ANSWERS, timeout, taken)
     try:
@@ -203,6 +204,7 @@ def replay(
         from conformance import usage
         from conformance.cases import Case
         from conformance.requirements import requirement_of
+        from conformance.running.judge import judge_case
 
         read = Case.parse(case)
         name = requirement or requirement_of(read).name
@@ -212,16 +214,12 @@ def replay(
         with usage.opened(subject, oracle, jobs=1, in_process=in_process, timeout=timeout) as opened:
             loaded, runner = opened
             usage.check_operation(loaded, read)
-            judgements = _examined(runner, name, read)
+            judgements = judge_case(read, name, loaded, runner)
     judgements = [judgement for judgement in judgements if not outputs or judgement.output in outputs]
     judgements.sort(key=lambda judgement: read.outputs.index(judgement.output))
     show_replay(_console(), loaded, read, name, oracle, judgements)
     judged = [judgement.status for judgement in judgements if judgement.asked]
     sys.exit(0 if judged and all(status == "conforms" for status in judged) else 1)
-
-
-def _examined(runner: Runner, requirement: str, case: Case) -> list[Judgement]:
-    return [judgement for _, judgements in runner.examine(requirement, [case]) for judgement in judgements]
 
 
 WHAT = ("ops", "requirements", "subjects", "oracles", "profiles", "features", "values", "layouts")
@@ -391,7 +389,7 @@ def _wrong_usage() -> Iterator[None]:
 
         raise click.UsageError("\n".join(map(printable, str(error).splitlines()))) from None
     except RuntimeError as error:
-        from conformance.workers import ExaminationError
+        from conformance.running.workers import ExaminationError
 
         if not isinstance(error, ExaminationError):
             raise

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from conformance.kernels.framework import TRUSTED
 
 if TYPE_CHECKING:
     from conformance.suite.matrix import Matrix
+    from conformance.suite.summary import Summary
 
 MATRIX = pytest.StashKey["Matrix"]()  # of the subject that --subject names
 SUITE = "conformance.suite"
@@ -103,79 +105,51 @@ def _matrix(config: pytest.Config) -> Matrix:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    """Give the report of a verdict what the summary needs, also from another process."""
+    """Give the report of a verdict its row as plain data, which comes here also from another process."""
     suite = sys.modules.get("conformance.suite.matrix")
     if suite is None or call.when != "call":
         return
     for value in getattr(getattr(item, "callspec", None), "params", {}).values():
         if isinstance(value, (suite.Verdict, suite.KnownFailure)):
-            item.user_properties.append((PROPERTY, value.told()))
+            item.user_properties.append((PROPERTY, value.as_data()))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Untested is no pass, though every test of it is skipped."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    verdicts = map(_verdict, _told(reporter).values()) if reporter else ()
-    if session.exitstatus == pytest.ExitCode.OK and any(each.startswith("untested") for each in verdicts):
+    untested = any(each.verdict == "untested" for each in _summaries(reporter))
+    if session.exitstatus == pytest.ExitCode.OK and untested:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The verdict on each subject, in a line, and what of it was not asked because of its name."""
-    subjects = _told(terminalreporter)
-    if subjects:
+    """The verdict on each subject, in a line, and what of it was not judged because of its name."""
+    summaries = _summaries(terminalreporter)
+    if summaries:
         terminalreporter.section("conformance")
-    for subject, verdicts in subjects.items():
-        verdict = _verdict(verdicts)
-        terminalreporter.line(
-            f"{subject} {verdict}",
-            red=not verdict.startswith("conforms"),
-            green=verdict.startswith("conforms"),
-        )
-    if subjects and (matrix := config.stash.get(MATRIX, None)):
+    for each in summaries:
+        conforms = each.verdict == "conforms"
+        terminalreporter.line(str(each), red=not conforms, green=conforms)
+    if summaries and (matrix := config.stash.get(MATRIX, None)):
         from conformance.verdicts.report import misnamed
 
         for note in misnamed(matrix.subject):
             terminalreporter.line(note, yellow=True)
 
 
-def _told(reporter: Any) -> dict[str, list[tuple[dict[str, Any], bool]]]:
-    """What each verdict said of its subject, and whether its test failed."""
-    subjects: dict[str, list[tuple[dict[str, Any], bool]]] = {}
-    for category in ("passed", "failed", "skipped", "xfailed"):
+def _summaries(reporter: Any) -> list[Summary]:
+    """What the tests of each subject say of it; nothing heavy is imported where there are none."""
+    said = list(_said(reporter)) if reporter else []
+    if not said:
+        return []
+    from conformance.suite.summary import summaries
+
+    return summaries(said)
+
+
+def _said(reporter: Any) -> Iterator[dict[str, Any]]:
+    for category in ("passed", "failed", "skipped", "xfailed", "xpassed"):
         for report in reporter.getreports(category):
-            for name, told in getattr(report, "user_properties", ()):
-                if name == PROPERTY and report.when == "call":
-                    subjects.setdefault(told["subject"], []).append((told, report.failed))
-    return subjects
-
-
-def _verdict(verdicts: list[tuple[dict[str, Any], bool]]) -> str:
-    units: dict[str, int] = {}
-    for told, _ in verdicts:
-        units[told["unit"]] = max(units.get(told["unit"], 0), told["cases"])
-    cases = _plural(sum(units.values()), "case")
-    judged = [told for told, _ in verdicts if told["verdict"] not in ("not claimed", "no longer fails")]
-    wrong = [told for told, failed in verdicts if failed]
-    if not wrong and (unclaimed := _unclaimed([told for told, _ in verdicts])):
-        return f"untested: {', '.join(unclaimed)}: no case that was asked is claimed, bad arguments apart"
-    if not wrong and any(told["verdict"] == "conforms" for told in judged):
-        share, count = max(told["share"] for told in judged), _plural(len(judged), "verdict")
-        return f"conforms: {cases}, {count}; worst error {share:.2f} of what rounding explains"
-    if not wrong:
-        return "untested: no case was judged"
-    kinds = dict.fromkeys(f"{told['what']} {told['verdict']}" for told in wrong)
-    return f"differs: {'; '.join(kinds)} ({cases})"
-
-
-def _unclaimed(verdicts: list[dict[str, Any]]) -> list[str]:
-    """Operations of which more than bad arguments was asked, and nothing of that is claimed; see Report.unclaimed."""
-    units = [(told["unit"].split("-"), told["verdict"]) for told in verdicts]
-    asked = [(of[0], verdict) for of, verdict in units if len(of) == 3 and of[1] != "arguments"]
-    judged = {operation for operation, verdict in asked if verdict != "not claimed"}
-    return [operation for operation in dict.fromkeys(of for of, _ in asked) if operation not in judged]
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+            if getattr(report, "when", "") == "call":
+                yield from (value for name, value in report.user_properties if name == PROPERTY)

@@ -10,15 +10,17 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from conformance import pipeline
 from conformance.cases import Case
 from conformance.kernels.framework import FRAMEWORKS, REFERENCE, TRUSTED, Oracle, installed, oracles
 from conformance.kernels.framework import oracle as oracle_named
 from conformance.kernels.load import check_name, load
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
-from conformance.pipeline import InProcess, Runner, Settings
 from conformance.requirements import PROFILES, REQUIREMENTS, requirement_of
+from conformance.running.in_process import InProcess
+from conformance.running.run import run
+from conformance.running.runner import Runner
+from conformance.running.settings import Settings
 from conformance.verdicts.journal import Journal, JournalError
 from conformance.verdicts.verdict import Report
 
@@ -53,7 +55,7 @@ def check(
     asked = settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
-    return pipeline.run(subject, InProcess(subject, checked_oracle(oracle)), asked)
+    return run(subject, InProcess(subject, checked_oracle(oracle)), asked)
 
 
 def subject_of(kernels: Any) -> Subject:
@@ -207,7 +209,7 @@ def opened(
         subject = load(name)
         yield subject, InProcess(subject, checked_oracle(oracle))
         return
-    from conformance.workers import Workers
+    from conformance.running.workers import Workers
 
     with Workers(name, oracle, jobs or cores(), timeout) as workers:
         yield load(name), workers
@@ -221,7 +223,7 @@ def runner_of(
     if in_process or not subject.name:
         yield InProcess(subject, checked_oracle(oracle))
         return
-    from conformance.workers import Workers
+    from conformance.running.workers import Workers
 
     with Workers(subject.name, oracle, jobs or cores(), timeout) as workers:
         yield workers

@@ -21,8 +21,8 @@ from conformance.cases.covering import covering
 from conformance.cases.features import features_of
 from conformance.cases.named import named
 from conformance.kernels import reference
-from conformance.kernels.reference import Answers
 from conformance.operations import OPERATIONS
+from conformance.operations.family import Answers
 
 COVERED, SIZED = 100, 250  # cases of the covering array, and of the sizes, beside the named ones
 LARGEST = 20_000  # elements of a case: none takes long

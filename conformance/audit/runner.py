@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from itertools import islice, repeat
 from operator import length_hint
@@ -24,26 +25,19 @@ from conformance.kernels.call import Caller
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
 from conformance.operations import OPERATIONS
-from conformance.pipeline import InProcess, Settings, examine, failure_of, plans
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
-from conformance.verdicts.verdict import Report
-from conformance.workers.work import die_with_parent
+from conformance.running import tasks
+from conformance.running.claims import claims_of
+from conformance.running.failures import failure_of
+from conformance.running.in_process import InProcess
+from conformance.running.judge import judge
+from conformance.running.limits import die_with_parent
+from conformance.running.settings import Settings
 
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
 PARTS = 6  # of the cases of a profile: a right kernel is asked one of them
 SLICES = 8  # of the mutants of an operation, asked side by side which cases kill them
-NOTICED_BY = {  # the requirements most likely to notice the mutants of a table, asked first
-    "layouts": ["layouts"],
-    "stateful": ["contract", "state", "threads", "arguments"],
-    "contract": ["contract"],
-    "arguments": ["arguments", "empty"],
-    "tails": ["sizes"],
-    "precision": ["rounding"],
-    "max_pool": ["exact", "special"],
-    "fast_paths": ["special", "rounding", "sizes"],
-    "conditions": ["sizes"],
-}
 
 
 def chosen(operations: Sequence[str] = (), only: str = "") -> list[str]:
@@ -97,12 +91,12 @@ def minimal_of(workers: ProcessPoolExecutor, names: Sequence[str]) -> Minimal:
     pure = [mutant for mutant in map(mutants.named, names) if mutant.pure]
     found, dead, cases = [], 0, 0
     for operation in dict.fromkeys(mutant.operation for mutant in pure):
-        of_operation = [mutant.name for mutant in pure if mutant.operation == operation]
-        slices = [of_operation[start::SLICES] for start in range(SLICES)]
+        names_of = [mutant.name for mutant in pure if mutant.operation == operation]
+        slices = [names_of[start::SLICES] for start in range(SLICES)]
         told: dict[str, frozenset[int]] = {}
         for part in workers.map(killed, slices, repeat(operation)):
             told |= part
-        found += minimal({name: told[name] for name in of_operation})
+        found += minimal({name: told[name] for name in names_of})
         dead, cases = dead + sum(map(bool, told.values())), cases + len(list(sample(operation)))
     return Minimal(tuple(found), dead, cases)
 
@@ -119,15 +113,15 @@ def _accused(name: str, profile: str) -> list[str]:
     """What accuses a right kernel in one case in six, others for the next: together they are asked all of them."""
     kernel = right.ALL[name]
     subject = Subject(kernel.subject(), name=name, **kernel.declared)
-    caller = Caller(subject)
-    first = list(right.ALL).index(name) % PARTS
-    wrong = []
-    for plan in plans(subject, InProcess(subject, _oracle), Settings(profile=profile), Report(subject)):
-        for requirement in _asked(plan, REQUIREMENTS):
-            for case in islice(requirement.cases(plan), first, None, PARTS):
-                judgements = examine(caller, _oracle, requirement.name, case)
-                wrong += [f"{j.output} {j.status} {requirement.name} {case}" for j in judgements if j.failed]
-    return wrong
+    runner, settings = InProcess(subject, _oracle), Settings(profile=profile)
+    start = list(right.ALL).index(name) % PARTS
+    return [
+        f"{row.output} {row.verdict} {row.unit.requirement} {row.failure.case}"
+        for claims in claims_of(subject, runner, settings)
+        for task in tasks.plan(subject, claims, settings)
+        for row in judge(replace(task, start=start, step=PARTS), subject, runner, shrinks=False)
+        if row.failure
+    ]
 
 
 def _judged(name: str, profile: str) -> Kill:
@@ -137,14 +131,14 @@ def _judged(name: str, profile: str) -> Kill:
 def judged(mutant: Mutant, profile: str) -> Kill:
     """A mutant asked case by case until one fails, which is then shrunk and diagnosed."""
     caller, start = Caller(Subject(mutant.subject(), name=mutant.name)), time.perf_counter()
-    every = _in_rounds(_order(mutant, profile), NOTICED_BY.get(mutant.table, []))
+    every = _in_rounds(_order(mutant, profile), mutants.NOTICED_BY.get(mutant.table, []))
     for asked, (requirement, plan, case) in enumerate(every, 1):
         with restored():  # as in a run: what an earlier mutant changed would hide the same of this one
             failed = next((told for told in requirement.check(caller, _oracle, case) if told.failed), None)
         if failed:
             seconds = time.perf_counter() - start
             runner = InProcess(Subject(mutant.subject(), name=mutant.name), _oracle)
-            found = failure_of(runner, plan, requirement.name, [(case, failed)], ())
+            found = failure_of(runner, tasks.Task(plan, requirement.name), [(case, failed)])
             told = (requirement.name, asked, seconds, str(found.case), found.diagnosis)
             return Kill(mutant.name, mutant.operation, mutant.sentence, mutant.pure, *told)
     return Kill(mutant.name, mutant.operation, mutant.sentence, mutant.pure)
@@ -172,7 +166,7 @@ def _in_rounds(
 
 
 def _order(mutant: Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
-    first = NOTICED_BY.get(mutant.table, [])
+    first = mutants.NOTICED_BY.get(mutant.table, [])
     names = [*first, *(name for name in REQUIREMENTS if name not in first)]
     for dtype in DTYPES:
         plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile, first=dtype == DTYPES[0])

@@ -15,8 +15,9 @@ import numpy as np
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.cases.called import called
-from conformance.kernels.reference import IMAGES, Answers
+from conformance.kernels.reference import IMAGES
 from conformance.operations import OPERATIONS
+from conformance.operations.family import Answers
 
 Compute = Callable[[Any, Arrays, tuple[str, ...]], Answers]  # case, arrays with a batch axis, outputs wanted
 

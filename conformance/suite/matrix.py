@@ -1,4 +1,4 @@
-"""Which tests a subject has, and what each of them finds: the pipeline, judged a unit at a time."""
+"""Which tests a subject has, and what each of them finds; a unit is judged when its first test needs it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,24 @@ from typing import Any
 
 import pytest
 
-from conformance import pipeline, usage
+from conformance import usage
 from conformance.cases import Case
 from conformance.cases.features import features_of
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject, SubjectError
 from conformance.operations import OPERATIONS
-from conformance.pipeline import Runner, Settings
 from conformance.requirements import REQUIREMENTS, Plan
+from conformance.running import known
+from conformance.running.claims import Claims, claims_of
+from conformance.running.judge import judge
+from conformance.running.merge import merge
+from conformance.running.runner import Runner
+from conformance.running.settings import Settings
+from conformance.running.tasks import plan
+from conformance.running.workers import ExaminationError
 from conformance.verdicts.report import OUTPUTS, Asked, Found, not_claimed, row_text
-from conformance.verdicts.verdict import Report, Row, Unit
-from conformance.workers import ExaminationError
+from conformance.verdicts.verdict import Row, Unit
 
 NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker starts
 
@@ -86,39 +92,31 @@ class Verdict:
         """Pass, or say in a few lines what is wrong."""
         __tracebackhide__ = True
         try:
-            row = self.matrix.rows(self.unit).get(self.output)
+            row = self.matrix.row(self.unit, self.output)
         except NO_VERDICT as error:
             pytest.fail(f"no verdict: {error}", pytrace=False)
-        if row is None or row.verdict == "not claimed":
+        if row.verdict == "not claimed":
             pytest.skip(f"not claimed: {self.matrix.why_not(self.unit, self.output)}")
         if row.failure and row.failure.known:
             pytest.xfail(f"{row.failure.known} ({row.failure.case})")
-        if row.verdict == "untested":
-            judged = (
-                f"none of {row.cases} cases expects an answer that varies"
-                if row.cases
-                else "no case was asked"
-            )
-            pytest.fail(f"{self} untested: {judged}", pytrace=False)
         if not row.passed:
             pytest.fail(self._text(row), pytrace=False)
 
     def _text(self, row: Row) -> str:
-        by = [(self.unit.requirement, self.unit.dtype)]
-        new = [Found(row.failure, by)] if row.failure else []
-        return row_text(new, self.matrix.subject, self.matrix.asked)
+        if row.failure:
+            by = [(self.unit.requirement, self.unit.dtype)]
+            return row_text([Found(row.failure, by)], self.matrix.subject, self.matrix.asked)
+        none = (
+            f"none of {row.cases} cases expects an answer that varies" if row.cases else "no case was asked"
+        )
+        return f"{self} untested: {none}"
 
-    def told(self) -> dict[str, Any]:
-        """What the summary needs of a judged verdict: plain data, which travels between processes."""
-        row = self.matrix.judged.get(self.unit, {}).get(self.output)
-        unknown = "not claimed" if self.unit in self.matrix.judged else "without a verdict"
-        told = self.matrix.named | {
-            "unit": "-".join((self.unit.operation, self.unit.requirement, self.unit.dtype)),
-            "what": f"{self.unit.operation} {self.output}",
-        }
-        if row is None:
-            return told | {"verdict": unknown, "cases": 0, "share": 0.0}
-        return told | {"verdict": row.verdict, "cases": row.cases, "share": row.share}
+    def as_data(self) -> dict[str, Any]:
+        """What the summary needs, as plain data, which travels between processes: a row, or that there is none."""
+        subject = {"subject": usage.name_of(self.matrix.subject)}
+        if self.matrix.has_judged(self.unit):
+            return subject | {"rows": [self.matrix.row(self.unit, self.output).as_data()]}
+        return subject | {"no_verdict": [f"{self.unit.operation} {self.output}"]}
 
 
 @dataclass(frozen=True)
@@ -133,16 +131,20 @@ class KnownFailure:
 
     def check(self) -> None:
         __tracebackhide__ = True
-        if self.matrix.stale(self.case):
+        if self.matrix.is_stale(self.case):
             pytest.fail(f"stale known failure, take it out of known_failures: {self.case}", pytrace=False)
 
-    def told(self) -> dict[str, Any]:
-        told = self.matrix.named | {"unit": str(self), "what": str(self)}
-        return told | {"verdict": "no longer fails", "cases": 0, "share": 0.0}
+    def as_data(self) -> dict[str, Any]:
+        """The known failure, where the check found that it no longer fails."""
+        stale = [self.case] if self.matrix.stale.get(self.case) else []
+        return {"subject": usage.name_of(self.matrix.subject), "stale": stale}
 
 
 class Matrix:
-    """A subject and how it is asked; each unit is judged when it is first needed, once."""
+    """A subject and how it is judged; each unit is judged when it is first needed, once.
+
+    stale   of the known failures looked at, which no longer fail
+    """
 
     def __init__(
         self,
@@ -154,15 +156,11 @@ class Matrix:
     ) -> None:
         self.subject, self.settings = subject, settings
         self.asked = Asked(oracle, settings.profile, settings.seed, answers=usage.ANSWERS, timeout=timeout)
-        self.judged: dict[Unit, dict[str, Row]] = {}
-        self.failed: dict[Unit, Exception] = {}
+        self.stale: dict[str, bool] = {}
         self._timeout, self._in_process = timeout, in_process
-        self._plans: dict[str, dict[str, Plan]] = {}
-        self._report = Report(subject)  # collects what is not claimed
-
-    @property
-    def named(self) -> dict[str, Any]:
-        return {"subject": self.subject.name or "the subject"}
+        self._judged: dict[Unit, dict[str, Row]] = {}
+        self._errors: dict[Unit, Exception] = {}
+        self._claims: dict[str, Claims] = {}
 
     def verdicts(self) -> list[Verdict]:
         """Every verdict there can be: a matter of what is declared, not of what the kernels do."""
@@ -173,10 +171,9 @@ class Matrix:
         ]
 
     def known_failures(self) -> list[KnownFailure]:
-        asked = self.settings.operations or self.subject.operations
-        return [
-            KnownFailure(self, t) for t in self.subject.known_failures if Case.parse(t).operation in asked
-        ]
+        judged = self.settings.operations or self.subject.operations
+        texts = self.subject.known_failures
+        return [KnownFailure(self, text) for text in texts if Case.parse(text).operation in judged]
 
     def _units(self) -> Iterator[Unit]:
         dtypes = self.settings.dtypes or Caller(self.subject).dtypes
@@ -187,24 +184,38 @@ class Matrix:
                     if REQUIREMENTS[name].every_dtype or dtype == once:
                         yield Unit(operation, name, dtype)
 
-    def rows(self, unit: Unit) -> dict[str, Row]:
-        """The rows of a unit, by output; none where its dtype is not claimed."""
-        if unit in self.failed:
-            raise self.failed[unit]
-        if unit not in self.judged:
+    def has_judged(self, unit: Unit) -> bool:
+        return unit in self._judged
+
+    def row(self, unit: Unit, output: str) -> Row:
+        """The row of an output of a unit; one without cases, where it is not claimed."""
+        if unit in self._errors:
+            raise self._errors[unit]
+        if unit not in self._judged:
             try:
-                plan = self._plan(unit)
-                rows = pipeline.judge_unit(self.subject, self._runner, plan, unit.requirement) if plan else []
+                self._judged[unit] = {row.output: row for row in self._judge(unit)}
             except NO_VERDICT as error:
-                self.failed[unit] = error
+                self._errors[unit] = error
                 raise
-            self.judged[unit] = {row.output: row for row in rows}
-        return self.judged[unit]
+        unclaimed = Row(unit, output, not_claimed=1, refuses=REQUIREMENTS[unit.requirement].refuses)
+        return self._judged[unit].get(output, unclaimed)
+
+    def _judge(self, unit: Unit) -> list[Row]:
+        tasks = plan(self.subject, self._claims_of(unit.operation), self.settings)
+        task = next((task for task in tasks if task.unit == unit), None)
+        return judge(task, self.subject, self._runner) if task else []
+
+    def _claims_of(self, operation: str) -> Claims:
+        if operation not in self._claims:
+            settings = replace(self.settings, operations=(operation,))
+            (self._claims[operation],) = claims_of(self.subject, self._runner, settings)
+        return self._claims[operation]
 
     def why_not(self, unit: Unit, output: str) -> str:
         """Why an output of a unit was not judged, as far as it can be told."""
-        self._report.rows = [row for rows in self.judged.values() for row in rows.values()]
-        claims = [(f, r) for operation, f, r in not_claimed(self._report) if operation == unit.operation]
+        rows = [row for rows in self._judged.values() for row in rows.values()]
+        report = merge(self.subject, rows, claims=self._claims.values())
+        claims = [(f, r) for operation, f, r in not_claimed(report) if operation == unit.operation]
         reasons = dict(reversed(claims))
         needed = {"grad_bias": "bias", "indices": "return_indices"}.get(output, "")
         for what in (unit.dtype, output, needed):
@@ -212,17 +223,12 @@ class Matrix:
                 return f"{what} ({reasons[what]})"
         return f"{output} is not judged by {unit.requirement}"
 
-    def stale(self, case: str) -> bool:
+    def is_stale(self, case: str) -> bool:
         """Whether a known failure no longer fails."""
-        alone = replace(self.subject, known_failures={case: self.subject.known_failures[case]})
-        return bool(pipeline.stale_failures(alone, self._runner, Report(alone), self.settings))
-
-    def _plan(self, unit: Unit) -> Plan | None:
-        if unit.operation not in self._plans:
-            settings = replace(self.settings, operations=(unit.operation,))
-            plans = pipeline.plans(self.subject, self._runner, settings, self._report)
-            self._plans[unit.operation] = {plan.dtype: plan for plan in plans}
-        return self._plans[unit.operation].get(unit.dtype)
+        if case not in self.stale:
+            alone = replace(self.subject, known_failures={case: self.subject.known_failures[case]})
+            self.stale[case] = bool(known.stale(alone, self._runner, self.settings.operations, ()))
+        return self.stale[case]
 
     @cached_property
     def _runner(self) -> Runner:

@@ -14,12 +14,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from conformance.cases import Case
 from conformance.kernels.framework import PLAIN
 from conformance.kernels.subject import Subject
-from conformance.verdicts.judgement import Judgement
-from conformance.verdicts.report import versions
-from conformance.verdicts.verdict import Failure, Row, Unit
+from conformance.kernels.versions import versions
+from conformance.verdicts.verdict import Row, Unit
 
 
 class JournalError(ValueError):
@@ -51,7 +49,7 @@ class Journal:
         if self.lost:
             return  # half a line may stand there
         try:
-            self._append({"unit": asdict(unit), "rows": [_plain(row) for row in rows]})
+            self._append({"unit": asdict(unit), "rows": [row.as_data() for row in rows]})
         except OSError as error:  # the disk is full: the run goes on
             self.lost = str(error.strerror)
 
@@ -74,7 +72,7 @@ class Journal:
             other = [name for name in heading if found.get(name) != heading[name]]
             if not other:
                 for line in units:
-                    self._rows[Unit(**line["unit"])] = [_row(plain) for plain in line["rows"]]
+                    self._rows[Unit(**line["unit"])] = [Row.from_data(data) for data in line["rows"]]
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise JournalError(
                 f"{self.path}: no journal of a run ({type(error).__name__}: {error})"
@@ -144,21 +142,3 @@ def _installed(file: Path) -> bool:
 
 _STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
 _SUITE = Path(__file__).resolve().parents[1]
-
-
-def _plain(row: Row) -> dict[str, Any]:
-    plain = {name: value for name, value in vars(row).items() if name != "failure"} | {
-        "unit": asdict(row.unit)
-    }
-    if (failure := row.failure) is None:
-        return plain
-    texts = {"case": str(failure.case), "first": str(failure.first), "judgement": list(failure.judgement)}
-    return plain | {"failure": vars(failure) | texts}
-
-
-def _row(plain: dict[str, Any]) -> Row:
-    failure = plain.get("failure")
-    if failure:
-        cases = {name: Case.parse(failure[name]) for name in ("case", "first")}
-        failure = Failure(**(failure | cases | {"judgement": Judgement(*failure["judgement"])}))
-    return Row(**(plain | {"unit": Unit(**plain["unit"]), "failure": failure}))

@@ -5,9 +5,7 @@ Text is held as lines of (text, style) pairs, so that it prints with colour, pla
 
 from __future__ import annotations
 
-import importlib.metadata
 import math
-import platform
 import re
 import shlex
 import textwrap
@@ -19,8 +17,9 @@ from conformance.cases.case import Case
 from conformance.cases.features import features_of
 from conformance.cases.shrink import cost
 from conformance.kernels.call import Caller
-from conformance.kernels.framework import FRAMEWORKS, PLAIN, TRUSTED, about
+from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject
+from conformance.kernels.versions import versions
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row
@@ -240,18 +239,6 @@ def _failure_data(each: Found, subject: Subject, asked: Asked) -> dict[str, Any]
 def _finite(share: float) -> float | None:
     """A share of the bound; None where the bound is zero and the error is not."""
     return share if math.isfinite(share) else None
-
-
-def versions(*frameworks: str) -> dict[str, str]:
-    """What took part: Python, NumPy, this package and the frameworks."""
-    every = {"python": platform.python_version()}
-    of_frameworks = [p for name in frameworks if name in FRAMEWORKS for p in about(name).packages]
-    for package in dict.fromkeys([*about(PLAIN).packages, "npcnn-conformance", *of_frameworks]):
-        try:
-            every[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return every
 
 
 # The same, to be read.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from conformance.cases import Case
 from conformance.cases.scope import Exhausted
@@ -37,6 +38,16 @@ class Failure:
     where: str = ""
     shown_by: str = ""
 
+    def as_data(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        texts = {"case": str(self.case), "first": str(self.first)}
+        return vars(self) | texts | {"judgement": list(self.judgement)}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Failure:
+        cases = {name: Case.parse(data[name]) for name in ("case", "first")}
+        return cls(**data | cases | {"judgement": Judgement(*data["judgement"])})
+
 
 @dataclass
 class Row:
@@ -53,6 +64,35 @@ class Row:
     not_claimed: int = 0
     failure: Failure | None = None
     refuses: bool = False
+
+    def count(self, judgement: Judgement) -> None:
+        """Add what one more case says."""
+        if not judgement.asked:
+            self.not_claimed += 1
+            return
+        self.cases += 1
+        self.varied = self.varied or judgement.varied
+        if not judgement.failed:
+            self.share = max(self.share, judgement.share)
+
+    @property
+    def judgement(self) -> Judgement:
+        """What a row of one case says of it."""
+        if self.failure:
+            return self.failure.judgement
+        if not self.cases:
+            return Judgement(self.output, "not claimed")
+        return Judgement(self.output, "conforms", self.share, self.varied)
+
+    def as_data(self) -> dict[str, Any]:
+        """Plain data, for JSON."""
+        failure = self.failure.as_data() if self.failure else None
+        return vars(self) | {"unit": asdict(self.unit), "failure": failure}
+
+    @classmethod
+    def from_data(cls, data: dict[str, Any]) -> Row:
+        failure = Failure.from_data(data["failure"]) if data.get("failure") else None
+        return cls(**data | {"unit": Unit(**data["unit"]), "failure": failure})
 
     @property
     def verdict(self) -> str:

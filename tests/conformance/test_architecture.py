@@ -1,6 +1,7 @@
 """Imports go one way, frameworks stay in their own files, and importing is cheap."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +12,18 @@ import conformance
 import npcnn
 from conformance.kernels.framework import FRAMEWORKS as FILES
 from conformance.kernels.framework import about
+from conformance.operations import OPERATIONS
 
 ROOT = Path(conformance.__file__).parent
-LAYERS = [
-    "operations",
-    "cases",
-    "kernels",
-    "audit.mutants",
-    "audit.right",
-    "verdicts",
-    "requirements",
-    "pipeline",
-]  # each imports those before it only
+LAYERS = [  # each imports itself and those before it only
+    ("operations",), ("cases",), ("kernels",), ("audit.mutants", "audit.right"), ("verdicts",),
+    ("requirements",), ("running",), ("usage",),
+    ("reports",), ("audit",), ("cli",), ("suite", "pytest_plugin"),
+]  # fmt: skip
+ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 KERNELS = [  # so do the files of kernels/
     "reference", "framework", "frameworks", "surroundings", "probes", "answer", "guess", "subject", "signature",
-    "layout", "call", "load", "turns", "functions",
+    "versions", "layout", "call", "load", "turns", "functions",
 ]  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
 NAMED = {  # elsewhere than in the framework's own file
@@ -54,20 +52,25 @@ def shown(path: Path) -> str:
 
 
 def layer_of(module: str) -> int:
-    """The layer that a module is in; after all of them, what is in none."""
-    inside = module.partition(".")[2] + "."
-    return next((n for n, layer in enumerate(LAYERS) if inside.startswith(f"{layer}.")), len(LAYERS))
+    """Where a module stands; before all of them, the package itself and what is none of ours."""
+    inside = module.removeprefix("conformance.") + "."
+    places = [place for place, names in enumerate(LAYERS) for name in names if inside.startswith(f"{name}.")]
+    return min(places, default=-1) if module.startswith("conformance.") else -1
 
 
-@pytest.mark.parametrize("path", files(), ids=shown)
+def top(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("name", sorted({top(path) for path in files()} - ENTRANCES))
+def test_every_folder_has_its_place(name):
+    assert any(name in names for names in LAYERS)
+
+
+@pytest.mark.parametrize("path", [path for path in files() if top(path) not in ENTRANCES], ids=shown)
 def test_a_file_imports_only_what_stands_before_it(path):
     module = ".".join(("conformance", *path.relative_to(ROOT).with_suffix("").parts))
-    ahead = [
-        name
-        for name in imports_of(path)
-        if name.startswith("conformance.") and layer_of(name) > layer_of(module)
-    ]
-    assert [name for name in ahead if layer_of(name) < len(LAYERS) or layer_of(module) < len(LAYERS)] == []
+    assert [name for name in imports_of(path) if layer_of(name) > layer_of(module)] == []
 
 
 def place_of(module: str) -> int:
@@ -124,3 +127,27 @@ def test_importing_loads_nothing_heavy(module):
         | ({"numpy"} if module != "npcnn" else set())
     )
     assert heavy.isdisjoint(loaded)
+
+
+PROVIDERS = {  # what offers functions by their names, or tables of mistakes in them, a file or a folder each
+    "kernels/frameworks/", "kernels/functions.py", "audit/mutants/", "audit/right/",
+}  # fmt: skip
+OPERATION_NAMES = {*OPERATIONS, *(operation.family.name for operation in OPERATIONS.values())}
+OUTSIDE = [path for path in files() if not shown(path).startswith(("operations/", *PROVIDERS))]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=shown)
+def test_no_file_outside_operations_names_a_family_or_an_operation(path):
+    constants = {
+        node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
+    }
+    assert {value for value in constants if isinstance(value, str)} & OPERATION_NAMES == set()
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE, *files("kernels/**/*.py")], ids=shown)
+def test_no_file_outside_operations_takes_the_name_of_an_operation_apart(path):
+    text = path.read_text()
+    assert (
+        re.findall(r"operation(?:\[[^\]]*:|\[-|\.(?:startswith|endswith|removesuffix|removeprefix)\()", text)
+        == []
+    )

@@ -15,8 +15,10 @@ from conformance.cases.guarded import GUARDS, allocations, never_written
 from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
-from conformance.pipeline import InProcess, Settings, run
-from conformance.workers import Workers
+from conformance.running.in_process import InProcess
+from conformance.running.run import run
+from conformance.running.settings import Settings
+from conformance.running.workers import Workers
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="guarded pages need mprotect")
 needs_gcc = pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc")

@@ -13,7 +13,9 @@ from conformance.cli import main
 from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
-from conformance.pipeline import InProcess, Settings, run
+from conformance.running.in_process import InProcess
+from conformance.running.run import run
+from conformance.running.settings import Settings
 from conformance.verdicts.journal import Journal, JournalError
 
 SETTINGS = Settings(requirements=("empty", "arguments"), dtypes=("float32",), profile="quick")

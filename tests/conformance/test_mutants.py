@@ -25,11 +25,11 @@ from conformance.cases.named import named
 from conformance.kernels import reference
 from conformance.kernels.call import Caller
 from conformance.kernels.functions import functions
-from conformance.kernels.reference import Answers
 from conformance.kernels.subject import Subject
 from conformance.operations import OPERATIONS as ALL_OPERATIONS
-from conformance.pipeline import examine
+from conformance.operations.family import Answers
 from conformance.requirements import REQUIREMENTS, Plan
+from conformance.running.runner import examine
 
 OPERATIONS = [name for name, operation in ALL_OPERATIONS.items() if operation.dimensions == 2]
 EVERY = [mutant for operation in OPERATIONS for mutant in mutants.of(operation)]

@@ -12,9 +12,10 @@ import pytest
 
 import conformance
 import npcnn
-from conformance import Subject, pipeline
-from conformance.pipeline import Settings
+from conformance import Subject
 from conformance.requirements import REQUIREMENTS
+from conformance.running.judge import judge
+from conformance.running.settings import Settings
 from conformance.suite.matrix import Matrix
 
 pytest_plugins = ["pytester"]
@@ -255,14 +256,13 @@ def conv2d(*arguments, **options):
 
 
 def test_a_unit_is_judged_once_for_all_its_tests(monkeypatch):
-    asked = []
-    judge = pipeline.judge_unit
+    judged = []
 
-    def judge_unit(subject, runner, plan, requirement):
-        asked.append(requirement)
-        return judge(subject, runner, plan, requirement)
+    def judge_and_note(task, *arguments):
+        judged.append(task.requirement)
+        return judge(task, *arguments)
 
-    monkeypatch.setattr(pipeline, "judge_unit", judge_unit)
+    monkeypatch.setattr("conformance.suite.matrix.judge", judge_and_note)
     settings = Settings(("avg_pool2d",), ("empty", "arguments"), ("float32",), "quick")
     verdicts = Matrix(Subject(npcnn), settings, "reference").verdicts()
     for verdict in verdicts:
@@ -270,7 +270,7 @@ def test_a_unit_is_judged_once_for_all_its_tests(monkeypatch):
     assert [str(verdict) for verdict in verdicts] == [
         "avg_pool2d-output-empty-float32", "avg_pool2d-grad_input-empty-float32", "avg_pool2d-output-arguments-float32"
     ]  # fmt: skip
-    assert asked == ["empty", "arguments"]
+    assert judged == ["empty", "arguments"]
 
 
 WRONG = {

@@ -22,12 +22,15 @@ from conformance.cases import Case
 from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
-from conformance.pipeline import CHANGING, InProcess, Settings, run
-from conformance.workers import ExaminationError, Workers
-from conformance.workers.deaths import Death
-from conformance.workers.server import _Server
-from conformance.workers.slot import Slot
-from conformance.workers.work import _Watch
+from conformance.running.deaths import Death
+from conformance.running.failures import CHANGING
+from conformance.running.in_process import InProcess
+from conformance.running.run import run
+from conformance.running.server import _Server
+from conformance.running.settings import Settings
+from conformance.running.slot import Slot
+from conformance.running.worker import Watch
+from conformance.running.workers import ExaminationError, Workers
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers need fork")
 
@@ -38,8 +41,8 @@ CASES = [PLAIN, WIDE, *(replace(PLAIN, seed=seed) for seed in range(30))]
 SUBJECT = """
     import ctypes, os, signal, sys, threading, time
     import numpy as np
-    from conformance.kernels import reference
     from conformance.cases import Case
+    from conformance.operations.conv import conv, conv_backward
 
     def case_of(input, weight, bias, stride=1, padding=0, dilation=1, groups=1):
         n, c, *image = input.shape
@@ -52,7 +55,7 @@ SUBJECT = """
 
     def right(input, weight, bias=None, **options):
         arrays = {"input": input, "weight": weight, "bias": bias}
-        return reference.conv(case_of(input, weight, bias, **options), arrays).astype(input.dtype)
+        return conv(case_of(input, weight, bias, **options), arrays).astype(input.dtype)
 
     def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
         if wide(input):
@@ -64,7 +67,7 @@ SUBJECT = """
             BACKWARD
         arrays = {"grad_output": grad_output, "input": input, "weight": weight, "bias": bias}
         case = case_of(input, weight, bias, stride, padding, dilation, groups)
-        gradients = reference.conv_backward(case, arrays)
+        gradients = conv_backward(case, arrays)
         return tuple(gradients[n].astype(input.dtype) if n in gradients else None
                      for n in ("grad_input", "grad_weight", "grad_bias"))
 """
@@ -255,7 +258,7 @@ def test_closing_leaves_no_process_also_not_what_a_subject_started(subject):
     name = subject("__import__('subprocess').Popen(['sleep', '600'])")
     with Workers(name, "reference", jobs=2) as workers:
         list(workers.examine("exact", [WIDE, PLAIN]))
-        groups = [workers._pool._server.pid, *workers.processes]
+        groups = [workers._pool.server.pid, *workers.processes]
     for group in groups:
         _wait_until_gone(group)
 
@@ -281,27 +284,27 @@ def _ask(group, patience):
 
 def test_a_kernel_that_kills_its_group_ends_itself_alone(subject):
     with Workers(subject("os.killpg(0, signal.SIGKILL)"), "reference", jobs=1) as workers:
-        server = workers._pool._server.pid
+        server = workers._pool.server.pid
         list(workers.examine("exact", [WIDE]))
-        assert workers._pool._server.pid == server
+        assert workers._pool.server.pid == server
 
 
 def test_a_server_that_is_killed_is_started_again(subject):
     with Workers(subject(), "reference", jobs=1) as workers:
-        os.kill(workers._pool._server.pid, signal.SIGKILL)
-        assert {judgement.status for judgement in workers.afresh("exact", WIDE)} == {"conforms"}
+        os.kill(workers._pool.server.pid, signal.SIGKILL)
+        assert {judgement.status for judgement in workers.in_new_process("exact", WIDE)} == {"conforms"}
 
 
 def test_a_server_that_dies_with_all_of_its_workers_is_replaced_while_they_are_buried(subject):
     with Workers(subject(), "reference", jobs=2) as workers:
         pool = workers._pool
-        old, ends = pool._server.pid, [worker.connection for worker in pool.workers]
+        old, ends = pool.server.pid, [worker.connection for worker in pool.workers]
         for process in [old, *workers.processes]:
             with contextlib.suppress(ProcessLookupError):  # Linux ends workers with their server
                 os.kill(process, signal.SIGKILL)
-        _until_all_are_ready([pool._control, *ends])
+        _until_all_are_ready([pool.server.control, *ends])
         assert [death.code for _, death in pool.wait()] == [-signal.SIGKILL] * 2
-        assert pool._server.pid != old
+        assert pool.server.pid != old
 
 
 def _until_all_are_ready(ends):
@@ -315,7 +318,7 @@ def _until_all_are_ready(ends):
 
 
 def test_a_subject_that_kills_the_parent_of_its_process_again_and_again_is_told(subject, monkeypatch):
-    monkeypatch.setattr("conformance.workers.SERVERS", 2)
+    monkeypatch.setattr("conformance.running.fork_server.SERVERS", 2)
     name = subject("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)")
     with pytest.raises(SubjectError, match=r"kernel\.py: the parent of its process was killed 2 times"):
         judged(name, [WIDE])
@@ -335,11 +338,11 @@ def test_an_interrupted_or_killed_run_leaves_no_process(subject, tmp_path):
     name = subject("__import__('subprocess').Popen(['sleep', '600'])")
     script = tmp_path / "script.py"
     script.write_text(
-        "import sys, time\nfrom conformance.workers import Workers\n"
+        "import sys, time\nfrom conformance.running.workers import Workers\n"
         f"with Workers({name!r}, 'reference', jobs=1) as workers:\n"
         "    from conformance.cases import Case\n"
         f"    list(workers.examine('exact', [Case.parse('{WIDE}')]))\n"
-        "    print(workers._pool._server.pid, *workers.processes, flush=True)\n"
+        "    print(workers._pool.server.pid, *workers.processes, flush=True)\n"
         "    time.sleep(60)\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -358,7 +361,7 @@ sys.modules["resource"] = None
 del os.fork, signal.SIGUSR1
 import conformance.audit.runner, conformance.suite.matrix
 from conformance.kernels.subject import SubjectError
-from conformance.workers import Workers
+from conformance.running.workers import Workers
 try:
     Workers("npcnn", "reference").__enter__()
 except SubjectError as error:
@@ -390,7 +393,7 @@ def test_a_subject_that_cannot_be_imported_is_told_before_the_run(subject, top, 
 
 
 def test_a_subject_whose_import_never_ends_is_told(subject, monkeypatch):
-    monkeypatch.setattr("conformance.workers.IMPORT_SECONDS", 1.0)
+    monkeypatch.setattr("conformance.running.pool.IMPORT_SECONDS", 1.0)
     name = subject(top="__import__('time').sleep(60)")
     with pytest.raises(SubjectError, match="importing it takes more than 1 s"), Workers(name, "reference"):
         pass
@@ -412,7 +415,7 @@ def test_an_oracle_that_raises_is_told_and_the_run_goes_on(subject):
 
 
 def test_an_exception_of_the_suite_ends_the_run_with_its_case(subject):
-    name = subject(top="import conformance.workers.work as w\nw.examine = lambda *_: 1 / 0")
+    name = subject(top="import conformance.running.worker as w\nw.examine = lambda *_: 1 / 0")
     with pytest.raises(ExaminationError, match=f"{PLAIN}: ZeroDivisionError"):
         judged(name, [PLAIN])
 
@@ -514,7 +517,7 @@ def test_a_death_reads(death, words):
 
 def test_a_thread_that_hangs_is_in_hand_once_the_others_have_left():
     slot = Slot.new()
-    watch = _Watch(slot)
+    watch = Watch(slot)
     watch("conv2d")
     with ThreadPoolExecutor(1) as other:
         list(other.map(watch, ["conv2d_backward", ""]))

@@ -14,7 +14,9 @@ from conformance import Case
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
-from conformance.pipeline import Settings, examine, run
+from conformance.running.run import run
+from conformance.running.runner import examine
+from conformance.running.settings import Settings
 from conformance.usage import runner_of
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

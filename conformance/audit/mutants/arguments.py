@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from conformance.audit.mutants.hooks import BACKWARD, OUTPUTS, Call, Hook, KernelRow, KernelRows, Make, Named, backward, both, forward, sized
-from conformance.kernels.reference import at
+from conformance.operations.windows import at
 
 
 class Called:

@@ -13,7 +13,9 @@ from conformance.audit.mutants.max_pool import every_window, unrounded
 from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows, first_images_answer, ones, past, shorter_strides, walked, without_nan
 from conformance.audit.mutants.words import paddings
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels.reference import Answers, at, avg_pool, avg_pool_backward, divisors, pad, taps, unpad
+from conformance.operations.family import Answers
+from conformance.operations.windows import at, pad, taps, unpad
+from conformance.operations.avg_pool import avg_pool, avg_pool_backward, divisors
 
 
 def both_of(case: Any, arrays: Arrays) -> Answers:

@@ -16,7 +16,9 @@ from conformance.audit.mutants.otherwise import (
 from conformance.audit.mutants.words import reach
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_group
-from conformance.kernels.reference import Answers, at, conv_backward, taps, unpad
+from conformance.operations.family import Answers
+from conformance.operations.windows import at, taps, unpad
+from conformance.operations.conv import conv_backward
 
 gradients = Computed(conv_backward)
 grad_input = Computed(lambda case, arrays: conv_backward(case, arrays)["grad_input"])

@@ -13,7 +13,8 @@ from conformance.audit.mutants.otherwise import (
 )
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_group
-from conformance.kernels.reference import at, conv, pad, taps
+from conformance.operations.windows import at, pad, taps
+from conformance.operations.conv import conv
 
 output = Computed(conv)
 no_bias = output.asked(bias=False)

@@ -13,7 +13,9 @@ import numpy as np
 from conformance.audit.mutants.otherwise import FIRST, LAST, Change, Computed, Edit, Row, Rows, Walked, finite, first_images_answer, ones, past, per_channel, shorter_strides, walked, zero
 from conformance.audit.mutants.words import paddings, reach
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels.reference import Answers, at, max_pool, max_pool_backward, pad, taps, unpad
+from conformance.operations.family import Answers
+from conformance.operations.windows import at, pad, taps, unpad
+from conformance.operations.max_pool import max_pool, max_pool_backward
 
 Wins = Callable[[Array, Array], Array]  # value, best -> where the value replaces the best
 EVERYTHING = "output indices grad_input"

@@ -14,7 +14,8 @@ from conformance.cases import Case
 from conformance.cases.arrays import Arrays
 from conformance.kernels import reference
 from conformance.kernels.functions import by_reference, doubles, functions
-from conformance.kernels.reference import IMAGES, Answers
+from conformance.kernels.reference import IMAGES
+from conformance.operations.family import Answers
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from conformance.cases.arrays import Array, Arrays
-from conformance.kernels.reference import at
+from conformance.operations.windows import at
 
 Change = Callable[[Any, Arrays], Any]  # a case and its arrays -> an array, or answers by name
 Edit = Callable[[Any, Array], Any]  # a case and one of its arrays or answers -> another array

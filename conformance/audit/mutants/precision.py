@@ -12,7 +12,8 @@ from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, max
 from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows, at_tap
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_group
-from conformance.kernels.reference import divisors, pad, taps
+from conformance.operations.avg_pool import divisors
+from conformance.operations.windows import pad, taps
 
 Rounding = Callable[[Array], Any]
 output, gradients, grad_weight = conv_forward.output, conv_backward.gradients, conv_backward.grad_weight

@@ -13,7 +13,7 @@ import numpy as np
 
 from conformance.audit.mutants.hooks import BACKWARD, FORWARD, HALVES, OUTPUTS, Call, KernelRow, KernelRows, Make, Named, each, first_of, hooked, with_first
 from conformance.cases.arrays import Array
-from conformance.kernels.reference import at
+from conformance.operations.windows import at
 from conformance.operations import OPERATIONS
 
 State = dict[Any, Any]

@@ -31,6 +31,18 @@ TABLES = (
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
 
+NOTICED_BY = {  # the requirements most likely to notice the mutants of a table, asked first
+    "layouts": ["layouts"],
+    "stateful": ["contract", "state", "threads", "arguments"],
+    "contract": ["contract"],
+    "arguments": ["arguments", "empty"],
+    "tails": ["sizes"],
+    "precision": ["rounding"],
+    "max_pool": ["exact", "special"],
+    "fast_paths": ["special", "rounding", "sizes"],
+    "conditions": ["sizes"],
+}
+
 
 @cache
 def of(operation: str) -> tuple[Mutant, ...]:

@@ -13,7 +13,7 @@ from conformance.audit.mutants.hooks import Call, Hook, Named, each
 from conformance.audit.right.kernel import Make, Right, bias_of, computed, through
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_reference
-from conformance.kernels.reference import Answers
+from conformance.operations.family import Answers
 
 
 def formed(edit: Callable[[Array], Array]) -> Make:

@@ -13,7 +13,7 @@ from conformance.audit.mutants.hooks import Hook, hooked
 from conformance.audit.mutants.otherwise import per_channel
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import Compute, by_reference, functions
-from conformance.kernels.reference import Answers
+from conformance.operations.family import Answers
 from conformance.operations import OPERATIONS
 
 Make = Callable[[], SimpleNamespace]

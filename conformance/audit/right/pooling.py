@@ -12,7 +12,10 @@ from conformance.audit.mutants.max_pool import greater, scan
 from conformance.audit.right.kernel import Right, computed
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_reference
-from conformance.kernels.reference import Answers, at, divisors, max_pool_backward, pad, taps, unpad
+from conformance.operations.family import Answers
+from conformance.operations.windows import at, pad, taps, unpad
+from conformance.operations.avg_pool import divisors
+from conformance.operations.max_pool import max_pool_backward
 
 
 def axis_by_axis(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:

@@ -14,7 +14,8 @@ from conformance.audit.mutants.words import reach
 from conformance.audit.right.kernel import Right, bias_of, but_for, computed
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import Compute, by_group, by_reference
-from conformance.kernels.reference import Answers, at, pad, taps, unpad
+from conformance.operations.family import Answers
+from conformance.operations.windows import at, pad, taps, unpad
 
 OUT, TAP = "xpq", "trs"  # letters of the image axes in an einsum: where a window lies, and what lies in it
 

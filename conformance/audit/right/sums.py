@@ -13,7 +13,10 @@ from conformance.audit.mutants.otherwise import per_channel
 from conformance.audit.right.kernel import Right, computed
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import Compute, by_group
-from conformance.kernels.reference import Answers, divisors, max_pool, max_pool_backward, pad, taps, unpad
+from conformance.operations.family import Answers
+from conformance.operations.avg_pool import divisors
+from conformance.operations.max_pool import max_pool, max_pool_backward
+from conformance.operations.windows import pad, taps, unpad
 
 Term = Callable[[int], Array]
 Order = Callable[[int, Term], Array]  # how many terms, each by its number -> their sum

@@ -9,7 +9,8 @@ import numpy as np
 from conformance.audit.right.kernel import Right, bias_of, computed
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import Compute, by_group, by_reference
-from conformance.kernels.reference import Answers, at, pad
+from conformance.operations.family import Answers
+from conformance.operations.windows import at, pad
 
 AXES = "dhw"  # letters of the image axes in an einsum
 

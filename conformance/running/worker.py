@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import json
 import os
 import signal
-import sys
 import threading
 import traceback
 from dataclasses import replace
 from multiprocessing.connection import Connection
-from pathlib import Path
 from typing import Any, NoReturn
 
 from conformance.cases import Case
@@ -24,10 +21,11 @@ from conformance.kernels.framework import oracle as oracle_named
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
 from conformance.kernels.surroundings import restored
-from conformance.pipeline import examine
 from conformance.requirements import REQUIREMENTS
+from conformance.running import limits
+from conformance.running.runner import examine
+from conformance.running.slot import ORACLE, Slot
 from conformance.verdicts.judgement import Judgement
-from conformance.workers.slot import ORACLE, Slot
 
 # Sent to a worker that hangs: it prints where, even while native code holds the lock of Python.
 # 0 and imports in functions where there are no workers: this module is imported there, too.
@@ -51,9 +49,9 @@ def preload(options: dict[str, Any]) -> None:
 
 
 def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> NoReturn:
-    """Load the subject, then answer tasks until the parent hangs up. Never returns: no exit handler runs."""
+    """Load the subject, then answer chunks until the parent hangs up. Never returns: no exit handler runs."""
     try:
-        die_with_parent()
+        limits.die_with_parent()
         os.setpgid(0, 0)  # a kernel that signals its group means itself
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
         faulthandler.enable(output, all_threads=False)
@@ -75,45 +73,49 @@ def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
     except (SubjectError, MissingFramework) as error:
         parent.send_bytes(json.dumps({"error": type(error).__name__, "text": str(error)}).encode())
         return
-    _exit_at_once()
-    _dump_no_core()
-    parent.send_bytes(json.dumps({"ready": True, "resident": _resident()}).encode())
-    loaded = _data()
-    while (taken := _data()) - loaded <= KEEPS:  # a new worker has the rest of what this one was sent
-        task = json.loads(parent.recv_bytes())
+    limits.exit_at_once()
+    limits.dump_no_core()
+    parent.send_bytes(json.dumps({"ready": True, "resident": limits.resident()}).encode())
+    loaded = limits.writable()
+    while (
+        taken := limits.writable()
+    ) - loaded <= KEEPS:  # a new worker has the rest of what this one was sent
+        chunk = json.loads(parent.recv_bytes())
         if taken:
-            _limit_memory(taken + task["bytes"])
-        parent.send_bytes(json.dumps(_answer(task, slot, caller, oracle)).encode())
+            limits.limit_memory(taken + chunk["bytes"])
+        parent.send_bytes(json.dumps(_answer(chunk, slot, caller, oracle)).encode())
         slot.end()  # only now: a death of what a kernel did to the connection is that of a case
 
 
 def _load(slot: Slot, options: dict[str, Any]) -> tuple[Caller, Oracle]:
-    watch = _Watch(slot)
+    watch = Watch(slot)
     return Caller(load(options["subject"]), watch), _watched(options["oracle"], watch)
 
 
-def _answer(task: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -> dict[str, Any]:
-    caller = replace(caller, halves=tuple(task["halves"])) if task["halves"] else caller
-    threads = 1 if task["requirement"] == ORACLE else REQUIREMENTS[task["requirement"]].threads
-    for each in imported():  # several workers share the cores, but some crashes take threads
-        each.set_threads(threads)
+def _answer(chunk: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -> dict[str, Any]:
+    caller = replace(caller, halves=tuple(chunk["halves"])) if chunk["halves"] else caller
+    _set_threads(chunk["requirement"])
     answers = []
-    for number, text in enumerate(task["cases"]):
-        if slot.dropped >= task["task"]:
+    for number, text in enumerate(chunk["cases"]):
+        if slot.dropped >= chunk["chunk"]:
             break
-        slot.begin(task["task"], number)
+        slot.begin(chunk["chunk"], number)
         try:
             with restored():
-                answers.append(_examine(task["requirement"], Case.parse(text), caller, oracle))
+                answers.append(_examine(chunk["requirement"], Case.parse(text), caller, oracle))
         except OracleError as error:
             answers.append([list(of_oracle("raised", str(error)))])
         except Exception as error:  # the suite's own: the parent raises it
-            return {
-                "failed": text,
-                "text": traceback.format_exc(),
-                "error": f"{type(error).__name__}: {error}",
-            }
-    return {"task": task["task"], "answers": answers}
+            error_text = f"{type(error).__name__}: {error}"
+            return {"failed": text, "text": traceback.format_exc(), "error": error_text}
+    return {"answers": answers}
+
+
+def _set_threads(requirement: str) -> None:
+    """Several workers share the cores, but some crashes take threads."""
+    threads = 1 if requirement == ORACLE else REQUIREMENTS[requirement].threads
+    for each in imported():
+        each.set_threads(threads)
 
 
 def _examine(requirement: str, case: Case, caller: Caller, oracle: Oracle) -> list[Any]:
@@ -125,8 +127,8 @@ def _examine(requirement: str, case: Case, caller: Caller, oracle: Oracle) -> li
     return [list(judgement) for judgement in examine(caller, oracle, requirement, case)]
 
 
-class _Watch:
-    """Told the function in hand; several threads may be in several. One that hangs is in hand when the others left."""
+class Watch:
+    """Notes the function in hand; several threads may be in several. One that hangs is in hand when the others left."""
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
@@ -168,7 +170,7 @@ def of_oracle(ended: str, words: str) -> Judgement:
     return Judgement("output", f"oracle {ended}", float("inf"), True, words)
 
 
-def _watched(name: str, watch: _Watch) -> Oracle:
+def _watched(name: str, watch: Watch) -> Oracle:
     oracle = oracle_named(name)
 
     def answer(case: Case, arrays: Arrays) -> dict[str, Array]:
@@ -181,45 +183,3 @@ def _watched(name: str, watch: _Watch) -> Oracle:
             watch("")
 
     return answer
-
-
-def _dump_no_core() -> None:
-    """Deaths are expected."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def _resident() -> int:
-    """The most memory that this process ever held, in bytes."""
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-
-
-def _data() -> int:
-    """The memory that this process may write to, in bytes; 0 where the system does not tell."""
-    status = Path("/proc/self/status")
-    lines = status.read_text().splitlines() if status.exists() else []
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith("VmData"))
-
-
-def _limit_memory(limit: int) -> None:
-    """Beyond it memory is refused, before the machine runs out of it."""
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
-
-
-def die_with_parent() -> None:
-    """Leave no process behind where the parent is killed, and can end nobody."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-
-def _exit_at_once() -> None:
-    """Where a subject calls exit(), skip what loaded libraries would do then: half a second for PyTorch's."""
-    c = ctypes.CDLL(None)
-    if hasattr(c, "on_exit"):  # the last function registered is called first, with the status
-        c.on_exit(ctypes.cast(c._exit, ctypes.c_void_p), None)

@@ -8,9 +8,9 @@ import struct
 import tempfile
 import time
 
-_CASE = struct.Struct("=QQd")  # task, number of the case in it, when it began
+_CASE = struct.Struct("=QQ")  # chunk, number of the case in it
 _CALL = struct.Struct("=d48s")  # since when in this function (0: outside of it), and its name
-_DROPPED = struct.Struct("=Q")  # written by the parent: the task whose answers nobody waits for any more
+_DROPPED = struct.Struct("=Q")  # written by the parent: the chunk whose answers nobody waits for any more
 _CALL_AT, _DROPPED_AT = _CASE.size, _CASE.size + _CALL.size
 _SIZE = mmap.PAGESIZE
 
@@ -37,12 +37,12 @@ class Slot:
 
     # The worker writes.
 
-    def begin(self, task: int, number: int) -> None:
+    def begin(self, chunk: int, number: int) -> None:
         _CALL.pack_into(self._memory, _CALL_AT, 0.0, b"")
-        _CASE.pack_into(self._memory, 0, task, number, time.monotonic())
+        _CASE.pack_into(self._memory, 0, chunk, number)
 
     def end(self) -> None:
-        _CASE.pack_into(self._memory, 0, 0, 0, 0.0)
+        _CASE.pack_into(self._memory, 0, 0, 0)
 
     def enter(self, function: str) -> None:
         _CALL.pack_into(self._memory, _CALL_AT, time.monotonic(), function.encode()[:48])
@@ -56,24 +56,17 @@ class Slot:
 
     # The parent reads.
 
-    def drop(self, task: int) -> None:
-        _DROPPED.pack_into(self._memory, _DROPPED_AT, task)
+    def drop(self, chunk: int) -> None:
+        _DROPPED.pack_into(self._memory, _DROPPED_AT, chunk)
 
     def freeze(self) -> None:
         """Keep what stands here now: the worker is about to be ended, and may still go on."""
         self._seen = bytes(self._memory)
 
-    @property
-    def task(self) -> int:
-        return int(_CASE.unpack_from(self._seen, 0)[0])
-
-    @property
-    def case(self) -> int:
-        return int(_CASE.unpack_from(self._seen, 0)[1])
-
-    @property
-    def began(self) -> float:
-        return float(_CASE.unpack_from(self._seen, 0)[2])
+    def case_of(self, chunk: int) -> int | None:
+        """The number of the case in hand; None where none of this chunk is."""
+        in_hand, number = _CASE.unpack_from(self._seen, 0)
+        return int(number) if in_hand == chunk else None
 
     @property
     def since(self) -> float:

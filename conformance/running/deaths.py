@@ -8,6 +8,8 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+RETRIES = 3  # a case is to blame for a SIGKILL if it gets one so often
+
 FROM_OUTSIDE = tuple(
     -getattr(signal, name)
     for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")

@@ -2,7 +2,7 @@
 milliseconds.
 
 It never calls the subject or the oracle, so it has no threads and can be forked. It reads what its workers print (of
-floods, it keeps the end) and tells the parent how each of them ended. When the parent is gone, all of them go.
+floods, it keeps the end) and reports how each of them ended. When the parent is gone, all of them go.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ TAIL = 8192  # bytes kept of what a worker prints
 
 def serve(control: int, options: dict[str, Any]) -> NoReturn:
     """Fork a worker whenever the parent asks for one, until the parent closes its end."""
-    import conformance.workers.work as work
+    from conformance.running import worker
 
-    work.preload(options)
+    worker.preload(options)
     gc.freeze()
     server = _Server(socket.socket(fileno=control), options)
     try:
@@ -45,7 +45,7 @@ def kill_group(process: int) -> None:
 
 
 @dataclass
-class _Worker:
+class _Forked:
     number: int
     output: int
     printed: bytes = b""
@@ -55,7 +55,7 @@ class _Worker:
 class _Server:
     control: socket.socket
     options: dict[str, Any]
-    workers: dict[int, _Worker] = field(default_factory=dict)  # by process id
+    workers: dict[int, _Forked] = field(default_factory=dict)  # by process id
 
     def run(self) -> None:
         self.selector = selectors.DefaultSelector()
@@ -96,13 +96,13 @@ class _Server:
         for descriptor in (writer, *descriptors):
             os.close(descriptor)
         os.set_blocking(reader, False)
-        worker = self.workers[process] = _Worker(number, reader)
+        worker = self.workers[process] = _Forked(number, reader)
         self.selector.register(reader, selectors.EVENT_READ, worker)
-        self._tell({"worker": number, "process": process})
+        self._report({"worker": number, "process": process})
         return True
 
     def _become_worker(self, output: int, given: list[int], reader: int) -> NoReturn:
-        from conformance.workers import work
+        from conformance.running import worker
 
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -115,10 +115,10 @@ class _Server:
         os.dup2(output, 1)
         os.dup2(output, 2)
         connection, slot = given
-        work.work(connection, slot, output, self.options)
+        worker.work(connection, slot, output, self.options)
 
     def _reap(self) -> None:
-        """Tell the parent of every worker that ended: how, how much memory it held, and what it printed last."""
+        """Report every worker that ended: how, how much memory it held, and what it printed last."""
         while self.workers:
             process, status, usage = os.wait4(-1, os.WNOHANG)
             if not process:
@@ -132,9 +132,9 @@ class _Server:
             resident = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
             printed = worker.printed.decode(errors="replace")
             code = os.waitstatus_to_exitcode(status)
-            self._tell({"worker": worker.number, "code": code, "resident": resident, "printed": printed})
+            self._report({"worker": worker.number, "code": code, "resident": resident, "printed": printed})
 
-    def _read(self, worker: _Worker) -> None:
+    def _read(self, worker: _Forked) -> None:
         with contextlib.suppress(BlockingIOError):
             for _ in range(64):  # then let others have their turn
                 printed = os.read(worker.output, 1 << 16)
@@ -143,10 +143,10 @@ class _Server:
                     return
                 worker.printed = (worker.printed + printed)[-TAIL:]
 
-    def _forget(self, worker: _Worker) -> None:
+    def _forget(self, worker: _Forked) -> None:
         with contextlib.suppress(KeyError):
             self.selector.unregister(worker.output)
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _report(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError):  # the parent is gone: run() sees it next
             self.control.sendall(json.dumps(message).encode() + b"\n")

@@ -14,8 +14,10 @@ from conformance.cases import Case
 from conformance.cases.features import features_of
 from conformance.cases.shrink import cost, shrink, simpler
 from conformance.kernels import reference
-from conformance.pipeline import InProcess, Settings, run
 from conformance.requirements import REQUIREMENTS, Requirement
+from conformance.running.in_process import InProcess
+from conformance.running.run import run
+from conformance.running.settings import Settings
 
 NPCNN = {
     name: getattr(npcnn, f"{name}{suffix}")

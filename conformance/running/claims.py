@@ -1,0 +1,131 @@
+"""What a subject claims: by declaration, by signature, and where neither says, by what it does with a plain call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from conformance.cases import Case
+from conformance.cases.features import Features, features_of
+from conformance.cases.features import probes as features_probes
+from conformance.kernels.call import Caller
+from conformance.kernels.probes import probes
+from conformance.kernels.subject import Subject
+from conformance.requirements import REQUIREMENTS, Plan, requirement_of
+from conformance.running.runner import Runner, judgements_of
+from conformance.running.settings import Settings
+
+UNDECLARED = "dtypes= of a conformance.Subject does not name it"
+DECLINED = "NotImplementedError"
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What a subject claims of one operation.
+
+    dtypes        in which it is judged, of those that it claims
+    features      that it claims, its dtypes among them
+    requirements  that it is held to, in the order in which they are judged
+    not_claimed   (operation, what, why)
+    refusing      how it refuses its plainest call, where it does
+    """
+
+    operation: str
+    dtypes: tuple[str, ...]
+    features: Features
+    requirements: tuple[str, ...] = ()
+    not_claimed: tuple[tuple[str, str, str], ...] = ()
+    refusing: str = ""
+
+
+def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[Claims]:
+    """What a subject claims of each operation that is judged; found when it is needed."""
+    for operation in settings.operations or subject.operations:
+        probe = _Probe(operation, Caller(subject), runner)
+        features, dtypes = probe.claimed()
+        judged = tuple(dtype for dtype in dtypes if dtype in (settings.dtypes or dtypes))
+        for dtype in settings.dtypes:
+            if dtype not in probe.caller.dtypes:
+                probe.note(dtype, UNDECLARED)
+        names = _held_to(subject, settings, probe) if judged else ()
+        yield Claims(
+            operation, judged, features.union(dtypes), names, tuple(probe.not_claimed), probe.refusing
+        )
+
+
+def _held_to(subject: Subject, settings: Settings, probe: _Probe) -> tuple[str, ...]:
+    """The requirements that such a subject is held to, by such a runner."""
+    plan = Plan(probe.operation, "", frozenset(), accuracy=subject.accuracy)
+    names = sorted(settings.requirements or REQUIREMENTS, key=lambda name: REQUIREMENTS[name].order)
+    reasons = {name: REQUIREMENTS[name].why_not(plan, probe.runner.isolated) for name in names}
+    for name, reason in reasons.items():
+        if reason:
+            probe.note(name, reason)
+    return tuple(name for name in names if not reasons[name])
+
+
+@dataclass
+class _Probe:
+    """Finds what is claimed of one operation, and notes what is not.
+
+    A plain call that is refused with an exception is no wrong answer: its feature is not claimed, and the report says
+    so. A kernel that refuses the plainest call claims all, and every case will say how it refuses.
+    """
+
+    operation: str
+    caller: Caller
+    runner: Runner
+    not_claimed: list[tuple[str, str, str]] = field(default_factory=list)
+    refusing: str = ""
+
+    def note(self, what: str, why: str) -> None:
+        self.not_claimed.append((self.operation, what, why))
+
+    def claimed(self) -> tuple[Features, tuple[str, ...]]:
+        """Features and dtypes."""
+        features, dtypes = self._by_signature(), self.caller.dtypes
+        showing = probes(self.caller, self.operation)
+        plain = [replace(case, dtype=dtypes[0]) for case in showing["plain"]]
+        base = next((case for case in plain if not _refusal(self.runner, case)), None)
+        if base is None:
+            self.refusing = _refusal(self.runner, plain[0])
+            return features, dtypes
+        if not self.caller.subject.dtypes:
+            dtypes = tuple(dtype for dtype in dtypes if self._takes(base, dtype))
+        in_dtype = dtypes[0] if dtypes else "float32"
+        for feature in sorted(features & set(showing)):
+            if reason := self._declines(
+                feature, [replace(case, dtype=in_dtype) for case in showing[feature]]
+            ):
+                self.note(feature, reason)
+                features -= {feature}
+        return features, dtypes
+
+    def _by_signature(self) -> Features:
+        lacking = {f: self.caller.lacks(self.operation, f) for f in sorted(features_of(self.operation))}
+        for feature, why in lacking.items():
+            if why:
+                self.note(feature, why)
+        return frozenset(feature for feature, why in lacking.items() if not why)
+
+    def _takes(self, base: Case, dtype: str) -> bool:
+        reason = _refusal(self.runner, replace(base, dtype=dtype))
+        if reason:
+            self.note(dtype, reason)
+        return not reason
+
+    def _declines(self, feature: str, cases: Sequence[Case]) -> str:
+        """Why a feature is not claimed: every case that shows it is refused, in a way that says so."""
+        reasons = [_refusal(self.runner, case) for case in cases]
+        if not reasons or not all(reasons):
+            return ""
+        declined = all(reason.startswith(DECLINED) for reason in reasons)
+        return reasons[0] if declined or feature in features_probes(self.operation) else ""
+
+
+def _refusal(runner: Runner, case: Case) -> str:
+    """How the subject's forward refuses a case, or nothing where it answers, rightly or not."""
+    for judgement in judgements_of(runner, requirement_of(case).name, case):
+        if judgement.output == "output" and judgement.status in ("refused", "not claimed"):
+            return judgement.message.partition("refused: ")[2] or "declared"
+    return ""

@@ -1,0 +1,71 @@
+"""What the wrong numbers of a failure look like: a known mistake, or where they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from itertools import islice
+
+import numpy as np
+
+from conformance.cases import Case
+from conformance.cases.arrays import fill
+from conformance.requirements import REQUIREMENTS
+from conformance.running.runner import Judged, Runner
+from conformance.running.tasks import Task
+from conformance.verdicts import diagnosis
+from conformance.verdicts.diagnosis import Evidence
+from conformance.verdicts.judgement import Judgement
+from conformance.verdicts.verdict import Failure
+
+FIRST = 12  # cases of the task that a diagnosis must not contradict, beside those that failed
+CANDIDATES = 5000  # cases for a diagnosis to choose from: a deep profile has more than need be held
+
+
+def explained(runner: Runner, task: Task, failure: Failure, failures: Sequence[Judged]) -> Failure:
+    """The failure with its diagnosis, or where it is; only a plain answer has numbers to look at."""
+    if failure.judgement.answer is None or not REQUIREMENTS[task.requirement].plain:
+        return failure
+    witness = _Witness(runner, task.requirement, failure.judgement.output)
+    candidates = _first_cases(task)
+    evidence = witness.evidence([(failure.case, failure.judgement), *failures])
+    evidence += witness.examined(candidates[:: max(1, len(candidates) // FIRST)])
+    named = diagnosis.diagnose(evidence, witness.of_case, candidates)
+    placed = "" if named else diagnosis.where([*evidence[1:], evidence[0]])  # the smallest shows the least
+    return replace(failure, diagnosis=named, where=placed)
+
+
+@dataclass(frozen=True)
+class _Witness:
+    """What the subject answers for one output, as evidence for a diagnosis."""
+
+    runner: Runner
+    requirement: str
+    output: str
+
+    def of_case(self, case: Case) -> Evidence | None:
+        return next(iter(self.examined([case])), None)
+
+    def examined(self, cases: Iterable[Case]) -> list[Evidence]:
+        examined = self.runner.examine(self.requirement, cases)
+        return self.evidence((case, judgement) for case, judgements in examined for judgement in judgements)
+
+    def evidence(self, judged: Iterable[Judged]) -> list[Evidence]:
+        return [
+            Evidence(case, self.output, np.array(judgement.answer) if judgement.failed else None)
+            for case, judgement in judged
+            if judgement.output == self.output and _says_something(case, judgement)
+        ]
+
+
+def _says_something(case: Case, judgement: Judgement) -> bool:
+    """A wrong answer that was kept, or a right one that can be one only: a kernel may have more NaN than PyTorch."""
+    if judgement.status != "conforms":
+        return judgement.answer is not None
+    return judgement.output not in case.family.may_be_nan(case, fill(case))
+
+
+@lru_cache(maxsize=8)
+def _first_cases(task: Task) -> list[Case]:
+    return list(islice(task.cases(), CANDIDATES))

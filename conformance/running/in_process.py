@@ -1,0 +1,41 @@
+"""Cases examined right here, for a debugger and for kernels that cannot be named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from conformance.cases import Case
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import Oracle
+from conformance.kernels.subject import Subject
+from conformance.kernels.surroundings import restored
+from conformance.running.runner import Examined, Runner, examine
+from conformance.verdicts.judgement import Judgement
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """Examines cases in this process, which a crash ends."""
+
+    subject: Subject
+    oracle: Oracle
+    isolated = False
+
+    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
+        for case in cases:
+            with restored():
+                judgements = examine(self._caller, self.oracle, requirement, case)
+            yield case, judgements
+
+    @cached_property
+    def _caller(self) -> Caller:
+        return Caller(self.subject)
+
+    def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
+        return []
+
+    @property
+    def shrinking(self) -> Runner:
+        return self

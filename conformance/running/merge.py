@@ -1,0 +1,44 @@
+"""Rows, from wherever they were judged, made one report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from conformance.cases.scope import Exhausted
+from conformance.kernels.subject import Subject
+from conformance.running.claims import Claims
+from conformance.running.tasks import Task
+from conformance.verdicts.verdict import Report, Row
+
+
+def merge(
+    subject: Subject,
+    rows: Iterable[Row],
+    *,
+    claims: Iterable[Claims] = (),
+    tasks: Iterable[Task] = (),
+    stale: Iterable[str] = (),
+    interrupted: bool = False,
+) -> Report:
+    """The report that rows make.
+
+    claims   what the subject claims of each operation
+    tasks    that were judged: they say what was exhausted
+    stale    known failures that no longer fail
+    """
+    report = Report(subject, list(rows), stale=list(stale), interrupted=interrupted)
+    for each in claims:
+        report.not_claimed += each.not_claimed
+        report.refusing |= {each.operation: each.refusing} if each.refusing else {}
+    report.exhausted += _exhausted(report, tasks)
+    return report
+
+
+def _exhausted(report: Report, tasks: Iterable[Task]) -> Iterator[Exhausted]:
+    """Where no case was left out and every answer is right."""
+    for task in tasks:
+        rows = [row for row in report.rows if row.unit == task.unit]
+        right = all(row.verdict in ("conforms", "not claimed") for row in rows)
+        chosen = report.subject.only  # by it a subject chooses its cases, which leaves gaps
+        if task.exhausts and right and not chosen and (exhausted := task.plan.exhausted()):
+            yield exhausted

@@ -1,0 +1,207 @@
+"""Subjects run in worker processes: one that crashes, hangs or eats memory loses a process, not the run.
+
+with Workers("mykernels.py", jobs=4) as workers:
+    report = run(load("mykernels.py"), workers, Settings())
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from conformance.cases import Case
+from conformance.kernels.framework import TRUSTED
+from conformance.running.deaths import Death
+from conformance.running.inquest import Inquest, ends_in
+from conformance.running.jobs import Chunk, Job
+from conformance.running.pool import Pool, Worker
+from conformance.running.runner import Examined
+from conformance.running.slot import ORACLE
+from conformance.verdicts.judgement import Judgement
+
+TIMEOUT = 10.0
+MEMORY = 2 << 30  # bytes that a worker may take beyond what it has
+SOME_MEMORY = 1 << 29  # the same where a kernel is known to take all, and for candidates of a smaller case
+CHUNK_SECONDS = 0.05  # work in one message: long against the message, short against a person's patience
+MOST = 64  # cases in one message
+AHEAD = 2  # messages a worker has in hand, so that it never waits for the next
+
+OfDeath = Callable[[Chunk, Death], list[Judgement]]
+
+
+class ExaminationError(RuntimeError):
+    """The suite raised an exception while it examined a case: no verdict on the subject."""
+
+
+class Workers:
+    """Examines cases in worker processes; a context manager, at whose end no process is left.
+
+    timeout   seconds that one call of the subject may take
+    memory    bytes that a worker may take beyond what it has when it is given cases; None: all there is
+    """
+
+    isolated = True
+
+    def __init__(
+        self,
+        subject_name: str,
+        oracle_name: str = TRUSTED,
+        jobs: int | None = None,
+        timeout: float = TIMEOUT,
+        memory: int | None = MEMORY,
+    ) -> None:
+        self.jobs = jobs or os.cpu_count() or 1
+        self.timeout = timeout
+        self.memory = sys.maxsize >> 1 if memory is None else memory
+        self.inquest = Inquest(self._alone, oracle_name, self.timeout, self.memory)
+        self._pool = Pool({"subject": subject_name, "oracle": oracle_name})
+        self._numbers = count(1)  # of chunks
+        self._seconds = 0.005  # a case takes about so long
+
+    def __enter__(self) -> Workers:
+        """Start the workers; SubjectError where the subject cannot be loaded, or ends the process that loads it."""
+        try:
+            self._pool.start(self.jobs)
+        except BaseException:
+            self._pool.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.close()
+
+    @property
+    def processes(self) -> list[int]:
+        """The process ids of the workers."""
+        return [worker.process for worker in self._pool.workers]
+
+    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
+        """The judgements of each case, in the order of the cases; a death is looked into before it is a finding."""
+        # Once something took all it may, a part of it will do; the rest only for what is new.
+        shorter = dict.fromkeys(self.inquest.hanging, self.timeout / 5)
+        memory = min(self.memory, SOME_MEMORY) if self.inquest.ran_out_of_memory else self.memory
+        job = Job(requirement, enumerate(cases), self.timeout, memory, shorter)
+        return self._examine(job, self.inquest.look_into)
+
+    def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
+        """What a case says first thing in a new process; nothing where that ends."""
+        alone = self._alone(requirement, case)
+        return alone if isinstance(alone, list) else []
+
+    @property
+    def shrinking(self) -> Shrinking:
+        """The same for candidates of a smaller case: a death is taken as it comes, a hang is recognized sooner."""
+        limit = min(self.timeout, max(1.0, self.timeout / 20, 20 * self._seconds))
+        return Shrinking(self, limit, min(self.memory, SOME_MEMORY))
+
+    # One stream of cases.
+
+    def _examine(self, job: Job, of_death: OfDeath) -> Iterator[Examined]:
+        try:
+            for number in count():
+                while not job.is_finished(number) and self._feed(job):
+                    self._take_in()
+                if number in job.deaths:
+                    chunk, death = job.deaths.pop(number)
+                    yield chunk.cases[0], of_death(chunk, death)
+                elif number in job.answered:
+                    yield job.answered.pop(number)
+                else:
+                    return
+        finally:
+            self._drop(job)
+
+    def _feed(self, job: Job) -> bool:
+        """Give every worker with too little in hand more of it; whether there is anything to wait for."""
+        self._pool.fill(self.jobs)
+        for _ in range(AHEAD):
+            for worker in sorted(self._pool.workers, key=lambda worker: len(worker.chunks)):
+                if len(worker.chunks) < AHEAD and (
+                    chunk := job.next(self._numbers, self._size, AHEAD * self.jobs)
+                ):
+                    self._pool.send(worker, chunk)
+        return bool(job.sent)
+
+    @property
+    def _size(self) -> int:
+        return max(1, min(MOST, int(CHUNK_SECONDS / self._seconds)))
+
+    def _take_in(self) -> None:
+        """What workers have answered, and how they ended."""
+        for worker, message in self._pool.wait():
+            if isinstance(message, Death):
+                _note_death(worker, message)
+                continue
+            chunk, answers = worker.chunks.popleft(), _answers(message)
+            chunk.job.take_answers(chunk, answers)
+            if answers:
+                seconds = (time.monotonic() - max(chunk.sent_at, worker.answered_at)) / len(answers)
+                self._seconds += (seconds - self._seconds) / 4
+            worker.answered_at = time.monotonic()
+
+    def _drop(self, job: Job) -> None:
+        """Nobody waits for the rest of a job: workers leave it at the next case, and are not waited for long."""
+        job.dropped = True
+        for worker in self._pool.workers:
+            if worker.chunks and all(chunk.job is job for chunk in worker.chunks):
+                worker.slot.drop(worker.chunks[-1].number)
+
+    # One case by itself.
+
+    def _alone(self, requirement: str, case: Case, *halves: str) -> list[Judgement] | Death:
+        """The judgements of one case in a process of its own, or how that ended."""
+        job = Job(requirement, iter(()), self.timeout, self.memory)
+        chunk = Chunk(next(self._numbers), job, 0, [case], halves)
+        with self._pool.extra() as worker:
+            self._pool.send(worker, chunk)
+            while True:
+                for _, message in self._pool.wait(only=worker):
+                    if not isinstance(message, Death):
+                        return [Judgement(*judgement) for judgement in _answers(message)[0]]
+                    begun = worker.slot.case_of(chunk.number) is not None
+                    worker.slot.close()
+                    return message if begun else self._alone(requirement, case, *halves)
+
+
+@dataclass(frozen=True)
+class Shrinking:
+    """Workers in a hurry; see Workers.shrinking."""
+
+    workers: Workers
+    limit: float
+    memory: int
+    isolated = True
+
+    @property
+    def shrinking(self) -> Shrinking:
+        return self
+
+    def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
+        return self.workers.in_new_process(requirement, case)
+
+    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
+        return self.workers._examine(Job(requirement, enumerate(cases), self.limit, self.memory), self._take)
+
+    def _take(self, chunk: Chunk, death: Death) -> list[Judgement]:
+        if death.from_outside or death.function in ("", ORACLE):
+            return self.workers.inquest.look_into(chunk, death)
+        return ends_in(death, chunk.cases[0])
+
+
+def _note_death(worker: Worker, death: Death) -> None:
+    """The case on which a worker died; what else it had in hand is handed out again."""
+    for chunk in worker.chunks:
+        chunk.job.take_death(chunk, worker.slot.case_of(chunk.number), death)
+    worker.chunks.clear()
+    worker.slot.close()
+
+
+def _answers(message: dict[str, Any]) -> list[Any]:
+    if "failed" in message:
+        raise ExaminationError(f"{message['failed']}: {message['error']}\n{message['text']}")
+    return list(message["answers"])

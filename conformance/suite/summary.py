@@ -1,0 +1,59 @@
+"""What the verdicts of a pytest session say of each subject: their rows, from every process, merged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from conformance.kernels.subject import Subject
+from conformance.operations import OPERATIONS
+from conformance.running.merge import merge
+from conformance.verdicts.report import plain, verdict_line, verdict_of
+from conformance.verdicts.verdict import Report, Row
+
+
+@dataclass
+class Summary:
+    """What was judged of a subject, and the outputs on which there is no verdict."""
+
+    subject: str
+    rows: list[Row] = field(default_factory=list)
+    stale: list[str] = field(default_factory=list)
+    no_verdict: list[str] = field(default_factory=list)
+
+    def add(self, said: Mapping[str, Any]) -> None:
+        """What one test says, as plain data."""
+        self.rows += map(Row.from_data, said.get("rows", ()))
+        self.stale += said.get("stale", ())
+        self.no_verdict += said.get("no_verdict", ())
+
+    @cached_property
+    def report(self) -> Report:
+        elsewhere = Subject(dict.fromkeys(OPERATIONS, _judged_elsewhere), name=self.subject)
+        return merge(elsewhere, self.rows, stale=self.stale)
+
+    @property
+    def verdict(self) -> str:
+        """conforms, differs, untested, or no verdict."""
+        return "no verdict" if self.no_verdict else verdict_of(self.report)
+
+    def __str__(self) -> str:
+        line = plain(verdict_line(self.report))
+        if self.no_verdict:
+            rest = f"; the rest {line}" if self.rows else ""
+            line = f"no verdict: {', '.join(dict.fromkeys(self.no_verdict))}{rest}"
+        return f"{self.subject} {line}"
+
+
+def summaries(every: Iterable[Mapping[str, Any]]) -> list[Summary]:
+    """A summary of each subject, from what its tests say."""
+    by_subject: dict[str, Summary] = {}
+    for said in every:
+        by_subject.setdefault(said["subject"], Summary(said["subject"])).add(said)
+    return list(by_subject.values())
+
+
+def _judged_elsewhere(*_: object) -> None:
+    raise NotImplementedError("the kernel is in the process that judged it")
