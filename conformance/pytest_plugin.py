@@ -134,7 +134,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             green=verdict.startswith("conforms"),
         )
     if subjects and (matrix := config.stash.get(MATRIX, None)):
-        from conformance.verdicts.report import misnamed
+        from conformance.reports.text import misnamed
 
         for note in misnamed(matrix.subject):
             terminalreporter.line(note, yellow=True)

@@ -117,13 +117,21 @@ def checked_oracle(name: str) -> Oracle:
     return oracle_named(name)
 
 
-def check_writable(option: str, path: str | None) -> None:
-    """Whether a file can be written, and the disk has room for a report; the file is left as it is."""
-    if path is None or (option == "--json" and path == "-"):
+def check_report(option: str, path: str | None) -> None:
+    """Whether a report can be written to a file; - is standard output, and a Python file may be the subject's."""
+    if path is None or path == "-":
         return
     file = Path(path)
-    if option == "--json" and file.resolve().suffix == ".py" and file.exists():  # the subject's own, maybe
+    if file.resolve().suffix == ".py" and file.exists():
         raise WrongUsage(f"{option} {path}: a report is not written over a Python file")
+    check_writable(option, path)
+
+
+def check_writable(option: str, path: str | None) -> None:
+    """Whether a file can be written, and the disk has room for a report; the file is left as it is."""
+    if path is None:
+        return
+    file = Path(path)
     before = file.stat().st_size if file.is_file() else None
     room = ROOM if before is not None or not file.exists() else 1  # a device or a pipe gets a space
     try:
@@ -167,15 +175,15 @@ def check_case(oracle: str, case: Case, requirement: str) -> None:
     if case.problem and not rule.refuses:
         fitting = requirement_of(case).name
         raise WrongUsage(
-            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement {fitting} asks it"
+            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement {fitting} can judge it"
         )
     if rule.refuses and not case.problem:
-        raise WrongUsage(f"{case}: PyTorch answers it, so {requirement} does not ask it")
+        raise WrongUsage(f"{case}: PyTorch answers it, so --requirement {requirement} cannot judge it")
     if case.size > LARGEST:
-        raise WrongUsage(f"{case}: its arrays have {case.size:,} elements, a case at most {LARGEST:,}")
+        raise WrongUsage(f"{case}: its arrays have {case.size:,} elements; a case may have {LARGEST:,}")
     if oracle == TRUSTED and case.hazard and not rule.misses_images:
         raise WrongUsage(
-            f"{case}: a window misses the image, where PyTorch's gradient writes out of bounds; "
+            f"{case}: a window misses the image, and PyTorch's gradient then writes out of bounds; "
             f"use --oracle {REFERENCE}"
         )
 

@@ -18,10 +18,13 @@ from conformance.cases.features import features_of
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject, SubjectError
-from conformance.operations import OPERATIONS
+from conformance.operations import OPERATIONS, OUTPUTS
 from conformance.pipeline import Runner, Settings
+from conformance.reports.claims import not_claimed
+from conformance.reports.findings import Finding as Found
+from conformance.reports.run_info import RunInfo as Asked
+from conformance.reports.text import findings_text as row_text
 from conformance.requirements import REQUIREMENTS, Plan
-from conformance.verdicts.report import OUTPUTS, Asked, Found, not_claimed, row_text
 from conformance.verdicts.verdict import Report, Row, Unit
 from conformance.workers import ExaminationError
 

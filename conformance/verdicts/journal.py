@@ -17,8 +17,8 @@ from typing import Any
 from conformance.cases import Case
 from conformance.kernels.framework import PLAIN
 from conformance.kernels.subject import Subject
+from conformance.kernels.versions import versions
 from conformance.verdicts.judgement import Judgement
-from conformance.verdicts.report import versions
 from conformance.verdicts.verdict import Failure, Row, Unit
 
 
