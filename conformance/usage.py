@@ -1,4 +1,4 @@
-"""What a user asked for, checked before anything runs: the command line and pytest turn words into settings here."""
+"""What a user wrote, checked before anything runs: the command line and pytest turn words into settings here."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ROOM = 1 << 18  # bytes that a report may need
 SHORTEST = 0.1  # seconds: a sound call takes less, also on a busy machine
 LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's copies, what a worker may hold
 
-# What `replay` asks of a case where it is not told: the answer alone.
+# Requirements that judge the answer alone: `replay` takes one of them where none is named.
 ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.plain)
 
 
 class WrongUsage(ValueError):
-    """What was asked for does not exist: the value, the rule, and what there is."""
+    """What a user wrote does not exist: the value, the rule, and what there is."""
 
 
 def check(
@@ -50,10 +50,10 @@ def check(
     >>> assert conformance.check(mykernels, profile="quick").passed
     """
     subject = subject_of(kernels)
-    asked = settings(
+    chosen = settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
-    return pipeline.run(subject, InProcess(subject, checked_oracle(oracle)), asked)
+    return pipeline.run(subject, InProcess(subject, checked_oracle(oracle)), chosen)
 
 
 def subject_of(kernels: Any) -> Subject:
@@ -146,10 +146,10 @@ def check_writable(option: str, path: str | None) -> None:
             os.truncate(file, before)
 
 
-def journal_of(path: str, subject: Subject, asked: dict[str, Any]) -> Journal:
+def journal_of(path: str, subject: Subject, setup: dict[str, Any]) -> Journal:
     """The journal of a run, new or to go on with."""
     try:
-        return Journal(Path(path), subject, asked)
+        return Journal(Path(path), subject, setup)
     except JournalError as error:
         raise WrongUsage(f"--resume {error}") from None
     except OSError as error:

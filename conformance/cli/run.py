@@ -80,27 +80,21 @@ def _writing(command: Command) -> Command:
     help="With each failure, print a script that needs only NumPy, PyTorch and the kernel.",
 )
 @judging
-def command(subject: str, resume: str | None, scripts: bool, timeout: float, **options: Any) -> None:
+def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> None:
     """Judge SUBJECT: every operation it has, under every requirement."""
     from conformance.reports.document import document
     from conformance.reports.run_info import RunInfo
     from conformance.usage import ANSWERS
 
     files = {name: path for name in FORMATS if (path := options.pop(name)) is not None}
+    runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
     start = time.perf_counter()
     with wrong_usage():
-        report, journal = _judged(subject, files, resume, timeout, **options)
+        report, journal = _judged(subject, files, resume, runner, **options)
     resumed = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
     how = options["oracle"], options["profile"], options["seed"]
-    made = document(report, RunInfo(*how, time.perf_counter() - start, ANSWERS, timeout, resumed))
-    try:
-        _print(made, "-" in files.values(), scripts)
-        if journal and journal.lost:
-            again = "a run that resumes it judges the rest again"
-            click.echo(f"--resume {resume}: cannot be written: {journal.lost}; {again}", err=True)
-    finally:  # also where the report could not be printed
-        for name, path in files.items():
-            _write(name, path, made)
+    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed)
+    _report(document(report, run), files, scripts, journal)
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 
 
@@ -108,10 +102,8 @@ def _judged(
     name: str,
     files: Mapping[str, str],
     resume: str | None,
-    timeout: float,
+    runner: Mapping[str, Any],
     oracle: str,
-    in_process: bool,
-    jobs: int | None,
     **chosen: Any,
 ) -> tuple[Report, Journal | None]:
     """The report of a run, and its journal; everything that the user wrote is checked before it begins.
@@ -124,19 +116,27 @@ def _judged(
         usage.check_report(f"--{each}", path)
     usage.check_writable("--resume", resume)
     usage.check_words(chosen["operations"], chosen["requirements"], chosen["dtypes"], chosen["profile"])
-    opened = usage.opened(name, oracle, jobs=jobs, in_process=in_process, timeout=timeout)
-    with ended_by_sigterm(), opened as (subject, runner), _progress() as progress:
+    opened = usage.opened(name, oracle, **runner)
+    with ended_by_sigterm(), opened as (subject, examining), _progress() as progress:
         settings = usage.settings(subject, **chosen)
         heading = {"oracle": oracle, "profile": settings.profile, "seed": settings.seed}
         journal = None if resume is None else usage.journal_of(resume, subject, heading)
-        return pipeline.run(subject, runner, settings, progress, journal), journal
+        return pipeline.run(subject, examining, settings, progress, journal), journal
 
 
-def _print(document: Document, stderr: bool, scripts: bool) -> None:
+def _report(document: Document, files: Mapping[str, str], scripts: bool, journal: Journal | None) -> None:
+    """Print the report, and write it to each file."""
     from conformance.reports import text
 
-    out = console(stderr)
-    show(out, text.lines(document, out.width, scripts))
+    out = console(stderr="-" in files.values())
+    try:
+        show(out, text.lines(document, out.width, scripts))
+        if journal and journal.lost:
+            lost = f"cannot be written: {journal.lost}; a run that resumes it judges the rest again"
+            click.echo(f"--resume {journal.path}: {lost}", err=True)
+    finally:  # also where it could not be printed
+        for name, path in files.items():
+            _write(name, path, document)
 
 
 def _write(name: str, path: str, document: Document) -> None:

@@ -47,10 +47,8 @@ def judge(output: str, dtype: str, got: Answer, expected: Array, bound: Array | 
             output, f"{output} has shape {written_shape(got)}, expected {written_shape(expected)}"
         )
         return fault._replace(answer=_plain(got))
-    wanted = "int64" if output == "indices" else dtype
-    if got.dtype != np.dtype(wanted):
-        order = "" if got.dtype.isnative else " in the other byte order"
-        return differs(output, f"{output} has dtype {got.dtype.name}{order}, expected {wanted}")
+    if fault_of_dtype := _fault_of_dtype(output, dtype, got):
+        return differs(output, fault_of_dtype)
     varied = expected.size > 1 and bool((expected != expected.flat[0]).any())
     if (got == expected).all():
         return Judgement(output, "conforms", 0.0, varied)
@@ -61,6 +59,13 @@ def judge(output: str, dtype: str, got: Answer, expected: Array, bound: Array | 
     at = np.unravel_index(int(share.argmax()), share.shape)
     message = _describe(output, got, expected, bound, share, at)
     return Judgement(output, "differs", worst, varied, message, _plain(got))
+
+
+def _fault_of_dtype(output: str, dtype: str, got: Array) -> str:
+    wanted = "int64" if output == "indices" else dtype
+    order = "" if got.dtype.isnative else " in the other byte order"
+    right = got.dtype == np.dtype(wanted)
+    return "" if right else f"{output} has dtype {got.dtype.name}{order}, expected {wanted}"
 
 
 def _plain(got: Array) -> Any:

@@ -201,7 +201,7 @@ def test_run_names_what_is_not_claimed(write_kernel):
     assert "conv2d: grad_input, grad_weight (no conv2d_backward)" in result.output
 
 
-def test_run_tells_of_a_function_that_is_not_asked_because_of_its_name(write_kernel):
+def test_run_tells_of_a_function_that_is_not_called_because_of_its_name(write_kernel):
     result = judged(write_kernel("slip", "def conv2d_backwards(*a): ..."), "empty", "--json", "report.json")
     assert "\nconv2d_backwards is not called; did you mean conv2d_backward?\n" in result.output
     misnamed = json.loads(Path("report.json").read_text())["misnamed"]
