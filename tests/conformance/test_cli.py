@@ -21,6 +21,7 @@ from conformance.cases.guarded import GUARDS
 from conformance.cli import main
 from conformance.cli import run as run_command
 from conformance.cli.list import LISTS
+from conformance.cli.run import FORMATS
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
 from conformance.verdicts.journal import Journal
@@ -801,33 +802,38 @@ def test_the_help_says_what_each_command_does(name):
     assert COMMANDS[name] in command(name, "--help").output
 
 
-@pytest.mark.parametrize(
-    ("name", "option", "text"),
-    [
-        ("run", "--timeout", "How long a call may take; one that takes longer counts as hung."),
-        ("run", "--oracle", "Whose answers count as right; `conformance list oracles` shows the choice."),
-        (
-            "run",
-            "--in-process",
-            "Judge in this process, without workers, for a debugger; a crash then ends the run.",
-        ),
-        (
-            "run",
-            "--resume",
-            "Save what is finished in FILE; if FILE holds an interrupted run, continue that.",
-        ),
-        ("run", "--json", "Also write the report as JSON; - is standard output."),
-        (
-            "replay",
-            "--requirement",
-            "What judges it: exact if not given, arguments for a case that PyTorch refuses.",
-        ),
-        ("mutants", "--only", "Only mutants and right kernels that have TEXT in their names."),
-    ],
-)
-def test_the_help_says_what_an_option_does(name, option, text):
-    _, _, described = " ".join(command(name, "--help").output.split()).partition(f" {option} ")
-    assert described.partition(" ")[2].startswith(text) or described.startswith(text)
+OPTIONS = {
+    "--timeout": ("run", "SECONDS How long a call may take; one that takes longer counts as hung."),
+    "--oracle": ("run", "NAME Whose answers count as right; `conformance list oracles` shows the choice."),
+    "--in-process": (
+        "run",
+        "Judge in this process, without workers, for a debugger; a crash then ends the run.",
+    ),
+    "--resume": (
+        "run",
+        "FILE Save what is finished in FILE; if FILE holds an interrupted run, continue that.",
+    ),
+    "--json": ("run", "FILE Also write the report as JSON; - is standard output."),
+    "--script": ("run", "With each failure, print a script that needs only NumPy, PyTorch and the kernel."),
+    "--requirement": (
+        "replay",
+        "NAME What judges it: exact if not given, arguments for a case that PyTorch refuses.",
+    ),
+    "--only": ("mutants", "TEXT Only mutants and right kernels that have TEXT in their names."),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_help_says_what_an_option_does(option):
+    name, text = OPTIONS[option]
+    assert f" {option} {text} " in " ".join(command(name, "--help").output.split())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_way_to_write_a_report_is_an_option(name):
+    result = judged("npcnn", "empty", "--op", "avg_pool2d", f"--{name}", "-")
+    assert result.exit_code == 0
+    assert result.stdout and "conforms: " in result.stderr
 
 
 def test_an_unknown_command_is_told():
