@@ -45,7 +45,6 @@ def share(asked: argparse.Namespace) -> None:
     from conformance.running.in_process import InProcess
     from conformance.running.run import run
     from conformance.running.settings import Settings
-    from conformance.verdicts.report import cases_of
 
     spent: dict[str, float] = {}
 
@@ -76,9 +75,9 @@ def share(asked: argparse.Namespace) -> None:
         start = time.perf_counter()
         report = run(subject, runner, Settings([asked.op], names))
         seconds = time.perf_counter() - start
-        rounds.append([cases_of(report) / seconds, *(spent[who] / seconds for who in ("subject", "oracle"))])
+        rounds.append([report.cases / seconds, *(spent[who] / seconds for who in ("subject", "oracle"))])
     rate, of_subject, of_oracle = map(median, zip(*rounds[1:], strict=True))  # the first warms up
-    print(f"{asked.op}: {rate:,.0f} cases a second on one core, {cases_of(report):,} cases a round")
+    print(f"{asked.op}: {rate:,.0f} cases a second on one core, {report.cases:,} cases a round")
     print(f"subject {of_subject:.0%}, oracle {of_oracle:.0%}, suite {1 - of_subject - of_oracle:.0%}")
 
 

@@ -132,7 +132,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         conforms = each.verdict == "conforms"
         terminalreporter.line(str(each), red=not conforms, green=conforms)
     if summaries and (matrix := config.stash.get(MATRIX, None)):
-        from conformance.verdicts.report import misnamed
+        from conformance.reports.text import misnamed
 
         for note in misnamed(matrix.subject):
             terminalreporter.line(note, yellow=True)

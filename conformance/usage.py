@@ -1,4 +1,4 @@
-"""What a user asked for, checked before anything runs: the command line and pytest turn words into settings here."""
+"""What a user wrote, checked before anything runs: the command line and pytest turn words into settings here."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ ROOM = 1 << 18  # bytes that a report may need
 SHORTEST = 0.1  # seconds: a sound call takes less, also on a busy machine
 LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's copies, what a worker may hold
 
-# What `replay` asks of a case where it is not told: the answer alone.
+# Requirements that judge the answer alone: `replay` takes one of them where none is named.
 ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.plain)
 
 
 class WrongUsage(ValueError):
-    """What was asked for does not exist: the value, the rule, and what there is."""
+    """What a user wrote does not exist: the value, the rule, and what there is."""
 
 
 def check(
@@ -52,10 +52,10 @@ def check(
     >>> assert conformance.check(mykernels, profile="quick").passed
     """
     subject = subject_of(kernels)
-    asked = settings(
+    chosen = settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
-    return run(subject, InProcess(subject, checked_oracle(oracle)), asked)
+    return run(subject, InProcess(subject, checked_oracle(oracle)), chosen)
 
 
 def subject_of(kernels: Any) -> Subject:
@@ -119,13 +119,21 @@ def checked_oracle(name: str) -> Oracle:
     return oracle_named(name)
 
 
-def check_writable(option: str, path: str | None) -> None:
-    """Whether a file can be written, and the disk has room for a report; the file is left as it is."""
-    if path is None or (option == "--json" and path == "-"):
+def check_report(option: str, path: str | None) -> None:
+    """Whether a report can be written to a file; - is standard output, and a Python file may be the subject's."""
+    if path is None or path == "-":
         return
     file = Path(path)
-    if option == "--json" and file.resolve().suffix == ".py" and file.exists():  # the subject's own, maybe
+    if file.resolve().suffix == ".py" and file.exists():
         raise WrongUsage(f"{option} {path}: a report is not written over a Python file")
+    check_writable(option, path)
+
+
+def check_writable(option: str, path: str | None) -> None:
+    """Whether a file can be written, and the disk has room for a report; the file is left as it is."""
+    if path is None:
+        return
+    file = Path(path)
     before = file.stat().st_size if file.is_file() else None
     room = ROOM if before is not None or not file.exists() else 1  # a device or a pipe gets a space
     try:
@@ -140,10 +148,10 @@ def check_writable(option: str, path: str | None) -> None:
             os.truncate(file, before)
 
 
-def journal_of(path: str, subject: Subject, asked: dict[str, Any]) -> Journal:
+def journal_of(path: str, subject: Subject, setup: dict[str, Any]) -> Journal:
     """The journal of a run, new or to go on with."""
     try:
-        return Journal(Path(path), subject, asked)
+        return Journal(Path(path), subject, setup)
     except JournalError as error:
         raise WrongUsage(f"--resume {error}") from None
     except OSError as error:
@@ -169,15 +177,15 @@ def check_case(oracle: str, case: Case, requirement: str) -> None:
     if case.problem and not rule.refuses:
         fitting = requirement_of(case).name
         raise WrongUsage(
-            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement {fitting} asks it"
+            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement {fitting} can judge it"
         )
     if rule.refuses and not case.problem:
-        raise WrongUsage(f"{case}: PyTorch answers it, so {requirement} does not ask it")
+        raise WrongUsage(f"{case}: PyTorch answers it, so --requirement {requirement} cannot judge it")
     if case.size > LARGEST:
-        raise WrongUsage(f"{case}: its arrays have {case.size:,} elements, a case at most {LARGEST:,}")
+        raise WrongUsage(f"{case}: its arrays have {case.size:,} elements; a case may have {LARGEST:,}")
     if oracle == TRUSTED and case.hazard and not rule.misses_images:
         raise WrongUsage(
-            f"{case}: a window misses the image, where PyTorch's gradient writes out of bounds; "
+            f"{case}: a window misses the image, and PyTorch's gradient then writes out of bounds; "
             f"use --oracle {REFERENCE}"
         )
 

@@ -109,7 +109,9 @@ class Subject:
     def _known(self) -> Iterator[tuple[str, str]]:
         """The known failures, each case as it is printed."""
         if not isinstance(self.known_failures, Mapping):
-            raise SubjectError(f"known_failures={self.known_failures!r}: are a dict of case text to reason")
+            raise SubjectError(
+                f"known_failures={self.known_failures!r}: must be a dict of case text to reason"
+            )
         for text, reason in self.known_failures.items():
             case = Case.parse(text)
             if not (isinstance(reason, str) and reason):

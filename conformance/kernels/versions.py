@@ -1,4 +1,4 @@
-"""What took part in a run, and which of it."""
+"""What took part in a run: Python, NumPy, this package and the frameworks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import platform
 
 from conformance.kernels.framework import FRAMEWORKS, PLAIN, about
 
+PROJECT = "npcnn-conformance"
+
 
 def versions(*frameworks: str) -> dict[str, str]:
-    """What took part: Python, NumPy, this package and the frameworks."""
+    """The version of each package that is installed."""
     every = {"python": platform.python_version()}
     of_frameworks = [p for name in frameworks if name in FRAMEWORKS for p in about(name).packages]
-    for package in dict.fromkeys([*about(PLAIN).packages, "npcnn-conformance", *of_frameworks]):
+    for package in dict.fromkeys([*about(PLAIN).packages, PROJECT, *of_frameworks]):
         try:
             every[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

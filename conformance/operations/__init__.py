@@ -3,6 +3,6 @@
 from conformance.operations.dtypes import DTYPES, Dtype
 from conformance.operations.family import Family
 from conformance.operations.option import Option
-from conformance.operations.registry import OPERATIONS, Operation
+from conformance.operations.registry import OPERATIONS, OUTPUTS, Operation
 
-__all__ = ["DTYPES", "OPERATIONS", "Dtype", "Family", "Operation", "Option"]
+__all__ = ["DTYPES", "OPERATIONS", "OUTPUTS", "Dtype", "Family", "Operation", "Option"]

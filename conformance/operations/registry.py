@@ -44,3 +44,11 @@ OPERATIONS = {
     for family in sorted(_families(), key=lambda family: family.rank)
     for n in family.dimensions
 }
+
+# Every output there is: answers of a forward, then gradients.
+OUTPUTS = tuple(
+    sorted(
+        dict.fromkeys(output for operation in OPERATIONS.values() for output in operation.outputs),
+        key=lambda output: output.startswith("grad_"),
+    )
+)

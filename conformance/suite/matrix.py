@@ -18,7 +18,11 @@ from conformance.cases.features import features_of
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject, SubjectError
-from conformance.operations import OPERATIONS
+from conformance.operations import OPERATIONS, OUTPUTS
+from conformance.reports.claims import not_claimed
+from conformance.reports.findings import Finding
+from conformance.reports.run_info import RunInfo
+from conformance.reports.text import findings_text
 from conformance.requirements import REQUIREMENTS, Plan
 from conformance.running import known
 from conformance.running.claims import Claims, claims_of
@@ -28,7 +32,6 @@ from conformance.running.runner import Runner
 from conformance.running.settings import Settings
 from conformance.running.tasks import plan
 from conformance.running.workers import ExaminationError
-from conformance.verdicts.report import OUTPUTS, Asked, Found, not_claimed, row_text
 from conformance.verdicts.verdict import Row, Unit
 
 NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker starts
@@ -105,7 +108,7 @@ class Verdict:
     def _text(self, row: Row) -> str:
         if row.failure:
             by = [(self.unit.requirement, self.unit.dtype)]
-            return row_text([Found(row.failure, by)], self.matrix.subject, self.matrix.asked)
+            return findings_text([Finding(row.failure, by)], self.matrix.subject, self.matrix.run_info)
         none = (
             f"none of {row.cases} cases expects an answer that varies" if row.cases else "no case was asked"
         )
@@ -155,7 +158,9 @@ class Matrix:
         in_process: bool = False,
     ) -> None:
         self.subject, self.settings = subject, settings
-        self.asked = Asked(oracle, settings.profile, settings.seed, answers=usage.ANSWERS, timeout=timeout)
+        self.run_info = RunInfo(
+            oracle, settings.profile, settings.seed, answers=usage.ANSWERS, timeout=timeout
+        )
         self.stale: dict[str, bool] = {}
         self._timeout, self._in_process = timeout, in_process
         self._judged: dict[Unit, dict[str, Row]] = {}
@@ -237,7 +242,11 @@ class Matrix:
         jobs = 1 if os.environ.get("PYTEST_XDIST_WORKER") else None
         runner = stack.enter_context(
             usage.runner_of(
-                self.subject, self.asked.oracle, jobs=jobs, in_process=self._in_process, timeout=self._timeout
+                self.subject,
+                self.run_info.oracle,
+                jobs=jobs,
+                in_process=self._in_process,
+                timeout=self._timeout,
             )
         )
         weakref.finalize(self, stack.close)

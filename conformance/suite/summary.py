@@ -9,8 +9,10 @@ from typing import Any
 
 from conformance.kernels.subject import Subject
 from conformance.operations import OPERATIONS
+from conformance.reports.conclusion import conclusion
+from conformance.reports.findings import findings
+from conformance.reports.run_info import RunInfo
 from conformance.running.merge import merge
-from conformance.verdicts.report import plain, verdict_line, verdict_of
 from conformance.verdicts.verdict import Report, Row
 
 
@@ -37,10 +39,11 @@ class Summary:
     @property
     def verdict(self) -> str:
         """conforms, differs, untested, or no verdict."""
-        return "no verdict" if self.no_verdict else verdict_of(self.report)
+        return "no verdict" if self.no_verdict else self.report.verdict
 
     def __str__(self) -> str:
-        line = plain(verdict_line(self.report))
+        last = conclusion(self.report, findings(self.report, RunInfo(oracle="")))
+        line = f"{last.verdict}: {last.because}"
         if self.no_verdict:
             rest = f"; the rest {line}" if self.rows else ""
             line = f"no verdict: {', '.join(dict.fromkeys(self.no_verdict))}{rest}"

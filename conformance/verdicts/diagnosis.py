@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise
+from itertools import islice
 
 import numpy as np
 
@@ -18,10 +18,14 @@ from conformance.cases.arrays import Array, Arrays, fill
 from conformance.kernels import reference
 from conformance.operations import DTYPES
 from conformance.verdicts.bounds import bound
+from conformance.verdicts.judgement import shares
 
 CANDIDATES = 600  # cases looked through for one that tells mutants apart
 FAR = 10_000  # an option or a padding
 NAMED = 3  # mutants that no case tells apart are all named, up to so many
+PATTERNED = 24  # elements that an answer must have before a pattern in it is more than chance
+RANDOM = ("mean_zero", "non_negative")  # values whose rounding shows the format
+FORMATS = {"TF32 or float16": 2.0**13, "bfloat16": 2.0**16}  # how many bounds their products are off by
 
 
 @dataclass(frozen=True)
@@ -33,38 +37,37 @@ class Evidence:
     got: Array | None
 
 
-Ask = Callable[[Case], Evidence | None]  # what the subject answers to a case; None where that says nothing
-
-
-_RANDOM = ("mean_zero", "non_negative")  # values whose rounding tells the format
+Ask = Callable[[Case], Evidence | None]  # what the subject answers to a case; None where that shows nothing
 
 
 class _Problem:
     """The evidence with the right answer and how far rounding may move it."""
 
     def __init__(self, evidence: Evidence) -> None:
-        self.evidence, self.case = evidence, evidence.case
-        self.arrays: Arrays = fill(evidence.case)
-        self.right = reference.answer(evidence.case, self.arrays)
-        limits = bound(evidence.case, self.arrays, self.right, reference.answer, "direct")
-        chosen = evidence.case.family.chosen and evidence.output != "grad_input"  # not computed
-        self.unit = (
-            0.0 if chosen else DTYPES[evidence.case.dtype].unit * (evidence.case.terms(evidence.output) + 2)
-        )
-        self.expected, self.limit = self.right[evidence.output], limits[evidence.output]
+        case, output = evidence.case, evidence.output
+        self.evidence, self.case = evidence, case
+        self.arrays: Arrays = fill(case)
+        self.right = reference.answer(case, self.arrays)
+        limits = bound(case, self.arrays, self.right, reference.answer, "direct")
+        chosen = case.family.chosen and output != "grad_input"  # not computed
+        self.unit = 0.0 if chosen else DTYPES[case.dtype].unit * (case.terms(output) + 2)
+        self.expected, self.limit = self.right[output], limits[output]
+
+    def answer(self, mutant: Mutant) -> Array:
+        """The mutant's."""
+        plain = replace(self.case, layout="")  # the arrays are laid out; a mutant changes other fields
+        return mutant.answer(plain, self.arrays, self.right)[self.evidence.output]
 
     def agrees(self, mutant: Mutant) -> bool:
         """Whether the mutant does what the subject did."""
-        plain = replace(self.case, layout="")  # the arrays are laid out; a mutant changes other fields
-        told = mutant.answer(plain, self.arrays, self.right)[self.evidence.output]
+        answer = self.answer(mutant)
         if self.evidence.got is None:
-            return self.near(told, self.expected)
-        return self.near(told, self.evidence.got) and not self.near(told, self.expected)
+            return self.near(answer, self.expected)
+        return self.near(answer, self.evidence.got) and not self.near(answer, self.expected)
 
     def separates(self, suspects: Sequence[Mutant]) -> bool:
         """Whether two of the mutants answer differently."""
-        plain = replace(self.case, layout="")
-        answers = [mutant.answer(plain, self.arrays, self.right)[self.evidence.output] for mutant in suspects]
+        answers = [self.answer(mutant) for mutant in suspects]
         return not all(self.near(answer, answers[0]) for answer in answers[1:])
 
     def near(self, one: Array, other: Array) -> bool:
@@ -85,23 +88,29 @@ def diagnose(evidence: Sequence[Evidence], ask: Ask, candidates: Iterable[Case])
     smallest = evidence[0]
     if _far(smallest.case):
         return ""
-    evidence = [each for each in evidence if not _far(each.case)]
-    candidates = (case for case in candidates if not _far(case))
     suspects = [
         mutant for mutant in of(smallest.case.operation) if mutant.pure and smallest.output in mutant.outputs
     ]
     for each in evidence:
-        if suspects:
+        if suspects and not _far(each.case):
             problem = _Problem(each)
             suspects = [mutant for mutant in suspects if problem.agrees(mutant)]
-    for case in islice((case for case in candidates if smallest.output in case.outputs), CANDIDATES):
+    near = (case for case in candidates if smallest.output in case.outputs and not _far(case))
+    left = _told_apart(suspects, smallest.output, ask, islice(near, CANDIDATES))
+    return " or: ".join(mutant.sentence for mutant in left[:NAMED])
+
+
+def _told_apart(
+    suspects: Sequence[Mutant], output: str, ask: Ask, candidates: Iterable[Case]
+) -> Sequence[Mutant]:
+    """The suspects that the subject agrees with on every case on which they differ."""
+    for case in candidates:
         if len(suspects) < 2:
             break
-        if _Problem(Evidence(case, smallest.output, None)).separates(suspects):
-            told = ask(case)
-            left = [mutant for mutant in suspects if _Problem(told).agrees(mutant)] if told else suspects
-            suspects = left
-    return " or: ".join(mutant.sentence for mutant in suspects[:NAMED])
+        if _Problem(Evidence(case, output, None)).separates(suspects) and (answered := ask(case)):
+            problem = _Problem(answered)
+            suspects = [mutant for mutant in suspects if problem.agrees(mutant)]
+    return suspects
 
 
 def _far(case: Case) -> bool:
@@ -110,88 +119,80 @@ def _far(case: Case) -> bool:
 
 
 def where(evidence: Sequence[Evidence]) -> str:
-    """What the wrong elements have in common in the first case that tells, and that case; "" where none does."""
+    """What the wrong elements have in common in the first case that shows it, and that case; "" where none does."""
     wrong = [each for each in evidence if each.got is not None]
-    rounds = all(each.case.values in _RANDOM for each in wrong)
+    random = all(each.case.values in RANDOM for each in wrong)
     for each in wrong:
-        if told := _where(_Problem(each), rounds):
-            return f"{told}, in {each.case}"
+        if sentence := _where(_Problem(each), random):
+            return f"{sentence}, in {each.case}"
     return ""
 
 
-def _where(problem: _Problem, rounds: bool) -> str:
+def _where(problem: _Problem, random: bool) -> str:
+    """A sentence that is true of every element."""
     got, expected = np.asarray(problem.evidence.got, np.float64), problem.expected
     if got.shape != expected.shape:
         return ""
-    with np.errstate(all="ignore"):
-        wrong = ~(
-            (np.abs(got - expected) <= problem.limit)
-            | (got == expected)
-            | (np.isnan(got) & np.isnan(expected))
-        )
-    if not wrong.any():
+    share = shares(got, expected, problem.limit)
+    if not (share > 1).any():
         return ""
-    rough = _rough(problem, got, expected) if rounds else ""
-    return _scaled(got, expected) or rough or _placed(problem, wrong)
+    rough = _rough(float(share.max())) if random else ""
+    return _scaled(got, expected) or rough or _placed(problem, share > 1)
 
 
 def _scaled(got: Array, expected: Array) -> str:
     """Every element is the right one times the same number."""
-    with np.errstate(all="ignore"):
-        ratios = (got / expected)[(expected != 0) & np.isfinite(expected)]
-    plain = ratios.size > 1 and np.isfinite(ratios).all() and np.allclose(ratios, ratios[0], rtol=1e-5)
-    if plain and ratios[0] == 0:
+    if got.size > 1 and not got.any():
         return "every element is 0"
-    return (
-        f"every element is {ratios[0]:.6g} times what it should be"
-        if plain and not np.isclose(ratios[0], 1)
-        else ""
-    )
-
-
-def _rough(problem: _Problem, got: Array, expected: Array) -> str:
-    """Errors everywhere, small, and of the size that a narrower format rounds to."""
+    counted = (expected != 0) & np.isfinite(expected)
     with np.errstate(all="ignore"):
-        worst = float(np.nanmax(np.abs(got - expected) / problem.limit))
-    for name, factor in {"TF32 or float16": 2.0**13, "bfloat16": 2.0**16}.items():
+        ratios = got[counted] / expected[counted]
+        if ratios.size < 2 or not np.isfinite(ratios[0]) or np.isclose(ratios[0], 1) or ratios[0] == 0:
+            return ""
+        scaled = np.isclose(got, ratios[0] * expected, rtol=1e-5, atol=0, equal_nan=True)
+    return f"every element is {ratios[0]:.6g} times what it should be" if scaled.all() else ""
+
+
+def _rough(worst: float) -> str:
+    """Errors of the size that a narrower format rounds to; an infinite one is none."""
+    for name, factor in FORMATS.items():
         if worst <= factor:
             return f"errors of up to {worst:.3g} times the bound: as products in {name} have"
     return ""
 
 
 def _placed(problem: _Problem, wrong: Array) -> str:
-    """The axis along which the wrong elements are a small and regular part."""
-    names = _axis_names(problem.evidence.output, problem.case.dimensions)
-    told = []
-    for axis, name in enumerate(names[-wrong.ndim :] if wrong.ndim < len(names) else names):
-        n = wrong.shape[axis]
-        at = np.nonzero(wrong.any(axis=tuple(i for i in range(wrong.ndim) if i != axis)))[0]
-        if n > 1 and (text := _pattern(name, [int(i) for i in at], n)):
-            told.append(text)
-    return (
-        " of ".join(reversed(told)) if told else ("every element" if wrong.all() and wrong.size > 1 else "")
-    )
-
-
-def _pattern(name: str, at: list[int], n: int) -> str:
-    if len(at) == n:
+    """The axes along which the wrong elements are a small and regular part, most of which is wrong."""
+    if wrong.all():
+        return "every element" if wrong.size > 1 else ""
+    if wrong.size < PATTERNED:
         return ""
-    if at == [n - 1]:
-        return f"the last {name}"
-    if at == [0]:
-        return f"the first {name}"
+    patterns, part, many = [], 1, wrong.sum() >= PATTERNED
+    names = _axis_names(problem.evidence.output, problem.case.dimensions)[-wrong.ndim :]
+    for name, at, n in zip(names, np.nonzero(wrong), wrong.shape, strict=True):
+        indices = np.unique(at).tolist()
+        pattern = _pattern(name, indices, n, many) if len(indices) < n else ""
+        patterns += [pattern] if pattern else []
+        part *= len(indices) if pattern else n
+    shown = 2 * wrong.sum() > part and (many or len(patterns) < 2)
+    return " of ".join(reversed(patterns)) if shown else ""
+
+
+def _pattern(name: str, at: list[int], n: int, many: bool) -> str:
+    """Which of the n indices along an axis these are; "" where they are no regular part, or few make it regular."""
+    places = {  # of two that are the same, the later is said
+        tuple(range(at[0], n)): f"every {name} from {at[0]} on",
+        (n - 1,): f"the last {name}",
+        (0,): f"the first {name}",
+        (0, n - 1): f"the first and the last {name}" if n > 3 else "",
+    }
+    if place := places.get(tuple(at)):
+        return place
     if len(at) == 1:
         return f"{name} {at[0]} only"
-    if at == [0, n - 1] and n > 3:
-        return f"the first and the last {name}"
-    if at == list(range(at[0], n)):
-        return f"every {name} from {at[0]} on"
-    steps = {b - a for a, b in pairwise(at)}
-    return (
-        f"every {_ORDINALS.get(step, f'{step}th')} {name}"
-        if len(steps) == 1 and (step := steps.pop()) > 1
-        else ""
-    )
+    step = at[1] - at[0]
+    periodic = many and len(at) > 2 and at == list(range(at[0] % step, n, step))
+    return f"every {_ORDINALS.get(step, f'{step}th')} {name}" if periodic else ""
 
 
 _ORDINALS = {2: "second", 3: "third"}

@@ -12,7 +12,6 @@ from conformance.kernels.answer import Answer, Malformed, Refused
 DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
 FAILURES = ("differs", "refused", "oracle raised", *DEATHS)
 
-
 LOOKED_INTO = 4096  # elements
 
 
@@ -44,23 +43,29 @@ def judge(output: str, dtype: str, got: Answer, expected: Array, bound: Array | 
     if isinstance(got, Malformed):
         return differs(output, f"{output} {got.fault}")
     if got.shape != expected.shape:
-        fault = differs(output, f"{output} has shape {_shape(got)}, expected {_shape(expected)}")
+        fault = differs(
+            output, f"{output} has shape {written_shape(got)}, expected {written_shape(expected)}"
+        )
         return fault._replace(answer=_plain(got))
-    wanted = "int64" if output == "indices" else dtype
-    if got.dtype != np.dtype(wanted):
-        order = "" if got.dtype.isnative else " in the other byte order"
-        return differs(output, f"{output} has dtype {got.dtype.name}{order}, expected {wanted}")
+    if fault_of_dtype := _fault_of_dtype(output, dtype, got):
+        return differs(output, fault_of_dtype)
     varied = expected.size > 1 and bool((expected != expected.flat[0]).any())
-    equal = got == expected
-    if equal.all():
+    if (got == expected).all():
         return Judgement(output, "conforms", 0.0, varied)
-    share = _shares(got, expected, bound, equal)
+    share = shares(got, expected, bound)
     worst = float(share.max())
     if worst <= 1:
         return Judgement(output, "conforms", worst, varied)
     at = np.unravel_index(int(share.argmax()), share.shape)
     message = _describe(output, got, expected, bound, share, at)
     return Judgement(output, "differs", worst, varied, message, _plain(got))
+
+
+def _fault_of_dtype(output: str, dtype: str, got: Array) -> str:
+    wanted = "int64" if output == "indices" else dtype
+    order = "" if got.dtype.isnative else " in the other byte order"
+    right = got.dtype == np.dtype(wanted)
+    return "" if right else f"{output} has dtype {got.dtype.name}{order}, expected {wanted}"
 
 
 def _plain(got: Array) -> Any:
@@ -71,14 +76,20 @@ def differs(output: str, message: str) -> Judgement:
     return Judgement(output, "differs", float("inf"), True, message)
 
 
-def _shares(got: Array, expected: Array, bound: Array | None, equal: Array) -> Array:
+def shares(got: Array, expected: Array, bound: Array | None = None) -> Array:
     """The error of each element as a share of its bound: 0 where equal, inf where no rounding explains it."""
     with np.errstate(all="ignore"):
         error = np.abs(got.astype(np.float64) - expected)
         limit = np.zeros(error.shape) if bound is None else np.broadcast_to(bound, error.shape)
         share = np.where(limit > 0, error / limit, np.inf)
-    same = equal | (np.isnan(got) & np.isnan(expected))
+    same = (got == expected) | (np.isnan(got) & np.isnan(expected))
     return np.where(same, 0.0, np.where(np.isnan(share), np.inf, share))
+
+
+def beyond(got: Array, expected: Array, bound: Array | None = None) -> Array:
+    """Which elements are off by more than their bound."""
+    wrong: Array = shares(got, expected, bound) > 1
+    return wrong
 
 
 def _describe(
@@ -90,10 +101,10 @@ def _describe(
     wrong = int((share > 1).sum())
     off = f": off by {number(error)}, rounding explains {number(limit)}" if np.isfinite(error) else ""
     many = f"; {wrong} of {share.size} elements differ" if share.size > 1 else ""
-    told, due = number(got[at]), number(expected[at])
-    if told == due:  # as far as six digits tell
-        told, due = repr(float(got[at])), repr(float(expected[at]))
-    return f"{place} = {told}, expected {due}{off}{many}"
+    wrong_number, right_number = number(got[at]), number(expected[at])
+    if wrong_number == right_number:  # as far as six digits show
+        wrong_number, right_number = repr(float(got[at])), repr(float(expected[at]))
+    return f"{place} = {wrong_number}, expected {right_number}{off}{many}"
 
 
 def number(value: float) -> str:
@@ -105,5 +116,5 @@ def int_or_none(value: float) -> float | None:
     return float(int(value)) if np.isfinite(value) else None
 
 
-def _shape(array: Array) -> str:
+def written_shape(array: Array) -> str:
     return f"({', '.join(map(str, array.shape))}{',' if array.ndim == 1 else ''})"

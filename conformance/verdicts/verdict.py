@@ -120,6 +120,23 @@ class Report:
     interrupted: bool = False
 
     @property
+    def cases(self) -> int:
+        """How many cases were judged: a case counts once for all its outputs."""
+        counts: dict[Unit, int] = {}
+        for row in self.rows:
+            counts[row.unit] = max(counts.get(row.unit, 0), row.cases)
+        return sum(counts.values())
+
+    @property
+    def verdict(self) -> str:
+        """conforms, differs, untested or interrupted."""
+        if self.stale or any(row.failure and not row.failure.known for row in self.rows):
+            return "differs"
+        if self.interrupted:
+            return "interrupted"
+        return "conforms" if self.passed else "untested"
+
+    @property
     def unclaimed(self) -> list[str]:
         """Operations judged by more than bad arguments, nothing of which is claimed."""
         answers = [row for row in self.rows if not row.refuses]

@@ -21,10 +21,16 @@ LAYERS = [  # each imports itself and those before it only
     ("reports",), ("audit",), ("cli",), ("suite", "pytest_plugin"),
 ]  # fmt: skip
 ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
-KERNELS = [  # so do the files of kernels/
-    "reference", "framework", "frameworks", "surroundings", "probes", "answer", "guess", "subject", "signature",
-    "versions", "layout", "call", "load", "turns", "functions",
-]  # fmt: skip
+ORDERED = {  # so do the files of these folders
+    "kernels": [
+        "reference", "framework", "versions", "frameworks", "surroundings", "probes", "answer", "guess", "subject",
+        "signature", "layout", "call", "load", "turns", "functions",
+    ],
+    "reports": [
+        "lines", "run_info", "claims", "tables", "findings", "conclusion", "document", "script", "text", "arrays",
+        "replay", "formats",
+    ],
+}  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
 NAMED = {  # elsewhere than in the framework's own file
     "kernels/framework.py": {"torch", "numpy"},  # the default oracle, and what arrays are unless declared
@@ -73,17 +79,25 @@ def test_a_file_imports_only_what_stands_before_it(path):
     assert [name for name in imports_of(path) if layer_of(name) > layer_of(module)] == []
 
 
-def place_of(module: str) -> int:
-    """Where a module of kernels/ stands; before all of them, what is no module of it."""
+def place_of(module: str, folder: str) -> int:
+    """Where a module of a folder stands; before all of them, what is no module of it."""
     parts = module.split(".")
-    return KERNELS.index(parts[2]) if parts[:2] == ["conformance", "kernels"] and parts[2:] else -1
+    return ORDERED[folder].index(parts[2]) if parts[:2] == ["conformance", folder] and parts[2:] else -1
 
 
-@pytest.mark.parametrize("path", files("kernels/**/*.py"), ids=shown)
-def test_a_file_of_kernels_imports_only_what_stands_before_it(path):
+@pytest.mark.parametrize(
+    "path", [path for folder in ORDERED for path in files(f"{folder}/**/*.py")], ids=shown
+)
+def test_a_file_of_an_ordered_folder_imports_only_what_stands_before_it(path):
+    folder, *parts = path.relative_to(ROOT).with_suffix("").parts
+    own = place_of(".".join(("conformance", folder, *parts)).removesuffix(".__init__"), folder)
+    assert [name for name in imports_of(path) if place_of(name, folder) > own] == []
+
+
+@pytest.mark.parametrize("path", files("reports/formats/[!_]*.py"), ids=shown)
+def test_no_file_imports_a_format_so_that_another_one_is_one_new_file(path):
     module = ".".join(("conformance", *path.relative_to(ROOT).with_suffix("").parts))
-    own = place_of(module.removesuffix(".__init__"))
-    assert [name for name in imports_of(path) if place_of(name) > own] == []
+    assert [each for each in files() if module in imports_of(each)] == []
 
 
 def own_packages(path: Path) -> set[str]:
@@ -115,16 +129,25 @@ def test_npcnn_and_conformance_do_not_import_each_other():
     assert not any(name.partition(".")[0] == "npcnn" for name in of_conformance)
 
 
-@pytest.mark.parametrize("module", ["conformance", "conformance.pytest_plugin", "npcnn"])
-def test_importing_loads_nothing_heavy(module):
-    code = f"import sys, {module}; print(*sys.modules)"
+LIGHT = {
+    "conformance": "import conformance",
+    "conformance --help": "from conformance.cli import main; main(['--help'], standalone_mode=False)",
+    "the pytest plugin": "import conformance.pytest_plugin",
+    "npcnn": "import npcnn",
+}
+
+
+@pytest.mark.parametrize("what", LIGHT)
+def test_importing_loads_nothing_heavy(what):
+    code = f"import sys; {LIGHT[what]}; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
     heavy = (
         FRAMEWORKS
-        | {"hypothesis", "click", "rich", "covertable"}
-        | ({"numpy"} if module != "npcnn" else set())
+        | {"hypothesis", "rich", "covertable"}
+        | ({"click"} if what != "conformance --help" else set())
+        | ({"numpy"} if what != "npcnn" else set())
     )
     assert heavy.isdisjoint(loaded)
 

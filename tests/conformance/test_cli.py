@@ -14,11 +14,14 @@ import pytest
 from click.testing import CliRunner
 
 import conformance
-from conformance import cli, usage
+from conformance import usage
 from conformance.cases import Case
 from conformance.cases.arrays import VIEWS
 from conformance.cases.guarded import GUARDS
-from conformance.cli import WHAT, main
+from conformance.cli import main
+from conformance.cli import run as run_command
+from conformance.cli.list import LISTS
+from conformance.cli.run import FORMATS
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
 from conformance.verdicts.journal import Journal
@@ -199,9 +202,9 @@ def test_run_names_what_is_not_claimed(write_kernel):
     assert "conv2d: grad_input, grad_weight (no conv2d_backward)" in result.output
 
 
-def test_run_tells_of_a_function_that_is_not_asked_because_of_its_name(write_kernel):
+def test_run_tells_of_a_function_that_is_not_called_because_of_its_name(write_kernel):
     result = judged(write_kernel("slip", "def conv2d_backwards(*a): ..."), "empty", "--json", "report.json")
-    assert "\nconv2d_backwards is not asked; did you mean conv2d_backward?\n" in result.output
+    assert "\nconv2d_backwards is not called; did you mean conv2d_backward?\n" in result.output
     misnamed = json.loads(Path("report.json").read_text())["misnamed"]
     assert misnamed == [{"name": "conv2d_backwards", "meant": "conv2d_backward"}]
 
@@ -279,7 +282,7 @@ def test_the_script_of_a_failure_runs_and_shows_it(name, write_kernel):
     source, case, output = SCRIPTED[name]
     replayed = replay(write_kernel(name, source), case, "--output", output)
     lines = replayed.output.partition("the same without conformance\n")[2].splitlines()
-    Path("script.py").write_text("\n".join(line.removeprefix("    ") for line in lines))
+    Path("script.py").write_text("\n".join(lines))
     shown = subprocess.run([sys.executable, "script.py"], capture_output=True, text=True, env=environment())
     got, _, expected = shown.stdout.partition("expected")
     assert shown.stderr == ""
@@ -421,7 +424,7 @@ WRONG = {
     "unknown output": (["replay", "npcnn", "conv2d", "--output", "grad_bias"], "there are output, grad_input,"),
     "case not the subject's": (["replay", "bare.py", "avg_pool2d"], "bare.py has no avg_pool2d; it has conv2d"),
     "bad case asked for its answer": (
-        ["replay", "npcnn", "conv2d stride=0", "--requirement", "exact"], "so only --requirement arguments asks it",
+        ["replay", "npcnn", "conv2d stride=0", "--requirement", "exact"], "only --requirement arguments can judge it",
     ),
     "file without functions": (["run", "empty.py"], "has none of the functions conv1d, conv2d, conv3d, max_pool1d"),
     "file that raises": (["run", "raises.py"], "raises.py: importing it raises ZeroDivisionError"),
@@ -438,13 +441,13 @@ WRONG = {
     "a function of a file": (["run", "bare.py:conv2d"], "avg_pool2d, avg_pool3d (did you mean bare.py?)"),
     "report over a kernel": (["run", "bare.py", "--json", "bare.py"], "bare.py: a report is not written over a Python"),
     "journal without a name": (["run", "bare.py", "--resume", ""], "--resume : cannot be written"),
-    "text in no mutant's name": (["mutants", "--only", "zz"], "zz: in the name of no mutant and of no right kernel"),
+    "text in no mutant's name": (["mutants", "--only", "zz"], "zz: no mutant and no right kernel has this in its name"),
     "negative extent": (["replay", "npcnn", "conv2d image=-1,3"], "image=-1,3: image is not negative"),
     "case too large": (
-        ["replay", "npcnn", "conv2d image=9999,9999"], "its arrays have 199,960,003 elements, a case at most 33,554",
+        ["replay", "npcnn", "conv2d image=9999,9999"], "its arrays have 199,960,003 elements; a case may have 33,554",
     ),
     "good case asked whether it is refused": (
-        ["replay", "npcnn", "conv2d stride=2", "--requirement", "arguments"], "PyTorch answers it, so arguments does",
+        ["replay", "npcnn", "conv2d stride=2", "--requirement", "arguments"], "so --requirement arguments cannot judge",
     ),
 }  # fmt: skip
 
@@ -520,10 +523,42 @@ def test_replay_lists_the_differences_of_a_large_case(write_kernel):
     assert re.search(r"\[0, 0, 0, 24\]  got 0  expected -?\d+  bound 0", result.output)
 
 
-def test_replay_of_a_bad_call_asks_whether_it_is_refused():
+def test_replay_of_a_refused_case_says_why_and_with_what_words_the_subject_refuses_it():
     result = replay("npcnn", "conv2d stride=0")
     assert result.exit_code == 0
     assert "requirement arguments" in result.output
+    assert "\n\nPyTorch refuses it: stride=0 is below 1\n" in result.output
+    assert (
+        "\nnpcnn refuses it, too: ValueError: stride=0 must be at least 1\n\noutput      conforms"
+        in result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        (
+            "np.ones((1, 1, 1, 2))",
+            "has shape (1, 1, 1, 2)\ngot (1, 1, 1, 2) float64\n     [0, 0]\n     1 1\n",
+        ),
+        ("np.ones((9, 9, 9, 9))", "has shape (9, 9, 9, 9)\n\noutput"),
+        ("3", "is a int, not a"),
+    ],
+)
+def test_replay_of_a_refused_case_shows_what_the_subject_answers(answer, shown, write_kernel):
+    file = write_kernel("answers", f"def conv2d(input, weight, bias=None, stride=1): return {answer}")
+    result = replay(file, "conv2d stride=0")
+    assert result.exit_code == 1
+    assert "PyTorch refuses it: stride=0 is below 1\n" in result.output
+    assert f"answers.py does not refuse it: its output {shown}" in result.output
+
+
+def test_replay_of_a_refused_case_that_crashes_does_not_ask_it_again(write_kernel):
+    source = "import os\ndef conv2d(input, weight, bias=None, stride=1): os.abort()"
+    with process("replay", write_kernel("aborts", source), "conv2d stride=0") as run:
+        output, _ = run.communicate(timeout=60)
+    assert run.returncode == 1
+    assert re.search(r"PyTorch refuses it: stride=0 is below 1\n\noutput +CRASHED", output)
 
 
 def test_replay_of_what_is_not_claimed_says_so(write_kernel):
@@ -560,7 +595,7 @@ def test_replay_of_what_crashes_pytorch_prints_no_script_that_asks_pytorch():
 
 def test_a_long_run_tells_the_log_now_and_then_what_it_judges(monkeypatch):
     assert judged("npcnn", "empty", "--op", "avg_pool2d").stderr == ""
-    monkeypatch.setattr(cli, "LOG_SECONDS", 0)
+    monkeypatch.setattr(run_command, "LOG_SECONDS", 0)
     told = judged("npcnn", "empty", "--op", "avg_pool2d").stderr.splitlines()
     assert told[-1] == "avg_pool2d empty float32, 31 cases"
 
@@ -696,7 +731,7 @@ def test_a_working_directory_that_is_gone_is_told(tmp_path):
     arguments = [sys.executable, "-c", code, "list", "ops"]
     run = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True, env=environment())
     assert run.returncode == 2
-    assert "Error: the working directory is gone: change to one that is there" in run.stderr
+    assert "Error: the working directory no longer exists; change to one that does" in run.stderr
 
 
 def test_a_module_of_the_folder_is_not_taken_for_one_of_python(write_kernel):
@@ -753,13 +788,67 @@ def test_interrupted_mutants_are_summed_up(ended_by, whom):
     )
 
 
+COMMANDS = {
+    "list": "List what the other commands can name, one to a line.",
+    "mutants": "Measure the suite on kernels that are known to be wrong or right.",
+    "replay": "Judge SUBJECT on one CASE, and show arrays and answers.",
+    "run": "Judge SUBJECT: every operation it has, under every requirement.",
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_says_what_each_command_does(name):
+    assert f"  {name:<9}{COMMANDS[name]}\n" in command("--help").output
+    assert COMMANDS[name] in command(name, "--help").output
+
+
+OPTIONS = {
+    "--timeout": ("run", "SECONDS How long a call may take; one that takes longer counts as hung."),
+    "--oracle": ("run", "NAME Whose answers count as right; `conformance list oracles` shows the choice."),
+    "--in-process": (
+        "run",
+        "Judge in this process, without workers, for a debugger; a crash then ends the run.",
+    ),
+    "--resume": (
+        "run",
+        "FILE Save what is finished in FILE; if FILE holds an interrupted run, continue that.",
+    ),
+    "--json": ("run", "FILE Also write the report as JSON; - is standard output."),
+    "--script": ("run", "With each failure, print a script that needs only NumPy, PyTorch and the kernel."),
+    "--requirement": (
+        "replay",
+        "NAME What judges it: exact if not given, arguments for a case that PyTorch refuses.",
+    ),
+    "--only": ("mutants", "TEXT Only mutants and right kernels that have TEXT in their names."),
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_the_help_says_what_an_option_does(option):
+    name, text = OPTIONS[option]
+    assert f" {option} {text} " in " ".join(command(name, "--help").output.split())
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_way_to_write_a_report_is_an_option(name):
+    result = judged("npcnn", "empty", "--op", "avg_pool2d", f"--{name}", "-")
+    assert result.exit_code == 0
+    assert result.stdout and "conforms: " in result.stderr
+
+
+def test_an_unknown_command_is_told():
+    result = command("judge")
+    assert result.exit_code == 2
+    assert "Error: No such command 'judge'." in result.output
+
+
 def test_the_help_says_what_the_exit_status_means():
     result = command("--help")
     assert result.exit_code == 0
     assert "Exit status: 0 conforms, 1 differs or untested, 2 wrong usage." in result.output
 
 
-@pytest.mark.parametrize("what", WHAT)
+@pytest.mark.parametrize("what", LISTS)
 def test_list_names_what_there_is(what):
     result = command("list", what)
     assert result.exit_code == 0

@@ -116,6 +116,57 @@ def test_an_error_is_placed(change, place):
     assert placed(case, change) == f"{place}, in {case}"
 
 
+def zero_but_one(got):
+    got[...] = 0
+    got[0, 0, 0, 0] = 5
+
+
+def halved_but_where_zero_is_due(got):
+    got[...] = np.where(got == 0, 1, got / 2)
+
+
+def every_fourth_channel_but_the_last(got):
+    got[:, 0:1] += 1
+    got[:, 4:5] += 1
+
+
+def some_elements_of_the_last_column(got):
+    got[0, ::4, 0, -1] += 1
+
+
+def last_column_of_every_third_channel(got):
+    got[:, ::3, :, -1] += 1
+
+
+@pytest.mark.parametrize(
+    ("change", "case", "place"),
+    [
+        (zero_but_one, "conv2d image=5,12", ""),
+        (halved_but_where_zero_is_due, "conv2d image=3,3 padding=1", "every element"),
+        (every_fourth_channel_but_the_last, "conv2d image=5,12 filters=12", ""),
+        (last_column_of_every_third_channel, "conv2d image=5,12 filters=7", ""),
+        (some_elements_of_the_last_column, "conv2d image=5,12 filters=9", ""),
+        (
+            last_column_of_every_third_channel,
+            "conv2d batch=2 image=5,12 filters=7",
+            "the last column of every third channel",
+        ),
+        (last_column, "conv2d image=1,4", ""),
+        (last_column, "conv2d image=4,6", "the last column"),
+    ],
+)
+def test_no_sentence_is_told_that_an_element_contradicts_or_that_few_support(change, case, place):
+    assert placed(case, change).partition(", in ")[0] == place
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_an_answer_that_is_not_finite_is_no_rounding(wrong):
+    case = Case.parse("conv2d channels=4 image=5,6 kernel=3,3 values=mean_zero")
+    got = reference.answer(case, fill(case))["output"] * (1 + 1e-5)
+    got[0, 0, 0, 0] = wrong
+    assert "products" not in where([Evidence(case, "output", got)])
+
+
 @pytest.mark.parametrize(("other", "told"), [("mean_zero", True), ("integers", False)])
 def test_errors_on_integers_are_not_those_of_a_narrower_format(other, told):
     cases = [

@@ -16,7 +16,7 @@ from conformance.kernels.framework import FRAMEWORKS, about, framework, imported
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import changes_since, restored, surroundings
-from conformance.verdicts.script import why_not
+from conformance.reports.script import why_not
 
 
 def printed_by(code: str) -> list[str]:
@@ -55,7 +55,7 @@ def test_an_extra_of_this_project_installs_a_framework_that_has_kernels(name):
 def test_what_a_script_cannot_make_arrays_of_has_none(name):
     pytest.importorskip(name)
     subject = Subject({"conv2d": print}, framework=name)
-    assert why_not(subject, Case.parse("conv2d"), "output") == f"a script makes no arrays of {name}"
+    assert why_not(subject, Case.parse("conv2d"), "output") == f"a script cannot make arrays of {name}"
 
 
 def test_the_default_oracle_is_named_first_and_the_one_without_a_framework_next():

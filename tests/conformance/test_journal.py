@@ -149,7 +149,7 @@ def test_a_journal_is_plain_json(subject, tmp_path):
 
 @pytest.mark.parametrize(
     ("path", "message"),
-    [("nowhere/journal.jsonl", "cannot be written"), ("other.jsonl", "no journal of a run")],
+    [("nowhere/journal.jsonl", "cannot be written"), ("other.jsonl", "not the journal of a run")],
 )
 def test_the_command_refuses_a_journal_that_it_cannot_use(tmp_path, monkeypatch, path, message):
     monkeypatch.chdir(tmp_path)

@@ -151,7 +151,7 @@ kernel = conformance.Subject({"avg_pool2d": npcnn.avg_pool2d}, only=lambda case:
 def test_the_summary_tells_of_a_function_that_is_not_asked_because_of_its_name(session):
     source = BIAS_IGNORED + "def maxpool2d(x): ..."
     result = session(*SUITE, "--subject", "slip.py", *QUICK, *requirement("arguments"), slip=source)
-    result.stdout.fnmatch_lines(["maxpool2d is not asked; did you mean max_pool2d[?]"])
+    result.stdout.fnmatch_lines(["maxpool2d is not called; did you mean max_pool2d[?]"])
 
 
 def test_two_subjects_at_once_are_refused(session):

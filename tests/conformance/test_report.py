@@ -2,18 +2,26 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from conformance import Subject
 from conformance.cases import Case
 from conformance.cases.scope import Exhausted
+from conformance.reports import text as t
+from conformance.reports.claims import not_claimed
+from conformance.reports.document import document
+from conformance.reports.findings import Finding, findings, with_replay
+from conformance.reports.formats.json import render
+from conformance.reports.lines import broken, plain, printable
+from conformance.reports.run_info import RunInfo
+from conformance.reports.tables import cell
 from conformance.requirements import REQUIREMENTS
-from conformance.verdicts import report as r
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
 
-ASKED = r.Asked("torch", answers=frozenset({"exact", "rounding"}))
+RUN = RunInfo("torch", answers=frozenset({"exact", "rounding"}))
 
 
 class Kernels:
@@ -44,7 +52,7 @@ BOTH = {"conv2d": Kernels.conv2d, "conv2d_backward": lambda grad_output, input, 
 
 def of_skipped(output, cases, kernels=BOTH, **declared):
     rows = [row(output, cases=cases, not_claimed=2)]
-    return r.not_claimed(Report(Subject(kernels, **declared), rows))
+    return not_claimed(Report(Subject(kernels, **declared), rows))
 
 
 @pytest.mark.parametrize(
@@ -72,7 +80,7 @@ def test_what_is_not_claimed_says_why(skipped, told):
 
 
 def text(lines):
-    return [r.plain(line) for line in lines]
+    return [plain(line) for line in lines]
 
 
 VERDICTS = {
@@ -101,7 +109,7 @@ VERDICTS = {
     ),
     "stale": (report(row(), stale=["conv2d"]), "differs: 1 known failure no longer fails (3 cases)"),
     "interrupted": (
-        report(row(), interrupted=True), "interrupted: nothing wrong in 3 cases, but the rest was not asked",
+        report(row(), interrupted=True), "interrupted: nothing wrong in 3 cases, but the rest was not judged",
     ),
     "interrupted and wrong": (
         report(row(failure=failure()), interrupted=True), "differs: interrupted; conv2d output differs (3 cases)",
@@ -112,13 +120,13 @@ VERDICTS = {
 @pytest.mark.parametrize("name", VERDICTS)
 def test_the_last_line_is_the_verdict(name):
     made, line = VERDICTS[name]
-    assert r.plain(r.verdict_line(made)) == line
+    assert text(t.conclusion(document(made, RUN), 200)) == [line]
 
 
 @pytest.mark.parametrize("name", VERDICTS)
 def test_only_a_conforming_report_passes(name):
     made, line = VERDICTS[name]
-    assert made.passed == (r.verdict_of(made) == "conforms") == line.startswith("conforms")
+    assert made.passed == (made.verdict == "conforms") == line.startswith("conforms")
 
 
 def test_a_case_counts_once_for_all_its_outputs():
@@ -127,7 +135,7 @@ def test_a_case_counts_once_for_all_its_outputs():
         row("grad_input", cases=4, not_claimed=1),
         row(requirement="rounding", cases=2, not_claimed=8),
     )
-    assert r.cases_of(made) == 7
+    assert made.cases == 7
 
 
 CELLS = {
@@ -149,7 +157,7 @@ CELLS = {
 @pytest.mark.parametrize("name", CELLS)
 def test_a_cell_tells_the_worst_of_its_dtypes(name):
     rows, written = CELLS[name]
-    assert r.plain(r.cell(rows).text) == written
+    assert plain(t.cell(cell(rows))) == written
 
 
 def test_a_failure_found_by_several_requirements_is_one():
@@ -158,17 +166,17 @@ def test_a_failure_found_by_several_requirements_is_one():
         row(requirement="threads", failure=failure(message="from 4 threads: off")),
         row(dtype="float64", failure=failure(message="off")),
     )
-    (found,) = r.found(made)
-    assert found.by() == "exact (float32, float64), threads (float32)"
-    assert found.failure.judgement.message == "off"
+    (finding,) = findings(made, RUN)
+    assert t.requirements(finding.found_by) == "exact (float32, float64), threads (float32)"
+    assert finding.failure.judgement.message == "off"
 
 
 def test_one_mistake_is_told_by_its_simplest_case():
-    plain, larger = (
+    small, larger = (
         replace(failure(text), diagnosis="stride dropped") for text in ("conv2d", "conv2d image=1,3")
     )
-    (found,) = r.found(report(row(failure=larger), row(requirement="sizes", failure=plain)))
-    assert (str(found.case), found.by()) == ("conv2d", "exact, sizes (float32)")
+    (finding,) = findings(report(row(failure=larger), row(requirement="sizes", failure=small)), RUN)
+    assert (str(finding.case), t.requirements(finding.found_by)) == ("conv2d", "exact, sizes (float32)")
 
 
 @pytest.mark.parametrize("other", [{"output": "grad_input"}, {"case": "conv2d"}])
@@ -177,29 +185,29 @@ def test_failures_that_differ_are_shown_apart(other):
         row(failure=failure(message="so")),
         row(requirement="layouts", failure=failure(**({"message": "so"} | other))),
     )
-    assert len(r.found(made)) == 2
+    assert len(findings(made, RUN)) == 2
 
 
 COMMANDS = {
-    "the answer": (row(failure=failure()), ASKED, "conformance replay 'my kernels.py' \"conv2d image=1,3\""),
+    "the answer": (row(failure=failure()), RUN, "conformance replay 'my kernels.py' \"conv2d image=1,3\""),
     "another requirement": (
-        row(requirement="state", failure=failure()), ASKED,
+        row(requirement="state", failure=failure()), RUN,
         "conformance replay 'my kernels.py' \"conv2d image=1,3\" --requirement state",
     ),
     "an answer that only an earlier call makes wrong": (
-        row(failure=replace(failure(), shown_by="state")), ASKED,
+        row(failure=replace(failure(), shown_by="state")), RUN,
         "conformance replay 'my kernels.py' \"conv2d image=1,3\" --requirement state",
     ),
     "a bad call": (
-        row(requirement="arguments", failure=failure("conv2d stride=0")), ASKED,
+        row(requirement="arguments", failure=failure("conv2d stride=0")), RUN,
         "conformance replay 'my kernels.py' \"conv2d stride=0\"",
     ),
     "another oracle": (
-        row(failure=failure()), r.Asked("jax", answers=ASKED.answers),
+        row(failure=failure()), RunInfo("jax", answers=RUN.answers),
         "conformance replay 'my kernels.py' \"conv2d image=1,3\" --oracle jax",
     ),
     "another timeout": (
-        row(failure=failure()), replace(ASKED, timeout=0.5),
+        row(failure=failure()), replace(RUN, timeout=0.5),
         "conformance replay 'my kernels.py' \"conv2d image=1,3\" --timeout 0.5",
     ),
 }  # fmt: skip
@@ -207,14 +215,14 @@ COMMANDS = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_command_runs_the_failure_again(name):
-    made, asked, command = COMMANDS[name]
-    assert r.found(report(made))[0].replay(SUBJECT, asked) == command
+    made, run, command = COMMANDS[name]
+    assert findings(report(made), run)[0].replay == command
 
 
 def test_a_failure_shows_its_diagnosis_and_place_where_there_are_any():
     found = failure(message="off by 8")
     found.diagnosis, found.where = "stride ignored", "every column past the last window"
-    lines = text(r.failure_lines(r.Found(found, [("exact", "float32")]), SUBJECT, ASKED, 80))
+    lines = text(t.finding(with_replay(Finding(found, [("exact", "float32")]), SUBJECT.name, RUN), 80))
     assert lines == [
         "output      DIFFERS  off by 8",
         "            smallest case   conv2d image=1,3",
@@ -230,7 +238,7 @@ def test_not_claimed_groups_features_by_reason():
         row("grad_input", cases=0, not_claimed=3),
         not_claimed=[("conv2d", "bias", "why"), ("conv2d", "groups", "why")],
     )
-    assert text(r.not_claimed_lines(made, 80)) == [
+    assert text(t.not_claimed(not_claimed(made), 80)) == [
         "not claimed",
         "  conv2d: bias, groups (why)",
         "  conv2d: grad_input (no conv2d_backward)",
@@ -240,7 +248,7 @@ def test_not_claimed_groups_features_by_reason():
 def test_what_is_not_claimed_with_its_output_is_declared():
     rows = [row(not_claimed=2), row("grad_input", not_claimed=2)]
     made = Report(Subject({"conv2d": Kernels.conv2d}, framework="torch", only=bool), rows)
-    assert {why for _, _, why in r.not_claimed(made)} == {"declared"}
+    assert {why for _, _, why in not_claimed(made)} == {"declared"}
 
 
 @pytest.mark.parametrize(
@@ -256,7 +264,7 @@ def test_what_is_not_claimed_with_its_output_is_declared():
 )
 def test_a_kernel_that_refuses_the_plainest_call_is_told_how_to_declare_what_it_takes(reason, told):
     made = report(row(failure=failure(status="refused")), refusing={"conv2d": reason})
-    lines = text(r.refusing_lines(made, 105))
+    lines = text(t.hints(document(made, RUN), 105))
     assert lines[:1] == ([f"conv2d: even the plainest call is refused; {told}"] if told else [])
 
 
@@ -274,16 +282,16 @@ def test_a_kernel_that_refuses_the_plainest_call_is_told_how_to_declare_what_it_
     ],
 )  # fmt: skip
 def test_a_refused_option_is_told_how_to_be_declared(case, message, told):
-    refused = r.Found(failure(case, message=message, status="refused"), [("exact", "float32")])
-    lines = text(r.failure_lines(refused, SUBJECT, ASKED, 80))
-    assert [line for line in lines if "if it is meant" in line] == (
-        [f"            if it is meant  {told}"] if told else []
+    refused = Finding(failure(case, message=message, status="refused"), [("exact", "float32")])
+    lines = text(t.finding(refused, 80))
+    assert [line for line in lines if "if intended" in line] == (
+        [f"            if intended     {told}"] if told else []
     )
 
 
 def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():
     made = report(row(), exhausted=[Exhausted("conv2d", 12, (9, 4, 4, 1, 3), 144, (0.034, 0.0098))])
-    assert text(r.exhausted_lines(made, 80)) == [
+    assert text(t.exhausted(made.exhausted, 80)) == [
         "exhausted, every answer right",
         "  conv2d: all 12 geometries of one axis (image to 9, kernel to 4, stride to 4,",
         "  dilation to 3) on height and width, all 144 pairs of smaller ones; an element",
@@ -292,12 +300,44 @@ def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():
     ]
 
 
+@pytest.mark.parametrize(
+    ("operation", "axes"),
+    [("conv1d", ")"), ("conv2d", ") on height and width"), ("conv3d", ") on depth, height and width")],
+)
+def test_what_was_exhausted_names_the_axes_that_there_are(operation, axes):
+    (line,) = text(t.exhausted([Exhausted(operation, 12, (9, 4, 4, 1, 3), 0, (0, 0))], 200))[1:]
+    assert (
+        line
+        == f"  {operation}: all 12 geometries of one axis (image to 9, kernel to 4, stride to 4, dilation to 3{axes}"
+    )
+
+
+def test_the_parts_of_a_report_stand_in_their_order():
+    made = report(
+        row(failure=failure(status="refused")),
+        not_claimed=[("conv2d", "bias", "why")],
+        exhausted=[Exhausted("conv2d", 12, (9, 1, 1, 1, 1), 0, (0, 0))],
+        refusing={"conv2d": "ValueError"},
+        stale=["conv2d stride=2"],
+    )
+    lines = text(t.lines(document(made, RUN), 80))
+    parts = [lines[0], *(line for before, line in pairwise(lines) if not before)]
+    assert [line.split(" ")[0] for line in parts] == [
+        "my", "conv2d", "not", "exhausted,", "output", "conv2d:", "stale", "differs:",
+    ]  # fmt: skip
+
+
+def test_a_line_that_is_too_wide_is_broken_between_words_and_keeps_its_styles():
+    line = [("my kernels.py", "head"), (": numpy arrays", "")]
+    assert list(broken(line, 14)) == [[("my kernels.py", "head"), (":", "")], [("numpy arrays", "")]]
+
+
 def test_text_of_the_subject_cannot_drive_the_terminal():
-    assert r.printable("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\nb\\u202e"
+    assert printable("a\x1b[31m\nb\u202e") == "a\\x1b[31m\\nb\\u202e"
 
 
 def test_the_data_is_json_without_infinities():
     made = report(row(failure=failure(share=float("inf"))), not_claimed=[("conv2d", "bias", "declared")])
-    data = json.loads(json.dumps(r.as_data(made, ASKED), allow_nan=False))
+    data = json.loads(render(document(made, RUN)))
     assert data["failures"][0]["share"] is None
     assert data["not_claimed"] == [{"operation": "conv2d", "feature": "bias", "reason": "declared"}]

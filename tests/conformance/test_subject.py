@@ -34,7 +34,7 @@ THERE = ", ".join(FUNCTIONS)
         ({"without": 3}, "without=3: a Subject's without are a tuple"),
         ({"only": "x"}, "only='x': a Subject's only is a function of a case"),
         ({"name": 3}, "name=3: a Subject's name is a str"),
-        ({"known_failures": ["conv2d"]}, "known_failures=['conv2d']: are a dict of case text to reason"),
+        ({"known_failures": ["conv2d"]}, "known_failures=['conv2d']: must be a dict of case text to reason"),
         ({"known_failures": {"conv2d": 3}}, "known_failures={'conv2d': 3}: a reason is a text"),
         ({"known_failures": {"conv2d": ""}}, "known_failures={'conv2d': ''}: a reason is a text"),
         (

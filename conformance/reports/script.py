@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -19,10 +20,17 @@ from conformance.kernels.subject import Subject
 LARGEST = 150  # elements that are written out
 
 
+def script_or_reason(subject: Subject, case: Case, output: str) -> tuple[str, str]:
+    """The script, or why there is none, with the style that it is shown in."""
+    if why := why_not(subject, case, output):
+        return f"no script: {why}", "dim"
+    return script(subject, case, output), ""
+
+
 def why_not(subject: Subject, case: Case, output: str) -> str | None:
     """Why there is no script, or None."""
     if not framework(subject.array_framework).script_array:
-        return f"a script makes no arrays of {subject.array_framework}"
+        return f"a script cannot make arrays of {subject.array_framework}"
     if subject.layout != "NCHW" or subject.device is not None or case.views:
         return "its arrays are not plain: another layout or device"
     if output in case.gradients and not subject.function(f"{case.operation}_backward"):
@@ -38,18 +46,17 @@ def script(subject: Subject, case: Case, output: str) -> str:
     arrays, kernels = fill(case), _import(subject) or []
     if output not in case.gradients:
         arrays.pop("grad_output")
-    wanted = _expected(case, output, list(arrays))
     lines = [
         *["import numpy as np", "import torch", *kernels, ""],
-        *(f"{name} = {_literal(name, array)}" for name, array in arrays.items()),
+        *(f"{name} = {_literal(array)}" for name, array in arrays.items()),
         f"got = {_got(subject, case, output)}",
-        *([] if case.problem else wanted),
+        *([] if case.problem else _expected(case, output, list(arrays))),
         "print(got)" if case.problem else 'print("got", got, "expected", expected, sep="\\n")',
     ]
     return "\n".join(lines) + "\n"
 
 
-def _literal(name: str, array: Array) -> str:
+def _literal(array: Array) -> str:
     values = np.array2string(
         array, separator=", ", threshold=LARGEST + 1, floatmode="unique", max_line_width=100
     )
@@ -75,12 +82,12 @@ def _got(subject: Subject, case: Case, output: str) -> str:
     names = {name: _Name(caller.framework.script_array.format(name)) for name in case.array_names}
     positional, options = caller.arguments(function, case, names)
     written = [*map(repr, positional), *(f"{name}={value!r}" for name, value in options.items())]
-    taken = f"kernels.{function}({', '.join(written)})"
+    call = f"kernels.{function}({', '.join(written)})"
     arguments = [name for name in case.array_names if name != "grad_output"]
     if output in case.gradients and len(arguments) > 1:
-        return f"{taken}[{arguments.index(output.removeprefix('grad_'))}]"
+        return f"{call}[{arguments.index(output.removeprefix('grad_'))}]"
     paired = getattr(case, "return_indices", False) and output in ("output", "indices")
-    return f"{taken}[{int(output == 'indices')}]" if paired else taken
+    return f"{call}[{int(output == 'indices')}]" if paired else call
 
 
 def _expected(case: Case, output: str, names: list[str]) -> list[str]:
@@ -100,45 +107,47 @@ def _expected(case: Case, output: str, names: list[str]) -> list[str]:
 
 
 def _import(subject: Subject) -> list[str] | None:
-    """The lines that make `kernels` the namespace of the subject's functions."""
+    """The lines that make `kernels` the namespace of the subject's functions; None where nothing names them."""
     where, _, attribute = subject.name.partition(":")
     if where == subject.array_framework:  # its own kernels
         line = framework(where).script_import.get(attribute)
         return [line] if line else None
     module = Path(where).stem if where.endswith(".py") else where
-    path = (
-        ["import sys", f"sys.path.insert(0, {str(Path(where).resolve().parent)!r})"]
-        if where.endswith(".py")
-        else []
-    )
-    plain = all(part.isidentifier() for part in module.split("."))  # my-kernel.py is not
-    imported = f"importlib.import_module({module!r})"
     if isinstance(subject.kernels, ModuleType) and not attribute:
-        return [
-            *path,
-            *([f"import {module} as kernels"] if plain else ["import importlib", f"kernels = {imported}"]),
-        ]
+        return [*_path(where), *_named(module, "")]
     loaded = sys.modules.get(module)
     name = attribute or _declared(loaded)
     if loaded is None or name is None:
         return None
-    found = getattr(loaded, name, None)
-    inside = f"{name}.kernels" if isinstance(found, Subject) else name
-    mapping = isinstance(subject.kernels, dict)
-    lines = [*path, f"import {module}", f"kernels = {module}.{inside}"]
-    if not plain:
-        lines = [*path, "import importlib", f"kernels = {imported}.{inside}"]
+    inside = f"{name}.kernels" if isinstance(getattr(loaded, name, None), Subject) else name
+    return [*_path(where), *_named(module, inside), *_as_namespace(subject)]
+
+
+def _path(where: str) -> Sequence[str]:
+    """The lines that let the folder of a file be imported from."""
+    if not where.endswith(".py"):
+        return ()
+    return "import sys", f"sys.path.insert(0, {str(Path(where).resolve().parent)!r})"
+
+
+def _named(module: str, inside: str) -> Sequence[str]:
+    """The lines that make `kernels` a module, or what it has inside."""
+    attribute = f".{inside}" if inside else ""
+    if not all(part.isidentifier() for part in module.split(".")):  # my-kernel.py
+        return "import importlib", f"kernels = importlib.import_module({module!r}){attribute}"
     return (
-        [*lines, "kernels = type('kernels', (), {n: staticmethod(f) for n, f in kernels.items()})"]
-        if mapping
-        else lines
+        (f"import {module}", f"kernels = {module}{attribute}") if inside else (f"import {module} as kernels",)
     )
+
+
+def _as_namespace(subject: Subject) -> Sequence[str]:
+    """The line that makes attributes of what is a dict."""
+    if not isinstance(subject.kernels, dict):
+        return ()
+    return ("kernels = type('kernels', (), {n: staticmethod(f) for n, f in kernels.items()})",)
 
 
 def _declared(module: ModuleType | None) -> str | None:
     """The name of the Subject that a module declares."""
-    return (
-        next((name for name, value in vars(module).items() if isinstance(value, Subject)), None)
-        if module
-        else None
-    )
+    attributes = vars(module).items() if module else ()
+    return next((name for name, value in attributes if isinstance(value, Subject)), None)

@@ -1,0 +1,175 @@
+"""conformance run: judge a subject, and report."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conformance.cli.shared import (
+    INTERRUPTED,
+    Command,
+    console,
+    ended_by_sigterm,
+    judging,
+    show,
+    thoroughness,
+    write,
+    wrong_usage,
+)
+from conformance.reports import formats
+
+if TYPE_CHECKING:
+    from conformance.reports.document import Document
+    from conformance.running.judge import Progress
+    from conformance.verdicts.journal import Journal
+    from conformance.verdicts.verdict import Report, Unit
+
+LOG_SECONDS = 30  # between lines of progress where standard error is no terminal
+SHOWN_SECONDS = 0.1  # between changes of the line on a terminal
+FORMATS = tuple(module.name for module in pkgutil.iter_modules(formats.__path__))
+
+
+def _choosing(command: Command) -> Command:
+    """The options that say what is judged, beside those that mutants has, too."""
+    for option in (
+        click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
+                     help="Draw other random cases."),
+        click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only this dtype; may be repeated."),
+        click.option("--requirement", "requirements", multiple=True, metavar="NAME",
+                     help="Only this requirement; may be repeated."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def _writing(command: Command) -> Command:
+    """An option for each file of reports/formats."""
+    for name in FORMATS:
+        text = f"Also write the report as {name.upper()}; - is standard output."
+        command = click.option(f"--{name}", metavar="FILE", help=text)(command)
+    return command
+
+
+@click.command("run")
+@click.argument("subject")
+@thoroughness
+@_choosing
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many worker processes; one for each core if not given.",
+)
+@click.option(
+    "--resume",
+    metavar="FILE",
+    help="Save what is finished in FILE; if FILE holds an interrupted run, continue that.",
+)
+@_writing
+@click.option(
+    "--script",
+    "scripts",
+    is_flag=True,
+    help="With each failure, print a script that needs only NumPy, PyTorch and the kernel.",
+)
+@judging
+def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> None:
+    """Judge SUBJECT: every operation it has, under every requirement."""
+    from conformance.reports.document import document
+    from conformance.reports.run_info import RunInfo
+    from conformance.usage import ANSWERS
+
+    files = {name: path for name in FORMATS if (path := options.pop(name)) is not None}
+    runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
+    start = time.perf_counter()
+    with wrong_usage():
+        report, journal = _judged(subject, files, resume, runner, **options)
+    resumed = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
+    how = options["oracle"], options["profile"], options["seed"]
+    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed)
+    _report(document(report, run), files, scripts, journal)
+    sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
+
+
+def _judged(
+    name: str,
+    files: Mapping[str, str],
+    resume: str | None,
+    runner: Mapping[str, Any],
+    oracle: str,
+    **chosen: Any,
+) -> tuple[Report, Journal | None]:
+    """The report of a run, and its journal; everything that the user wrote is checked before it begins.
+
+    chosen   operations, requirements, dtypes, profile and seed
+    """
+    from conformance import usage
+    from conformance.running.run import run
+
+    for each, path in files.items():
+        usage.check_report(f"--{each}", path)
+    usage.check_writable("--resume", resume)
+    usage.check_words(chosen["operations"], chosen["requirements"], chosen["dtypes"], chosen["profile"])
+    opened = usage.opened(name, oracle, **runner)
+    with ended_by_sigterm(), opened as (subject, examining), _progress() as progress:
+        settings = usage.settings(subject, **chosen)
+        heading = {"oracle": oracle, "profile": settings.profile, "seed": settings.seed}
+        journal = None if resume is None else usage.journal_of(resume, subject, heading)
+        return run(subject, examining, settings, progress, journal), journal
+
+
+def _report(document: Document, files: Mapping[str, str], scripts: bool, journal: Journal | None) -> None:
+    """Print the report, and write it to each file."""
+    from conformance.reports import text
+
+    out = console(stderr="-" in files.values())
+    try:
+        show(out, text.lines(document, out.width, scripts))
+        if journal and journal.lost:
+            lost = f"cannot be written: {journal.lost}; a run that resumes it judges the rest again"
+            click.echo(f"--resume {journal.path}: {lost}", err=True)
+    finally:  # also where it could not be printed
+        for name, path in files.items():
+            _write(name, path, document)
+
+
+def _write(name: str, path: str, document: Document) -> None:
+    """The report in a format, to a file or to standard output."""
+    text = importlib.import_module(f"{formats.__name__}.{name}").render(document)
+    if path == "-":
+        sys.stdout.write(text)
+    else:
+        write(f"--{name}", path, text)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A line on the terminal that says what is being judged; in the log of a long run, one now and then."""
+    terminal = console(stderr=True)
+    if not terminal.is_terminal:
+        yield _at_most_every(LOG_SECONDS, lambda text: click.echo(text, err=True), time.monotonic())
+        return
+    spinner = "dots" if terminal.encoding == "utf-8" else "line"
+    with terminal.status("loading", spinner=spinner) as status:
+        yield _at_most_every(SHOWN_SECONDS, status.update)
+
+
+def _at_most_every(seconds: float, say: Callable[[str], None], last: float = 0.0) -> Progress:
+    """Progress that is said in words, at most once in so many seconds."""
+    counts: dict[Unit, int] = {}
+
+    def progress(unit: Unit, done: int) -> None:
+        nonlocal last
+        counts[unit] = done
+        if time.monotonic() - last > seconds:
+            last = time.monotonic()
+            say(f"{unit.operation} {unit.requirement} {unit.dtype}, {sum(counts.values()):,} cases")
+
+    return progress

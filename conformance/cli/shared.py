@@ -1,0 +1,112 @@
+"""What the commands share: options, exit statuses, errors of usage, and how lines are printed."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conformance.kernels.framework import TRUSTED
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from conformance.reports.lines import Line
+
+INTERRUPTED = 130  # the exit status, as of a shell
+
+Command = Callable[..., None]
+
+
+def judging(command: Command) -> Command:
+    """The options that say how cases are judged; run and replay share them."""
+    for option in (
+        click.option("--timeout", type=float, default=10.0, metavar="SECONDS", show_default=True,
+                     help="How long a call may take; one that takes longer counts as hung."),
+        click.option("--in-process", is_flag=True,
+                     help="Judge in this process, without workers, for a debugger; a crash then ends the run."),
+        click.option("--oracle", default=TRUSTED, metavar="NAME", show_default=True,
+                     help="Whose answers count as right; `conformance list oracles` shows the choice."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def thoroughness(command: Command) -> Command:
+    """The options that say which operations are judged, and how thoroughly; run and mutants share them."""
+    for option in (
+        click.option("--profile", default="standard", metavar="NAME", show_default=True,
+                     help="How thoroughly: quick, standard or deep."),
+        click.option("--op", "operations", multiple=True, metavar="NAME",
+                     help="Only this operation; may be repeated."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@contextmanager
+def ended_by_sigterm() -> Iterator[None]:
+    """SIGTERM, as of a CI job whose time is up, ends a run as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def wrong_usage() -> Iterator[None]:
+    """Turn what a user can get wrong into one line and exit status 2, before anything runs."""
+    from conformance.cases import CaseError
+    from conformance.kernels.framework import MissingFramework
+    from conformance.kernels.subject import SubjectError
+    from conformance.usage import WrongUsage
+
+    try:
+        yield
+    except (WrongUsage, SubjectError, CaseError, MissingFramework) as error:
+        from conformance.reports.lines import printable
+
+        raise click.UsageError("\n".join(map(printable, str(error).splitlines()))) from None
+    except RuntimeError as error:
+        from conformance.running.workers import ExaminationError
+
+        if not isinstance(error, ExaminationError):
+            raise
+        raise click.ClickException(f"the suite itself failed, so there is no verdict: {error}") from None
+
+
+def write(option: str, path: str, text: str) -> None:
+    """A file that a user asked for; an error that names the option where it cannot be written."""
+    from pathlib import Path
+
+    try:
+        Path(path).write_text(text)
+    except OSError as error:
+        raise click.ClickException(f"{option} {path}: cannot be written: {error.strerror}") from None
+
+
+def console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    if not console.width:  # COLUMNS=0
+        console.width = 80
+    return console
+
+
+def show(console: Console, lines: Iterable[Line]) -> None:
+    """Print lines as they are: what is to be copied is never broken by the width of the terminal."""
+    for line in lines:
+        console.print(_text(line), soft_wrap=True)
+
+
+def _text(line: Line) -> Any:
+    from rich.text import Text
+
+    from conformance.reports.lines import STYLES
+
+    return Text.assemble(*((text, STYLES[style]) for text, style in line))

@@ -1,0 +1,85 @@
+"""What of a subject was not judged, and why; and what it may have to declare."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from conformance.cases.case import Case
+from conformance.kernels.call import Caller
+from conformance.kernels.subject import Subject
+from conformance.operations import OPERATIONS
+from conformance.verdicts.verdict import Report, Row
+
+
+class NotClaimed(NamedTuple):
+    """A feature, dtype or output, or a part of an output, that was not judged."""
+
+    operation: str
+    feature: str
+    reason: str
+
+
+def not_claimed(report: Report) -> list[NotClaimed]:
+    """Everything that was not judged: features and dtypes, then outputs."""
+    claims = [NotClaimed(*claim) for claim in dict.fromkeys(report.not_claimed)]
+    for operation in dict.fromkeys(row.unit.operation for row in report.rows):
+        rows = [row for row in report.rows if row.unit.operation == operation]
+        claims += _outputs(report.subject, operation, rows)
+    return claims
+
+
+def _outputs(subject: Subject, operation: str, rows: Sequence[Row]) -> Iterator[NotClaimed]:
+    """The outputs of an operation that were not judged, or not in every case."""
+    forward = [row for row in rows if row.output == "output" and not row.refuses]
+    judged, skipped = _counts(forward)
+    for output in OPERATIONS[operation].outputs:
+        judged_here, skipped_here = _counts([row for row in rows if row.output == output])
+        if skipped_here:
+            feature = f"{output} in {skipped_here} cases" if judged_here else output
+            # Or else it goes with the output of the same cases.
+            declared = skipped_here <= skipped and bool(judged_here or not judged)
+            yield NotClaimed(
+                operation, feature, _why_not(subject, operation, output, bool(judged_here), declared)
+            )
+
+
+def _counts(rows: Sequence[Row]) -> tuple[int, int]:
+    """Cases judged, and cases not claimed."""
+    return sum(row.cases for row in rows), sum(row.not_claimed for row in rows)
+
+
+def _why_not(subject: Subject, operation: str, output: str, partly: bool, declared: bool) -> str:
+    if output in subject.without or not output.startswith("grad_"):
+        return "declared"
+    if why := Caller(subject).why_no_gradients(Case.of(operation)):
+        return why
+    if declared:
+        return "declared"
+    if not subject.function(f"{operation}_backward"):
+        return f"no {operation}_backward, and {subject.array_framework} gets no gradient from a plain call"
+    if not partly:
+        return f"{operation}_backward does not return it"
+    return f"{'declared, or ' if subject.only else ''}{operation}_backward does not take their options"
+
+
+def hints(report: Report) -> dict[str, str]:
+    """By operation that refuses even its plainest call: it may take less than its signature says, or other arrays."""
+    found = {}
+    for operation, reason in report.refusing.items():
+        refused = any(row.verdict == "refused" for row in report.rows if row.unit.operation == operation)
+        hint = next((hint for errors, hint in _HINTS.items() if reason.startswith(errors)), "")
+        if refused and hint:
+            found[operation] = hint.format(framework=report.subject.array_framework)
+    return found
+
+
+_HINTS = {
+    ("NotImplementedError", "ValueError", "TypeError"): (
+        "only= and without= of a conformance.Subject declare what a kernel takes, as "
+        "only=lambda case: case.kernel == (3, 3)"
+    ),
+    ("AttributeError",): (
+        "its arrays are taken for those of {framework}, which framework= of a conformance.Subject changes"
+    ),
+}

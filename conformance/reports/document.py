@@ -1,0 +1,68 @@
+"""A report as data with an order; each file beside this one that renders it reads nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from conformance.cases.scope import Exhausted
+from conformance.kernels.subject import Subject
+from conformance.kernels.versions import versions
+from conformance.reports.claims import NotClaimed, hints, not_claimed
+from conformance.reports.conclusion import Conclusion, conclusion
+from conformance.reports.findings import Finding, findings
+from conformance.reports.run_info import RunInfo
+from conformance.reports.tables import Table, tables
+from conformance.verdicts.verdict import Report, Row
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a report says, in the order in which it is read.
+
+    The head: the subject, how the run was set up, what took part, how many cases were judged. Then
+    tables        one for each operation; rows are the same verdicts, one for each dtype
+    not_claimed   what was not judged, and why
+    misnamed      functions that were not called because of their names, with the name that each nearly has
+    exhausted     what was judged without a gap, where every answer was exact
+    findings      each failure once
+    hints         by operation that refuses even its plainest call: what it may have to declare
+    stale         known failures that no longer fail
+    conclusion    the verdict, and what it rests on
+    """
+
+    subject: Subject
+    run: RunInfo
+    versions: Mapping[str, str]
+    cases: int
+    rows: Sequence[Row]
+    tables: Sequence[Table]
+    not_claimed: Sequence[NotClaimed]
+    misnamed: Mapping[str, str]
+    exhausted: Sequence[Exhausted]
+    findings: Sequence[Finding]
+    hints: Mapping[str, str]
+    stale: Sequence[str]
+    conclusion: Conclusion
+    passed: bool
+
+
+def document(report: Report, run: RunInfo) -> Document:
+    """The document of a run."""
+    subject, every = report.subject, findings(report, run)
+    return Document(
+        subject=subject,
+        run=run,
+        versions=versions(run.oracle, subject.array_framework),
+        cases=report.cases,
+        rows=report.rows,
+        tables=tables(report.rows),
+        not_claimed=not_claimed(report),
+        misnamed=subject.misnamed,
+        exhausted=report.exhausted,
+        findings=every,
+        hints=hints(report),
+        stale=report.stale,
+        conclusion=conclusion(report, every),
+        passed=report.passed,
+    )

@@ -1,0 +1,216 @@
+"""The document as text: a table for each operation, what was not claimed, each failure, the verdict."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+
+from conformance.cases.scope import Exhausted
+from conformance.kernels.subject import Subject
+from conformance.operations import DTYPES, OPERATIONS
+from conformance.reports.claims import NotClaimed
+from conformance.reports.document import Document
+from conformance.reports.findings import Finding, with_replay
+from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, printable, wrapped
+from conformance.reports.run_info import RunInfo
+from conformance.reports.script import script_or_reason
+from conformance.reports.tables import Cell, Table
+
+FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
+INDENT = 12  # of what is said of a failure below its first line
+
+
+def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Line]:
+    """The whole report, an empty line between its parts.
+
+    scripts   whether each failure comes with a script that shows it
+    """
+    parts = (
+        head(document, width),
+        *(table(each) for each in document.tables),
+        not_claimed(document.not_claimed, width),
+        ([(sentence, "odd")] for sentence in misnamed(document.subject)),
+        exhausted(document.exhausted, width),
+        *(_finding(each, document.subject, width, scripts) for each in document.findings),
+        hints(document, width),
+        (_stale(text) for text in document.stale),
+        conclusion(document, width),
+    )
+    written = [part for part in map(list, parts) if part]
+    for number, part in enumerate(written):
+        yield from ([], *part) if number else part
+
+
+def head(document: Document, width: int) -> Iterator[Line]:
+    """Who was judged, by whom, how, and how to read the tables."""
+    subject, run = document.subject, document.run
+    how = f"oracle {run.oracle}, profile {run.profile}, seed {run.seed}"
+    name = (printable(subject.name or "subject"), "head")
+    yield from broken([name, (f": {subject.array_framework} arrays, {how}", "")], width)
+    ran = f"{plural(document.cases, 'case')} in {run.seconds:.1f} s"
+    ran += f", {printable(run.resumed)}" if run.resumed else ""
+    legend = "; below: cases, worst error as a share of its bound" if document.rows else ""
+    yield from broken([(ran, ""), (legend, "dim")], width)
+
+
+def table(of: Table) -> Iterator[Line]:
+    """The cells of an operation, in columns as wide as what they hold: nothing is cut off."""
+    rows: list[list[Line]] = [[[(text, "head")] for text in (of.operation, *of.outputs)]]
+    for name, cells in of.cells.items():
+        written = (cell(cells[output]) if output in cells else [("", "")] for output in of.outputs)
+        rows.append([[(f"  {name}", "")], *written])
+    least = (FIRST, *(OTHERS for _ in of.outputs))
+    widths = [max(n, *map(_length, column)) for n, column in zip(least, zip(*rows, strict=True), strict=True)]
+    for row in rows:
+        yield _columns(row, widths)
+
+
+def _length(line: Line) -> int:
+    return len(plain(line))
+
+
+def _columns(row: Sequence[Line], widths: Sequence[int]) -> Line:
+    """The cells of a row, each padded to its column; nothing after the last."""
+    padded = ([*cell, (" " * (w + 2 - _length(cell)), "")] for cell, w in zip(row, widths, strict=True))
+    pieces = [piece for cell in padded for piece in cell]
+    while not pieces[-1][0].strip():
+        pieces.pop()
+    return pieces
+
+
+def cell(of: Cell) -> Line:
+    """How many cases, the verdict, and the dtypes that it is about or the worst error."""
+    count = (f"{of.cases:>5} ", "")
+    if of.verdict == "conforms":
+        return [count, ("ok", "good"), (f" {of.share:.2f}" if of.share else "", "dim")]
+    if of.verdict == "not claimed":
+        return [("  not claimed", "dim")]
+    dtypes = f" {','.join(DTYPES[dtype].short for dtype in of.dtypes)}" if of.dtypes else ""
+    if of.verdict == "known failure":
+        return [count, (f"known{dtypes}", "odd")]
+    return [count, (of.verdict + dtypes, "odd" if of.verdict == "untested" else "bad")]
+
+
+def not_claimed(claims: Sequence[NotClaimed], width: int) -> Iterator[Line]:
+    """What was not claimed, an operation a paragraph, the features of one reason together."""
+    if claims:
+        yield [("not claimed", "head")]
+    features: dict[tuple[str, str], list[str]] = {}
+    for claim in claims:
+        features.setdefault((claim.operation, claim.reason), []).append(claim.feature)
+    for (operation, reason), names in features.items():
+        yield from wrapped("  ", f"{operation}: {', '.join(names)} ({printable(reason)})", width)
+
+
+def misnamed(subject: Subject) -> list[str]:
+    """Functions that were not called because of their names, a sentence each."""
+    return [f"{name} is not called; did you mean {meant}?" for name, meant in subject.misnamed.items()]
+
+
+def exhausted(every: Sequence[Exhausted], width: int) -> Iterator[Line]:
+    """What a pass excludes: the geometries that were judged without a gap, and the odds that integers hid an error."""
+    if every:
+        yield [("exhausted, every answer right", "head")]
+    for each in every:
+        yield from wrapped("  ", f"{each.operation}: {_gapless(each)}{_odds(each)}", width)
+
+
+def _gapless(each: Exhausted) -> str:
+    limits = ", ".join(f"{name} to {n}" for name, n in zip(_GEOMETRY, each.largest, strict=True) if n > 1)
+    axes = _AXES[OPERATIONS[each.operation].dimensions]
+    pairs = f", all {each.pairs:,} pairs of smaller ones" if each.pairs else ""
+    return f"all {each.geometries:,} geometries of one axis ({limits}){axes}{pairs}"
+
+
+_GEOMETRY = ("image", "kernel", "stride", "padding", "dilation")
+_AXES = {1: "", 2: " on height and width", 3: " on depth, height and width"}
+
+
+def _odds(each: Exhausted) -> str:
+    if not any(each.chance):
+        return ""
+    worst, usual = (f"{100 * chance:.2g} %" for chance in each.chance)
+    kind = "bilinear" if OPERATIONS[each.operation].family.bilinear else "linear"
+    chance = f"is right by chance in {usual} of the cases (median; at most {worst})"
+    return f"; an element of another {kind} function {chance}"
+
+
+def finding(each: Finding, width: int) -> Iterator[Line]:
+    """A failure: what is wrong, its smallest case, what it looks like, and the command that runs it again."""
+    failure = each.failure
+    word = ("known failure", "odd") if failure.known else (each.status.upper(), "bad")
+    first: Line = [(f"{each.output:<{INDENT - 1}} ", "head"), word, ("  ", "")]
+    indent = _length(first)
+    message, *more = textwrap.wrap(_message(each), max(width - indent, NARROWEST)) or [""]
+    yield [*first, (message, "")]
+    yield from ([(" " * indent + text, "")] for text in more)
+    for label, text in {
+        "smallest case": str(each.case),
+        "known because": failure.known,
+        "looks like": failure.diagnosis,
+        "where": failure.where,
+        "if intended": each.declaration,
+        "found by": requirements(each.found_by),
+        "run it again": each.replay,
+    }.items():
+        yield from _entry(label, printable(text), width) if text else ()
+
+
+def _message(each: Finding) -> str:
+    """The message; `output refused: ...` next to the words `output REFUSED` says it twice."""
+    message = printable(each.failure.judgement.message)
+    return message.removeprefix(f"{each.output} {each.status}: ")
+
+
+def _entry(label: str, text: str, width: int) -> Iterator[Line]:
+    margin = f"{'':{INDENT}}{label:<16}"
+    if label in _COPIED:
+        return iter([[(margin, "dim"), (text, "")]])
+    return wrapped(margin, text, width, "dim")
+
+
+_COPIED = ("smallest case", "run it again")  # never broken into lines
+
+
+def requirements(found_by: Iterable[tuple[str, str]]) -> str:
+    """The requirements that found a failure, each with its dtypes."""
+    dtypes: dict[str, list[str]] = {}
+    for requirement, dtype in found_by:
+        dtypes.setdefault(requirement, []).append(dtype)
+    if len({*map(tuple, dtypes.values())}) == 1:
+        return f"{', '.join(dtypes)} ({', '.join(next(iter(dtypes.values())))})"
+    return ", ".join(f"{name} ({', '.join(of)})" for name, of in dtypes.items())
+
+
+def _finding(each: Finding, subject: Subject, width: int, with_script: bool) -> Iterator[Line]:
+    yield from finding(each, width)
+    if with_script:
+        text, style = script_or_reason(subject, each.case, each.output)
+        yield []
+        yield from ([(f"    {line}" if line else "", style)] for line in text.splitlines())
+
+
+def hints(document: Document, width: int) -> Iterator[Line]:
+    """How to declare what a kernel takes that refuses even the plainest call."""
+    for operation, hint in document.hints.items():
+        yield from wrapped("", f"{operation}: even the plainest call is refused; {hint}", width)
+
+
+def _stale(text: str) -> Line:
+    advice = f"no longer fails, take it out of known_failures: {text}"
+    return [("stale known failure  ", "bad"), (advice, "")]
+
+
+def conclusion(document: Document, width: int) -> Iterator[Line]:
+    """The last line."""
+    last = document.conclusion
+    return broken([(last.verdict, _CONCLUSIONS[last.verdict]), (f": {last.because}", "")], width)
+
+
+_CONCLUSIONS = {"conforms": "good", "differs": "bad", "untested": "odd", "interrupted": "odd"}
+
+
+def findings_text(findings: Iterable[Finding], subject: Subject, run: RunInfo, width: int = 100) -> str:
+    """Failures as plain text, about eight lines each: for pytest."""
+    every = (with_replay(each, subject.name, run) for each in findings)
+    return "\n".join(plain(line) for each in every for line in finding(each, width))
