@@ -218,7 +218,7 @@ def replay(
     judgements = [judgement for judgement in judgements if not outputs or judgement.output in outputs]
     judgements.sort(key=lambda judgement: read.outputs.index(judgement.output))
     show_replay(_console(), loaded, read, name, oracle, judgements)
-    judged = [judgement.status for judgement in judgements if judgement.asked]
+    judged = [judgement.status for judgement in judgements if judgement.claimed]
     sys.exit(0 if judged and all(status == "conforms" for status in judged) else 1)
 
 

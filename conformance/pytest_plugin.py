@@ -45,7 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--conformance-oracle", default=TRUSTED, metavar="NAME", help="who is trusted")
     group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="other random cases")
     group.addoption(
-        "--conformance-timeout", type=float, default=10.0, metavar="SECONDS", help="a longer case hangs"
+        "--conformance-timeout", type=float, default=10.0, metavar="SECONDS", help="that one call may take"
     )
     group.addoption(
         "--conformance-in-process", action="store_true", help="no worker processes: for a debugger"
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("conformance_subject"):
         config.stash[MATRIX] = _matrix(config)
     elif any(SUITE in str(argument) for argument in config.args):
-        raise pytest.UsageError(f"whom to judge: pytest --pyargs {SUITE} --subject mykernels")
+        raise pytest.UsageError(f"no kernel to judge: pytest --pyargs {SUITE} --subject mykernels")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -71,7 +71,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _matrix(config: pytest.Config) -> Matrix:
-    """The matrix that the options ask for; what does not exist is told before any test is collected."""
+    """The matrix that the options ask for; what does not exist is refused before any test is collected."""
     from conformance import usage
     from conformance.kernels.framework import MissingFramework
     from conformance.kernels.subject import SubjectError

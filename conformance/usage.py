@@ -28,7 +28,7 @@ ROOM = 1 << 18  # bytes that a report may need
 SHORTEST = 0.1  # seconds: a sound call takes less, also on a busy machine
 LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's copies, what a worker may hold
 
-# What `replay` asks of a case where it is not told: the answer alone.
+# Those that look at the answer alone: `replay` need not be given the requirement.
 ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.plain)
 
 
@@ -52,10 +52,10 @@ def check(
     >>> assert conformance.check(mykernels, profile="quick").passed
     """
     subject = subject_of(kernels)
-    asked = settings(
+    chosen = settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
-    return run(subject, InProcess(subject, checked_oracle(oracle)), asked)
+    return run(subject, InProcess(subject, checked_oracle(oracle)), chosen)
 
 
 def subject_of(kernels: Any) -> Subject:
@@ -140,10 +140,10 @@ def check_writable(option: str, path: str | None) -> None:
             os.truncate(file, before)
 
 
-def journal_of(path: str, subject: Subject, asked: dict[str, Any]) -> Journal:
+def journal_of(path: str, subject: Subject, how: dict[str, Any]) -> Journal:
     """The journal of a run, new or to go on with."""
     try:
-        return Journal(Path(path), subject, asked)
+        return Journal(Path(path), subject, how)
     except JournalError as error:
         raise WrongUsage(f"--resume {error}") from None
     except OSError as error:
@@ -169,10 +169,10 @@ def check_case(oracle: str, case: Case, requirement: str) -> None:
     if case.problem and not rule.refuses:
         fitting = requirement_of(case).name
         raise WrongUsage(
-            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement {fitting} asks it"
+            f"{case}: PyTorch refuses it ({case.problem}), so only --requirement {fitting} judges it"
         )
     if rule.refuses and not case.problem:
-        raise WrongUsage(f"{case}: PyTorch answers it, so {requirement} does not ask it")
+        raise WrongUsage(f"{case}: PyTorch answers it, so {requirement} does not judge it")
     if case.size > LARGEST:
         raise WrongUsage(f"{case}: its arrays have {case.size:,} elements, a case at most {LARGEST:,}")
     if oracle == TRUSTED and case.hazard and not rule.misses_images:
@@ -200,7 +200,7 @@ def opened(
 ) -> Iterator[tuple[Subject, Runner]]:
     """A subject by its name, with who examines its cases.
 
-    Workers load it before this process does: one whose import ends its process, or never ends, is told of.
+    Workers load it before this process does: one whose import ends its process, or never ends, is reported.
     """
     check_timeout(timeout)
     check_oracle(oracle)
@@ -219,7 +219,7 @@ def opened(
 def runner_of(
     subject: Subject, oracle: str, *, jobs: int | None = None, in_process: bool = False, timeout: float = 10.0
 ) -> Iterator[Runner]:
-    """Who examines the cases: worker processes, or this one if asked and where a subject has no name to load it by."""
+    """Who examines the cases: worker processes, or this one if wanted and where a subject has no name to load it by."""
     if in_process or not subject.name:
         yield InProcess(subject, checked_oracle(oracle))
         return

@@ -105,9 +105,9 @@ class Verdict:
     def _text(self, row: Row) -> str:
         if row.failure:
             by = [(self.unit.requirement, self.unit.dtype)]
-            return row_text([Found(row.failure, by)], self.matrix.subject, self.matrix.asked)
+            return row_text([Found(row.failure, by)], self.matrix.subject, self.matrix.how)
         none = (
-            f"none of {row.cases} cases expects an answer that varies" if row.cases else "no case was asked"
+            f"none of {row.cases} cases expects an answer that varies" if row.cases else "no case was judged"
         )
         return f"{self} untested: {none}"
 
@@ -135,7 +135,7 @@ class KnownFailure:
             pytest.fail(f"stale known failure, take it out of known_failures: {self.case}", pytrace=False)
 
     def as_data(self) -> dict[str, Any]:
-        """The known failure, where the check found that it no longer fails."""
+        """The known failure, where it no longer fails, as far as that was checked."""
         stale = [self.case] if self.matrix.stale.get(self.case) else []
         return {"subject": usage.name_of(self.matrix.subject), "stale": stale}
 
@@ -155,7 +155,7 @@ class Matrix:
         in_process: bool = False,
     ) -> None:
         self.subject, self.settings = subject, settings
-        self.asked = Asked(oracle, settings.profile, settings.seed, answers=usage.ANSWERS, timeout=timeout)
+        self.how = Asked(oracle, settings.profile, settings.seed, answers=usage.ANSWERS, timeout=timeout)
         self.stale: dict[str, bool] = {}
         self._timeout, self._in_process = timeout, in_process
         self._judged: dict[Unit, dict[str, Row]] = {}
@@ -237,7 +237,7 @@ class Matrix:
         jobs = 1 if os.environ.get("PYTEST_XDIST_WORKER") else None
         runner = stack.enter_context(
             usage.runner_of(
-                self.subject, self.asked.oracle, jobs=jobs, in_process=self._in_process, timeout=self._timeout
+                self.subject, self.how.oracle, jobs=jobs, in_process=self._in_process, timeout=self._timeout
             )
         )
         weakref.finalize(self, stack.close)
@@ -246,12 +246,12 @@ class Matrix:
 
 @cache
 def outputs(operation: str, requirement: str, profile: str) -> tuple[str, ...]:
-    """The outputs that a requirement asks of an operation: those of its cases, were everything claimed."""
+    """The outputs that a requirement judges of an operation: those of its cases, were everything claimed."""
     plan = Plan(operation, "float32", features_of(operation), profile)
     every = set(OPERATIONS[operation].outputs)
-    asked: set[str] = set()
+    judged: set[str] = set()
     for case in REQUIREMENTS[requirement].cases(plan):
-        asked |= {"output"} if case.problem else set(case.outputs)
-        if asked >= every or case.problem:
+        judged |= {"output"} if case.problem else set(case.outputs)
+        if judged >= every or case.problem:
             break
-    return tuple(output for output in OUTPUTS if output in asked)
+    return tuple(output for output in OUTPUTS if output in judged)

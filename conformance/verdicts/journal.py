@@ -25,21 +25,21 @@ class JournalError(ValueError):
 
 
 class Journal:
-    """Opens the journal of a run at a path, or begins it; its first line says what was asked of whom."""
+    """Opens the journal of a run at a path, or begins it; its first line says who is judged, and how."""
 
-    def __init__(self, path: Path, subject: Subject, asked: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, subject: Subject, how: Mapping[str, Any]) -> None:
         self.path = path
         self.lost = ""  # why the rest is not kept
-        self.taken = 0  # cases whose verdict was asked for and stood here already
+        self.taken = 0  # cases whose verdict stood here already
         self._rows: dict[Unit, list[Row]] = {}
-        heading = json.loads(json.dumps({"subject": subject.name, **asked, **state_of(subject, asked)}))
+        heading = json.loads(json.dumps({"subject": subject.name, **how, **state_of(subject, how)}))
         if path.exists() and path.stat().st_size:
             self._read(heading)
         else:
             self._append(heading)
 
     def rows(self, unit: Unit) -> list[Row] | None:
-        """What was found for a unit, or None where it is still to be judged."""
+        """The rows of a unit, or None where it is still to be judged."""
         rows = self._rows.get(unit)
         self.taken += max((row.cases for row in rows or []), default=0)
         return rows
@@ -68,8 +68,8 @@ class Journal:
                 self.path.write_text("")
                 self._append(heading)
                 return
-            found, *units = [json.loads(line) for line in lines] or [{}]
-            other = [name for name in heading if found.get(name) != heading[name]]
+            first, *units = [json.loads(line) for line in lines] or [{}]
+            other = [name for name in heading if first.get(name) != heading[name]]
             if not other:
                 for line in units:
                     self._rows[Unit(**line["unit"])] = [Row.from_data(data) for data in line["rows"]]
@@ -78,7 +78,7 @@ class Journal:
                 f"{self.path}: no journal of a run ({type(error).__name__}: {error})"
             ) from None
         if other:
-            was, now = found.get(other[0]), heading[other[0]]
+            was, now = first.get(other[0]), heading[other[0]]
             raise JournalError(
                 f"{self.path}: the journal of another run: its {other[0]} is {was!r}, not {now!r}"
             )
@@ -89,11 +89,11 @@ class Journal:
 _BEGINNING = '{"subject": '
 
 
-def state_of(subject: Subject, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """What a verdict depends on beside what was asked: what the subject declares, its code, and the versions."""
+def state_of(subject: Subject, how: Mapping[str, Any]) -> dict[str, Any]:
+    """What a verdict depends on beside how it is judged: what the subject declares, its code, and the versions."""
     plain = (field.name for field in fields(subject) if field.repr and field.name not in ("kernels", "name"))
     declared = {name: getattr(subject, name) for name in plain}
-    state = declared | versions(asked.get("oracle", PLAIN), subject.array_framework)
+    state = declared | versions(how.get("oracle", PLAIN), subject.array_framework)
     return state | {"source": digest(subject)}
 
 

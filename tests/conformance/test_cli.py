@@ -421,7 +421,7 @@ WRONG = {
     "unknown output": (["replay", "npcnn", "conv2d", "--output", "grad_bias"], "there are output, grad_input,"),
     "case not the subject's": (["replay", "bare.py", "avg_pool2d"], "bare.py has no avg_pool2d; it has conv2d"),
     "bad case asked for its answer": (
-        ["replay", "npcnn", "conv2d stride=0", "--requirement", "exact"], "so only --requirement arguments asks it",
+        ["replay", "npcnn", "conv2d stride=0", "--requirement", "exact"], "so only --requirement arguments judges it",
     ),
     "file without functions": (["run", "empty.py"], "has none of the functions conv1d, conv2d, conv3d, max_pool1d"),
     "file that raises": (["run", "raises.py"], "raises.py: importing it raises ZeroDivisionError"),
