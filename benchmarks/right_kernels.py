@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from conformance import audit
+from conformance.audit import right
+from conformance.audit import runner as audit
 from conformance.cases import Case
 from conformance.cases.covering import explore
-from conformance.kernels import reference, right
+from conformance.kernels import reference
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running.claims import claims_of

@@ -247,7 +247,9 @@ def mutants(
     Exit status: 0 all caught and none accused, 1 otherwise.
     """
     with _wrong_usage():
-        from conformance import audit, usage
+        from conformance import usage
+        from conformance.audit import runner as audit
+        from conformance.audit.report import Audit
         from conformance.operations import OPERATIONS
         from conformance.requirements import PROFILES
 
@@ -259,12 +261,14 @@ def mutants(
         kernels = audit.right_kernels(only) if right else []
         if not names and not kernels:
             raise usage.WrongUsage(f"{only}: in the name of no mutant and of no right kernel")
-    start, found = time.perf_counter(), audit.Audit()
+    start, found = time.perf_counter(), Audit()
     try:
         with audit.pool(jobs or usage.cores()) as workers:
             for kill in audit.kills(workers, names, profile):
                 found.kills.append(kill)
                 click.echo(str(kill))
+            if any(kill.pure for kill in found.kills):
+                found.minimal = audit.minimal_of(workers, names)
             for name, rows in audit.accusations(workers, kernels, profile):
                 found.accused[name] = rows
                 click.echo(f"{'ACCUSED' if rows else 'ok':<9}{name}  {'; '.join(rows)}".rstrip())
@@ -482,7 +486,7 @@ def _arrays_shown(
     from conformance.cases.arrays import fill
     from conformance.kernels.call import Caller
     from conformance.kernels.framework import oracle as oracle_named
-    from conformance.requirements import limits_of
+    from conformance.requirements.answers import limits_of
     from conformance.verdicts.replay import answer_lines, array_lines
 
     with np.errstate(all="ignore"):

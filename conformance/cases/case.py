@@ -327,12 +327,14 @@ def _class_of(operation: str) -> type[Any]:
     """The class of an operation's cases: a frozen dataclass of its fields."""
     found = OPERATIONS[operation]
     named = [(name, Any, field(default=default)) for name, _, default in _fields_of(found)]
-    about = {
+    lacking = {option.name: option.default for option in found.family.options if option not in found.options}
+    about: dict[str, Any] = {
         "operation": operation,
         "family": found.family,
         "dimensions": found.dimensions,
         "__doc__": Case.__doc__,
     }
+    about |= lacking  # of an option that the family has and the operation lacks, its default
     made = make_dataclass(operation, named, bases=(Case,), namespace=about, frozen=True, kw_only=True)
     made.__module__ = Case.__module__
     return made

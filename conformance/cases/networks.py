@@ -21,7 +21,8 @@ SIDES = (7, 8, 14, 16)  # of a square answer
 def layers(operation: str, features: Features) -> Iterator[Case]:
     """Every filter or window that networks are made of with every width; square images, batches of 1 to 8."""
     family, rng = OPERATIONS[operation].family, random.Random(operation)
-    flags = [flag for flag in family.flags if all(hasattr(Case.of(operation), name) for name in flag)]
+    names = {option.name for option in OPERATIONS[operation].options}
+    flags = [flag for flag in family.flags if flag.keys() <= names]
     for seed, (form, width) in enumerate(itertools.product(listed("forms", operation), family.widths)):
         fields: dict[str, Any] = {
             **width,

@@ -110,7 +110,7 @@ class Turns:
 def _of_kernel(module: str) -> bool:
     """Whether a kernel may have memory of its own there: not in libraries, nor in the suite around it."""
     top = module.partition(".")[0]
-    ours = top == "conformance" and not module.startswith("conformance.kernels.mutants")
+    ours = top == "conformance" and not module.startswith("conformance.audit.mutants")
     return not ours and top not in _LIBRARIES and top not in sys.stdlib_module_names
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.operations import pool
 from conformance.operations.dtypes import DTYPES
-from conformance.operations.family import Answers, Family
+from conformance.operations.family import Family
 from conformance.operations.option import Option
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad
 
@@ -54,8 +54,8 @@ def avg_pool_backward(case: Problem, arrays: Arrays) -> Array:
 
 def divisors(case: Problem) -> Array:
     """divisor_override, or the taps of each window inside the padded image (or inside the image)."""
-    if _override(case) is not None:
-        return np.asarray(float(_override(case)))
+    if case.divisor_override is not None:
+        return np.asarray(float(case.divisor_override))
     counts = np.ones(())
     axes = zip(case.image, case.kernel, case.strides, case.pads, case.output_extents, strict=True)
     for n, k, s, (low, high), outputs in axes:
@@ -66,27 +66,19 @@ def divisors(case: Problem) -> Array:
     return counts
 
 
-def _override(case: Problem) -> Any:
-    return getattr(case, "divisor_override", None)
-
-
-def definition(case: Problem, arrays: Arrays) -> Answers:
-    return {"output": avg_pool(case, arrays), "grad_input": avg_pool_backward(case, arrays)}
-
-
 def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
     t, n = pool.planes(case, tensors), max(case.dimensions, 2)
     kernel, stride, padding = pool.geometry(case)
     if case.dimensions == 1:
         kernel, stride, padding = [1, *kernel], [1, *stride], [0, *padding]
-    geometry = (kernel, stride, padding, case.ceil_mode, case.count_include_pad, _override(case))
+    geometry = (kernel, stride, padding, case.ceil_mode, case.count_include_pad, case.divisor_override)
     output = getattr(operators, f"avg_pool{n}d")(t["input"], *geometry)
     answers = [output, getattr(operators, f"avg_pool{n}d_backward")(t["grad_output"], t["input"], *geometry)]
     return [answer.squeeze(2) for answer in answers] if case.dimensions == 1 else answers
 
 
 def refusal(case: Problem) -> str | None:
-    if _override(case) == 0:
+    if case.divisor_override == 0:
         return "divisor_override=0"
     if case.dimensions == 3 and any(n < k for n, k in zip(case.image, case.kernel, strict=True)):
         return "the window exceeds the image, of which PyTorch's avg_pool3d forgets the padding"
@@ -119,7 +111,8 @@ FAMILY = Family(
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     refusal=refusal,
-    definition=definition,
+    forward=lambda case, arrays: {"output": avg_pool(case, arrays)},
+    backward=lambda case, arrays: {"grad_input": avg_pool_backward(case, arrays)},
     aten=aten,
     degree=1,
     divides=1,

@@ -126,10 +126,6 @@ def conv_backward(case: Problem, arrays: Arrays) -> Answers:
     return gradients | (bias if case.bias else {})
 
 
-def definition(case: Problem, arrays: Arrays) -> Answers:
-    return {"output": conv(case, arrays)} | conv_backward(case, arrays)
-
-
 def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
     zeros, pads = [0] * case.dimensions, [low for low, _ in case.pads]
     geometry = (list(case.strides), pads, list(case.dilations), False, zeros, case.groups)
@@ -325,7 +321,8 @@ FAMILY = Family(
     outputs=outputs,
     refusal=refusal,
     terms=terms,
-    definition=definition,
+    forward=lambda case, arrays: {"output": conv(case, arrays)},
+    backward=conv_backward,
     aten=aten,
     bilinear=True,
     degree=2,

@@ -52,7 +52,7 @@ class Family:
     outputs      windows along an axis: (case, axis) -> count
     refusal      why PyTorch refuses a case, beyond what each option says by itself
     terms        (case, output) -> the largest number of terms that one element sums
-    definition   every output of a case with a batch axis, in float64 (the reference)
+    forward      the answers to a case with a batch axis, in float64 (the reference); backward: the gradients
     aten         the same in PyTorch's operators: (case, tensors, torch.ops.aten) -> the outputs in order
 
     How it is judged:
@@ -98,7 +98,8 @@ class Family:
     outputs: Callable[[Problem, int, int], int]
     refusal: Callable[[Problem], str | None]
     terms: Callable[[Problem, str], int]
-    definition: Callable[[Problem, Arrays], Answers]
+    forward: Callable[[Problem, Arrays], Answers]
+    backward: Callable[[Problem, Arrays], Answers]
     aten: Callable[[Problem, dict[str, Any], Any], list[Any]]
 
     chosen: bool = False

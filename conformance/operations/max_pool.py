@@ -63,9 +63,8 @@ def max_pool_backward(case: Problem, arrays: Arrays, indices: Array) -> Array:
     return grad_input
 
 
-def definition(case: Problem, arrays: Arrays) -> Answers:
-    answers = max_pool(case, arrays)
-    return answers | {"grad_input": max_pool_backward(case, arrays, answers["indices"])}
+def backward(case: Problem, arrays: Arrays) -> Answers:
+    return {"grad_input": max_pool_backward(case, arrays, max_pool(case, arrays)["indices"])}
 
 
 def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
@@ -109,7 +108,8 @@ FAMILY = Family(
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
     refusal=pool.refusal,
-    definition=definition,
+    forward=max_pool,
+    backward=backward,
     aten=aten,
     chosen=True,
     may_be_nan=may_be_nan,

@@ -12,10 +12,10 @@ from itertools import islice, pairwise
 
 import numpy as np
 
+from conformance.audit.mutants import Mutant, of
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays, fill
-from conformance.kernels import mutants, reference
-from conformance.kernels.mutants import Mutant
+from conformance.kernels import reference
 from conformance.operations import DTYPES
 from conformance.verdicts.bounds import bound
 
@@ -88,9 +88,7 @@ def diagnose(evidence: Sequence[Evidence], ask: Ask, candidates: Iterable[Case])
     evidence = [each for each in evidence if not _far(each.case)]
     candidates = (case for case in candidates if not _far(case))
     suspects = [
-        mutant
-        for mutant in mutants.ALL.values()
-        if mutant.pure and mutant.operation == smallest.case.operation and smallest.output in mutant.outputs
+        mutant for mutant in of(smallest.case.operation) if mutant.pure and smallest.output in mutant.outputs
     ]
     for each in evidence:
         if suspects:

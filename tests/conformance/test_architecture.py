@@ -1,6 +1,7 @@
 """Imports go one way, frameworks stay in their own files, and importing is cheap."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +12,19 @@ import conformance
 import npcnn
 from conformance.kernels.framework import FRAMEWORKS as FILES
 from conformance.kernels.framework import about
+from conformance.operations import OPERATIONS
 from conformance.requirements import REQUIREMENTS
 
 ROOT = Path(conformance.__file__).parent
 LAYERS = [  # each imports itself and those before it only
-    ("operations",), ("cases",), ("kernels",), ("verdicts",), ("requirements",), ("running",), ("usage",),
+    ("operations",), ("cases",), ("kernels",), ("audit.mutants", "audit.right"), ("verdicts",),
+    ("requirements",), ("running",), ("usage",),
     ("reports",), ("audit",), ("cli",), ("suite", "pytest_plugin"),
 ]  # fmt: skip
 ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 KERNELS = [  # so do the files of kernels/
     "reference", "framework", "frameworks", "surroundings", "probes", "answer", "guess", "subject", "signature",
-    "versions", "layout", "call", "load", "turns", "mutants", "right",
+    "versions", "layout", "call", "load", "turns", "functions",
 ]  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
 NAMED = {  # elsewhere than in the framework's own file
@@ -59,11 +62,10 @@ def shown(path: Path) -> str:
 
 
 def layer_of(module: str) -> int:
-    """Where a module stands; before all of them, the package itself."""
-    parts = module.split(".")
-    if parts[0] != "conformance" or len(parts) == 1:
-        return -1
-    return next((place for place, names in enumerate(LAYERS) if parts[1] in names), -1)
+    """Where a module stands; before all of them, the package itself and what is none of ours."""
+    inside = module.removeprefix("conformance.") + "."
+    places = [place for place, names in enumerate(LAYERS) for name in names if inside.startswith(f"{name}.")]
+    return min(places, default=-1) if module.startswith("conformance.") else -1
 
 
 def top(path: Path) -> str:
@@ -113,12 +115,12 @@ def test_a_framework_is_named_in_its_own_file_only(path):
     assert named <= own_packages(path) | NAMED.get(shown(path), set())
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in files() if top(path) not in ("requirements", "audit")], ids=shown
-)
+NAMING = ("requirements", "audit")  # a table of mutants has the requirements that notice them
+
+
+@pytest.mark.parametrize("path", [path for path in files() if top(path) not in NAMING], ids=shown)
 def test_a_requirement_is_known_by_its_fields_and_not_by_its_name(path):
-    mutants = path.is_relative_to(ROOT / "kernels" / "mutants")  # say by which they are caught
-    assert mutants or constants_of(path) & REQUIREMENTS.keys() <= HOMONYMS.get(shown(path), set())
+    assert constants_of(path) & REQUIREMENTS.keys() <= HOMONYMS.get(shown(path), set())
 
 
 def test_npcnn_and_conformance_do_not_import_each_other():
@@ -140,3 +142,27 @@ def test_importing_loads_nothing_heavy(module):
         | ({"numpy"} if module != "npcnn" else set())
     )
     assert heavy.isdisjoint(loaded)
+
+
+PROVIDERS = {  # what offers functions by their names, or tables of mistakes in them, a file or a folder each
+    "kernels/frameworks/", "kernels/functions.py", "audit/mutants/", "audit/right/",
+}  # fmt: skip
+OPERATION_NAMES = {*OPERATIONS, *(operation.family.name for operation in OPERATIONS.values())}
+OUTSIDE = [path for path in files() if not shown(path).startswith(("operations/", *PROVIDERS))]
+
+
+@pytest.mark.parametrize("path", OUTSIDE, ids=shown)
+def test_no_file_outside_operations_names_a_family_or_an_operation(path):
+    constants = {
+        node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
+    }
+    assert {value for value in constants if isinstance(value, str)} & OPERATION_NAMES == set()
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE, *files("kernels/**/*.py")], ids=shown)
+def test_no_file_outside_operations_takes_the_name_of_an_operation_apart(path):
+    text = path.read_text()
+    assert (
+        re.findall(r"operation(?:\[[^\]]*:|\[-|\.(?:startswith|endswith|removesuffix|removeprefix)\()", text)
+        == []
+    )

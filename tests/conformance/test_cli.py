@@ -623,7 +623,7 @@ def conv2d(input, weight, bias=None):
     with process("run", write_kernel("slow", source), "--oracle", "reference", "--in-process") as run:
         wait_until(Path("begun").exists)
         run.send_signal(ended_by)
-        output, errors = run.communicate(timeout=30)
+        output, errors = run.communicate(timeout=60)
     assert run.returncode == 130
     assert "Traceback" not in errors
     assert output.splitlines()[-1].startswith("interrupted: nothing wrong in ")
@@ -746,7 +746,7 @@ def test_interrupted_mutants_are_summed_up(ended_by, whom):
     with process(*arguments, start_new_session=True) as measured:
         measured.stdout.readline()
         whom(measured.pid, ended_by)
-        output, errors = measured.communicate(timeout=20)
+        output, errors = measured.communicate(timeout=60)
     assert (measured.returncode, errors) == (130, "")
     assert re.search(
         r"^caught (\d+) of \1 mutants in .*\ninterrupted: the rest was not asked$", output, re.M | re.S

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from conformance.audit import mutants
 from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.cases.features import features_of
 from conformance.cases.named import named
-from conformance.kernels import mutants, reference
+from conformance.kernels import reference
 from conformance.verdicts.diagnosis import Evidence, diagnose, where
 
 CASES = list(named("named", "conv2d", features_of("conv2d")))
@@ -16,7 +17,7 @@ CASES = list(named("named", "conv2d", features_of("conv2d")))
 def told_by(mutant: str, case: Case, output: str) -> Evidence:
     """What a subject with a mutant's mistake says of a case."""
     arrays = fill(case)
-    right, wrong = reference.answer(case, arrays), mutants.ALL[mutant].answer(case, arrays)
+    right, wrong = reference.answer(case, arrays), mutants.named(mutant).answer(case, arrays)
     same = np.array_equal(right[output], wrong[output])
     return Evidence(case, output, None if same else wrong[output].astype(case.dtype))
 
@@ -28,28 +29,36 @@ def nothing(case: Case) -> None:
 @pytest.mark.parametrize(
     ("mutant", "text", "output"),
     [
-        ("conv2d_output_stride_swapped", "conv2d image=4,4 kernel=2,2 stride=1,2", "output"),
-        ("conv2d_grad_weight_padding_ignored", "conv2d image=3,4 kernel=2,2 padding=1", "grad_weight"),
+        (
+            "conv2d_output_stride_of_height_and_width_swapped",
+            "conv2d image=4,4 kernel=2,2 stride=1,2",
+            "output",
+        ),
+        (
+            "conv2d_grad_weight_padding_ignored_in_the_gradient_of_the_weight",
+            "conv2d image=3,4 kernel=2,2 padding=1",
+            "grad_weight",
+        ),
     ],
 )
 def test_a_mutant_is_named_by_its_own_sentence(mutant, text, output):
     evidence = [told_by(mutant, case, output) for case in (Case.parse(text), *CASES)]
-    assert diagnose(evidence, nothing, CASES) == mutants.ALL[mutant].sentence
+    assert diagnose(evidence, nothing, CASES) == mutants.named(mutant).sentence
 
 
 def test_mutants_that_one_case_does_not_tell_apart_are_told_apart_by_asking():
-    mutant = "conv2d_output_Q_tail_of_8_unwritten"
+    mutant = "conv2d_output_columns_of_the_output_past_the_last_whole_block_of_8_are_not_written"
     evidence = [told_by(mutant, Case.parse("conv2d image=1,17"), "output")]
     assert " or: " in diagnose(evidence, nothing, [])
     others = [Case.parse(f"conv2d image=1,{n}") for n in (5, 8, 9, 12)]
     assert (
         diagnose(evidence, lambda case: told_by(mutant, case, "output"), others)
-        == mutants.ALL[mutant].sentence
+        == mutants.named(mutant).sentence
     )
 
 
 def test_a_mutant_that_contradicts_a_right_answer_is_not_named():
-    mutant = "conv2d_output_stride_swapped"
+    mutant = "conv2d_output_stride_of_height_and_width_swapped"
     case = Case.parse("conv2d image=4,4 kernel=2,2 stride=1,2")
     evidence = [told_by(mutant, case, "output"), Evidence(Case.parse(f"{case} seed=1"), "output", None)]
     assert diagnose(evidence, nothing, []) == ""
@@ -124,7 +133,7 @@ def test_an_infinite_answer_is_no_finite_one():
     case = Case.parse(
         "max_pool2d channels=2 image=3,4 kernel=2,2 seed=71 stride=3,4 padding=0,1 ceil_mode=true dilation=2,3"
     )
-    mutant = mutants.ALL["max_pool_last_column_skipped"]
+    mutant = mutants.named("max_pool2d_output_the_last_tap_of_each_row_of_the_window_is_skipped")
     arrays = fill(case)
     got = mutant.answer(case, arrays, reference.answer(case, arrays))["output"]
     assert np.isinf(got).any()

@@ -9,7 +9,8 @@ from conformance.cases.values import REALS, VALUES
 from conformance.kernels import reference
 from conformance.kernels.answer import Malformed, Refused
 from conformance.kernels.subject import Subject
-from conformance.requirements import limits_of
+from conformance.operations.windows import taps
+from conformance.requirements.answers import limits_of
 from conformance.verdicts.bounds import bound, growth
 from conformance.verdicts.judgement import judge, number
 
@@ -113,7 +114,7 @@ def test_a_float32_sum_stays_within_the_bound(values, seed):
     exact = reference.answer(case, arrays)["output"]
     total = np.zeros(exact.shape, np.float32) + arrays["bias"][:, None, None]
     for c in range(20):
-        for tap, place in reference.taps(case):
+        for tap, place in taps(case):
             total += arrays["input"][:, c : c + 1][place] * arrays["weight"][:, c, *tap][:, None, None]
     limits = bound(case, arrays, {"output": exact}, reference.answer, "direct")
     assert judge("output", "float32", total, exact, limits["output"]).status == "conforms"

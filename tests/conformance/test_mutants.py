@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import functools
 import random
+import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from conformance.audit import mutants
+from conformance.audit.minimal import dying
+from conformance.audit.mutants import Mutant, words
+from conformance.audit.mutants.otherwise import walked
+from conformance.audit.right import ALL as RIGHT
 from conformance.cases import Case, networks, sizes
 from conformance.cases.arrays import Arrays, fill
 from conformance.cases.features import features_of
 from conformance.cases.named import named
 from conformance.kernels import reference
 from conformance.kernels.call import Caller
-from conformance.kernels.mutants import ALL, Mutant
-from conformance.kernels.mutants.functions import OPERATIONS, functions
-from conformance.kernels.mutants.registry import WORDS
-from conformance.kernels.reference import Answers
-from conformance.kernels.right import ALL as RIGHT
+from conformance.kernels.functions import functions
 from conformance.kernels.subject import Subject
+from conformance.operations import OPERATIONS as ALL_OPERATIONS
+from conformance.operations.family import Answers
 from conformance.requirements import REQUIREMENTS, Plan
 from conformance.running.runner import examine
 
-PURE = [mutant for mutant in ALL.values() if mutant.pure]
-OTHERS = [mutant for mutant in ALL.values() if not mutant.pure]
+OPERATIONS = [name for name, operation in ALL_OPERATIONS.items() if operation.dimensions == 2]
+EVERY = [mutant for operation in OPERATIONS for mutant in mutants.of(operation)]
+PURE = [mutant for mutant in EVERY if mutant.pure]
+OTHERS = [mutant for mutant in EVERY if not mutant.pure]
 
 
 def by_name(thing: Any) -> str:
@@ -37,84 +44,85 @@ def by_name(thing: Any) -> str:
 # Cases: random ones, and one just over each block in each extent.
 
 
-def a_conv(draw: random.Random) -> Case:
+def case_of(operation: str, **fields: Any) -> Case:
+    return Case.parse(" ".join([operation, *(f"{name}={written(value)}" for name, value in fields.items())]))
+
+
+def written(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
+
+
+def axes(draw: random.Random, operation: str, low: int, high: int) -> tuple[int, ...]:
+    return tuple(draw.randint(low, high) for _ in range(int(operation[-2])))
+
+
+def a_conv(draw: random.Random, operation: str) -> Case:
     groups = draw.choice([1, 1, 2, 3])
-    per_group = draw.choice([1, 1, 2, 3, 4])
-    longest = draw.choice([3, 3, 4, 8])
-    dilation = draw.choice([(1, 1), (draw.randint(1, 3), draw.randint(1, 3))])
-    same = draw.random() < 0.2
-    stride: Any = 1 if same else draw.choice([1, 2, (draw.randint(1, 4), draw.randint(1, 4))])
-    padding: Any = "same" if same else draw.choice([0, 1, (draw.randint(0, 4), draw.randint(0, 4))])
-    return Case.of(
-        "conv2d", batch=draw.choice([None, 0, 1, 1, 2, 3, 5]), channels=groups * per_group,
+    dimensions, longest, same = int(operation[-2]), draw.choice([3, 3, 4, 8]), draw.random() < 0.2
+    return case_of(
+        operation, batch=draw.choice([None, 0, 1, 1, 2, 3, 5]), channels=groups * draw.choice([1, 1, 2, 3, 4]),
         filters=groups * draw.randint(1, 3), groups=groups, bias=draw.random() < 0.6,
-        image=(draw.randint(1, 12), draw.randint(1, 12)), dilation=dilation,
-        kernel=draw.choice([(1, 1), (3, 3), (draw.randint(1, longest), draw.randint(1, longest))]),
-        stride=stride, padding=padding,
+        image=axes(draw, operation, 1, 12), dilation=draw.choice([1, axes(draw, operation, 1, 3)]),
+        kernel=draw.choice([(1,) * dimensions, (3,) * dimensions, axes(draw, operation, 1, longest)]),
+        stride=1 if same else draw.choice([1, 2, axes(draw, operation, 1, 4)]),
+        padding="same" if same else draw.choice([0, 1, axes(draw, operation, 0, 4)]),
         values=draw.choice(["integers", "mean_zero", "special"]), dtype=draw.choice(["float32", "float64"]),
         seed=draw.randint(0, 999),
     )  # fmt: skip
 
 
-def a_pool(draw: random.Random, operation: str) -> Case:
-    kernel = draw.choice([(1, 1), (2, 2), (draw.randint(1, 5), draw.randint(1, 5))])
-    options: dict[str, Any] = {
-        "count_include_pad": draw.random() < 0.5,
-        "divisor_override": draw.choice([None, None, 1, -3, 5]),
-    }
-    values = ["integers", "mean_zero", "special"]
-    if operation == "max_pool2d":
-        options = {"dilation": (draw.randint(1, 3), draw.randint(1, 3)), "return_indices": True}
-        values += ["ties", "close"]
-    return Case.of(
-        operation, batch=draw.choice([None, 0, 1, 2, 3]),
-        channels=draw.randint(1, 3), kernel=kernel,
-        image=tuple(draw.randint(1, draw.choice([3, 12])) for _ in range(2)),
-        stride=draw.choice([None, 1, 2, (draw.randint(1, 4), draw.randint(1, 4))]),
-        padding=(draw.randint(0, kernel[0] // 2), draw.randint(0, kernel[1] // 2)), ceil_mode=draw.random() < 0.5,
+def a_pool(draw: random.Random, operation: str, values: list[str], **options: Any) -> Case:
+    dimensions, longest = int(operation[-2]), draw.choice([3, 12])
+    kernel = draw.choice([(1,) * dimensions, (2,) * dimensions, axes(draw, operation, 1, 5)])
+    return case_of(
+        operation, batch=draw.choice([None, 0, 1, 2, 3]), channels=draw.randint(1, 3), kernel=kernel,
+        image=axes(draw, operation, 1, longest), stride=draw.choice([None, 1, 2, axes(draw, operation, 1, 4)]),
+        padding=tuple(draw.randint(0, k // 2) for k in kernel), ceil_mode=draw.random() < 0.5,
         values=draw.choice(values), dtype=draw.choice(["float32", "float64"]), seed=draw.randint(0, 999), **options,
     )  # fmt: skip
 
 
-DRAWS: dict[str, Any] = {
-    "conv2d": a_conv,
-    "max_pool2d": functools.partial(a_pool, operation="max_pool2d"),
-    "avg_pool2d": functools.partial(a_pool, operation="avg_pool2d"),
+def a_max_pool(draw: random.Random, operation: str) -> Case:
+    values = ["integers", "mean_zero", "special", "ties", "close"]
+    return a_pool(draw, operation, values, dilation=axes(draw, operation, 1, 3), return_indices=True)
+
+
+def an_avg_pool(draw: random.Random, operation: str) -> Case:
+    counting = {
+        "count_include_pad": draw.random() < 0.5,
+        "divisor_override": draw.choice([None, None, 1, -3, 5]),
+    }
+    return a_pool(draw, operation, ["integers", "mean_zero", "special"], **counting)
+
+
+DRAWS: dict[str, Any] = {"conv": a_conv, "max_pool": a_max_pool, "avg_pool": an_avg_pool}
+PLAIN: dict[str, dict[str, Any]] = {
+    "conv": {"filters": 2, "bias": True},
+    "max_pool": {"return_indices": True},
+    "avg_pool": {},
 }
-EXTENTS: tuple[dict[str, Any], ...] = (
-    {"batch": 0},
-    {"channels": 0},
-    {"filters": 0},
-    {"image": (0, 2)},
-    {"image": (2, 0)},
-)
 
 
-def just_over(operation: str, block: int) -> list[Case]:
+def just_over(operation: str, block: int) -> Iterator[Case]:
     """One extent one past a block, and one of two blocks."""
-    cases: list[Case] = []
+    dimensions = int(operation[-2])
     for extent in (block + 1, 2 * block):
-        for shape in EXTENTS:
-            sizes = {
-                name: extent if value == 0 else tuple(v or extent for v in value)
-                for name, value in shape.items()
-            }
-            plain: dict[str, Any] = {"image": (2, 2), "channels": 2, "kernel": (1, 1), "seed": block} | sizes
-            if operation == "conv2d":
-                plain = {"filters": 2, "bias": True} | plain
-            elif "filters" in plain:
-                continue
-            elif operation == "max_pool2d":
-                plain["return_indices"] = True
-            cases.append(Case.of(operation, **plain))
-    return cases
+        extents: list[dict[str, Any]] = [{"batch": extent}, {"channels": extent}]
+        extents += [{"filters": extent}] if operation.startswith("conv") else []
+        for long in range(dimensions):
+            extents.append({"image": tuple(extent if axis == long else 2 for axis in range(dimensions))})
+        for some in extents:
+            plain = {"image": (2,) * dimensions, "channels": 2, "seed": block} | PLAIN[operation[:-2]]
+            yield case_of(operation, **plain | some)
 
 
 @functools.cache
 def cases(operation: str) -> list[Case]:
     draw = random.Random(0)
-    drawn = [DRAWS[operation](draw) for _ in range(1500)]
-    blocks = [c for block in (4, 8, 16, 32, 64) for c in just_over(operation, block)]
+    drawn = [DRAWS[operation[:-2]](draw, operation) for _ in range(1500)]
+    blocks = [case for block in (4, 8, 16, 32, 64) for case in just_over(operation, block)]
     return [case for case in drawn if not case.problem] + blocks + large(operation)
 
 
@@ -142,42 +150,43 @@ def right(case: Case) -> tuple[Arrays, Answers]:
     return arrays, reference.answer(case, arrays)
 
 
-def differs(mutant: Mutant, case: Case) -> bool:
-    arrays, expected = right(case)
-    return any(not same(expected[name], answer) for name, answer in mutant.changes(case, arrays).items())
-
-
-def same(expected: np.ndarray, answer: np.ndarray) -> bool:
-    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
-    return expected.shape == answer.shape and np.allclose(
-        expected, answer, rtol=1e-12, atol=1e-12 * min(1, largest), equal_nan=True
-    )
-
-
 # Mutants.
 
 
-def test_there_are_more_than_two_hundred_mutants():
-    assert len(ALL) > 200
+@pytest.mark.parametrize(
+    ("operation", "count"),
+    [
+        ("conv1d", 494),
+        ("conv2d", 590),
+        ("conv3d", 626),
+        ("max_pool1d", 181),
+        ("max_pool2d", 230),
+        ("max_pool3d", 266),
+        ("avg_pool1d", 157),
+        ("avg_pool2d", 195),
+        ("avg_pool3d", 222),
+    ],
+)
+def test_every_operation_has_its_mutants(operation, count):
+    assert len(mutants.of(operation)) == count
 
 
-def test_sentences_are_unique_within_an_operation():
-    repeated = Counter((mutant.operation, mutant.sentence) for mutant in ALL.values())
-    assert [sentence for sentence, count in repeated.items() if count > 1] == []
+@pytest.mark.parametrize("attribute", ["sentence", "name"])
+def test_no_two_mutants_of_an_operation_are_called_the_same(attribute):
+    repeated = Counter((mutant.operation, getattr(mutant, attribute)) for mutant in EVERY)
+    assert [of for of, count in repeated.items() if count > 1] == []
 
 
-def test_every_mutant_says_what_it_is():
+@pytest.mark.parametrize("mutant", EVERY, ids=by_name)
+def test_a_mutant_says_what_it_is_and_is_found_by_its_name(mutant):
     outputs = {"output", "indices", "grad_input", "grad_weight", "grad_bias"}
-    told = [
-        mutant
-        for mutant in ALL.values()
-        if mutant.sentence and mutant.when and set(mutant.outputs) <= outputs
-    ]
-    assert told == list(ALL.values())
+    assert mutant.sentence and mutant.when and set(mutant.outputs) <= outputs
+    assert mutants.named(mutant.name) == mutant
 
 
-def test_a_mutant_is_found_by_its_name():
-    assert [mutant.name for mutant in ALL.values()] == list(ALL)
+def test_a_name_that_no_mutant_has_is_refused():
+    with pytest.raises(KeyError, match="conv2d_is_right"):
+        mutants.named("conv2d_is_right")
 
 
 @pytest.mark.parametrize("mutant", PURE, ids=by_name)
@@ -191,6 +200,10 @@ def test_a_pure_mutant_differs_and_alike_as_functions(mutant):
         np.testing.assert_array_equal(answers[name], answer.astype(dtype), err_msg=name)
 
 
+def differs(mutant: Mutant, case: Case) -> bool:
+    return list(dying([mutant], case, *right(case))) == [mutant]
+
+
 @pytest.mark.parametrize("mutant", OTHERS, ids=by_name)
 def test_a_mutant_with_state_is_made_afresh(mutant):
     first, second = mutant.subject(), mutant.subject()
@@ -199,15 +212,71 @@ def test_a_mutant_with_state_is_made_afresh(mutant):
 
 
 def test_a_call_cached_by_one_subject_is_unknown_to_the_next():
-    mutant = ALL["conv2d_forward_right_once"]
+    mutant = mutants.named("conv2d_output_right_on_the_first_call_only")
     image, weight = np.ones((1, 1, 3, 3)), np.ones((1, 1, 2, 2))
     np.testing.assert_array_equal(mutant.subject().conv2d(image, weight), np.full((1, 1, 2, 2), 4.0))
     np.testing.assert_array_equal(mutant.subject().conv2d(image, weight), np.full((1, 1, 2, 2), 4.0))
 
 
+# Words.
+
+
 def test_a_condition_is_written_in_known_words():
     conditions = {name for mutant in PURE for name in compile(mutant.when, "when", "eval").co_names}
-    assert conditions <= {*WORDS, "min", "max"}
+    assert conditions <= {*words.WORDS, "min", "max"}
+
+
+@pytest.mark.parametrize(
+    ("when", "axes"),
+    [("max(strides) > 1 and bias", 1), ("sw > 1", 1), ("sh != sw", 2), ("K * Z > 1", 3), ("always", 1)],
+)
+def test_a_condition_tells_how_many_axes_it_needs(when, axes):
+    assert words.axes_named(when) == axes
+
+
+@pytest.mark.parametrize(("operation", "axes"), [("conv1d", 1), ("max_pool1d", 1), ("conv2d", 2)])
+def test_no_mutant_names_an_axis_that_its_operation_lacks(operation, axes):
+    told = " ".join(f"{mutant.when} {mutant.sentence}" for mutant in mutants.of(operation))
+    lacking = {1: "height", 2: "depth"}[axes]
+    assert re.findall(rf"\b{lacking}\b", told) == []
+
+
+@pytest.mark.parametrize(
+    ("operation", "sentence"),
+    [
+        ("conv1d", "the length-3 path always pads by 1"),
+        ("conv2d", "the 3x3 path always pads by 1"),
+        ("conv3d", "the 3x3x3 path always pads by 1"),
+    ],
+)
+def test_a_size_is_told_for_as_many_axes_as_there_are(operation, sentence):
+    assert sentence in {mutant.sentence for mutant in mutants.of(operation)}
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("W", 7), ("H", 6), ("S", 2), ("R", 3), ("Q", 3), ("P", 3), ("strides", (2, 3)), ("pads", (2, 1)),
+        ("reach", (5, 2)), ("rest_h", 1), ("past", (-1, 0)), ("gaps", True), ("overlap", True), ("even", True),
+        ("size", 0), ("stride", 0), ("CG", 2), ("padded", True), ("ragged", True), ("covers", False),
+    ],
+)  # fmt: skip
+def test_a_word_is_read_off_the_case(word, value):
+    case = Case.parse(
+        "conv2d channels=4 filters=6 groups=2 image=6,7 kernel=3,2 stride=2,3 padding=2,1 dilation=2,1"
+    )
+    assert words.shows(f"{word} == {value!r}", case, {})
+
+
+# The case walked otherwise.
+
+
+def test_a_walked_case_keeps_its_shape_and_pads_what_it_reads_more():
+    case = Case.parse("conv2d image=5,6 kernel=2,2 stride=2")
+    other = walked(case, stride=3)
+    assert (other.strides, other.output_extents) == ((3, 3), case.output_extents)
+    assert other.borders == ((0, 0), (0, 2))
+    assert case.borders == ((0, 0), (0, 0))
 
 
 # The reference as functions.
@@ -252,8 +321,8 @@ def test_the_functions_refuse_what_pytorch_refuses(text):
 # Right kernels.
 
 
-def test_there_are_at_least_twenty_right_kernels():
-    assert len(RIGHT) >= 20
+def test_there_are_forty_five_right_kernels():
+    assert len(RIGHT) == 45
 
 
 @pytest.mark.parametrize("kernel", RIGHT.values(), ids=by_name)
@@ -269,14 +338,8 @@ def accusations(subject: Subject, requirement: str) -> list[str]:
     for operation in subject.operations:
         lacking = {f for f in features_of(operation) if caller.lacks(operation, f)}
         dtype = (subject.dtypes or ("float32",))[0]
-        plan = Plan(
-            operation,
-            dtype,
-            frozenset(features_of(operation) - lacking),
-            "quick",
-            accuracy=subject.accuracy,
-            ties=subject.ties,
-        )
+        claimed = frozenset(features_of(operation) - lacking)
+        plan = Plan(operation, dtype, claimed, "quick", accuracy=subject.accuracy, ties=subject.ties)
         some = list(REQUIREMENTS[requirement].cases(plan))
         for case in some[:: max(1, len(some) // 8)]:
             judged = examine(caller, reference.answer, requirement, case)

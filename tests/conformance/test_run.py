@@ -296,7 +296,9 @@ def test_a_broken_generator_ends_the_run(monkeypatch):
         raise RuntimeError("no cases today")
         yield
 
-    monkeypatch.setitem(REQUIREMENTS, "exact", Requirement("exact", "", broken, REQUIREMENTS["exact"].check))
+    monkeypatch.setitem(
+        REQUIREMENTS, "exact", Requirement("exact", "", broken, REQUIREMENTS["exact"].check, rank=0)
+    )
     with pytest.raises(RuntimeError, match="no cases today"):
         judged(Subject(npcnn), operations=["conv2d"], requirements=["exact"])
 

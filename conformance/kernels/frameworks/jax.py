@@ -17,6 +17,7 @@ from jax import lax
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
+from conformance.cases.called import called
 from conformance.kernels import reference
 from conformance.kernels.framework import About, Framework
 from conformance.operations.avg_pool import divisors
@@ -101,27 +102,16 @@ def _of_case(case: Case, answers: dict[str, Array]) -> dict[str, Array]:
 def _conv(operation: str) -> Callable[..., jax.Array]:
     def conv(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):  # type: ignore[no-untyped-def]
         options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        sizes = {"filters": weight.shape[0], "kernel": weight.shape[2:], "bias": bias is not None}
-        case = _case(operation, input, **sizes, **options)
-        _check_weight(case, weight, bias)
-        return _jitted(case, input, weight) if bias is None else _jitted(case, input, weight, bias)
+        arrays = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+        return _call(operation, arrays, options)
 
     return conv
 
 
-def _check_weight(case: Any, weight: jax.Array, bias: jax.Array | None) -> None:
-    if case.channels != weight.shape[1] * case.groups:
-        raise ValueError(
-            f"input has {case.channels} channels but weight expects {weight.shape[1]} x {case.groups} groups"
-        )
-    if bias is not None and bias.shape != (case.filters,):
-        raise ValueError(f"bias has shape {bias.shape}, not ({case.filters},)")
-
-
 def _max_pool(operation: str) -> Callable[..., jax.Array]:
     def max_pool(input, kernel_size, stride=None, padding=0, ceil_mode=False):  # type: ignore[no-untyped-def]
-        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
-        return _jitted(_case(operation, input, kernel=_kernel(operation, kernel_size), **options), input)
+        options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        return _call(operation, {"input": input}, options)
 
     return max_pool
 
@@ -136,33 +126,17 @@ def _avg_pool(operation: str) -> Callable[..., jax.Array]:
         count_include_pad=True,
         divisor_override=None,
     ):
-        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
+        options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
         options |= {"count_include_pad": count_include_pad}
         options |= {} if divisor_override is None else {"divisor_override": divisor_override}
-        return _jitted(_case(operation, input, kernel=_kernel(operation, kernel_size), **options), input)
+        return _call(operation, {"input": input}, options)
 
     return avg_pool
 
 
-def _kernel(operation: str, kernel_size: Any) -> tuple[int, ...]:
-    one = isinstance(kernel_size, int)
-    return (kernel_size,) * _dimensions(operation) if one else tuple(kernel_size)
-
-
-def _dimensions(operation: str) -> int:
-    return int(operation[-2])  # conv2d
-
-
-def _case(operation: str, input: jax.Array, **fields: Any) -> Any:
-    dimensions = _dimensions(operation)
-    if input.ndim - dimensions not in (1, 2):
-        raise ValueError(f"input has {input.ndim} axes, not {dimensions + 1} or {dimensions + 2}")
-    batch = input.shape[0] if input.ndim == dimensions + 2 else None
-    sizes = {"batch": batch, "channels": input.shape[-1 - dimensions], "image": input.shape[-dimensions:]}
-    case = Case.of(operation, **sizes, **fields)
-    if case.problem:
-        raise ValueError(case.problem)
-    return case
+def _call(operation: str, arrays: dict[str, jax.Array], options: dict[str, Any]) -> jax.Array:
+    case = called(operation, {name: array.shape for name, array in arrays.items()}, options)
+    return _jitted(case, *arrays.values())
 
 
 # What lax computes of a case.

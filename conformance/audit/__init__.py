@@ -1,0 +1,1 @@
+"""The suite measured: every mutant must be caught, no right kernel accused."""

@@ -1,0 +1,88 @@
+"""Mistakes that several conditions must meet: an extent beyond the ordinary beside an option or another extent, or
+all conditions of a fast path but one, which it forgot to ask.
+
+The mistake is always the same, the last column of the answer is not written; what matters is where it shows.
+"""
+
+from __future__ import annotations
+
+from conformance.audit.mutants import avg_pool, conv_forward, max_pool
+from conformance.audit.mutants.otherwise import LAST, Computed, Row, Rows, zero
+
+CONV = {
+    "64 columns or more in a batch": "Q >= 64 and N > 1",
+    "64 columns or more in groups": "Q >= 64 and G > 1",
+    "64 columns or more with a dilation": "Q >= 64 and dw > 1",
+    "1024 positions or more in a batch": "positions >= 1024 and N > 1",
+    "4096 pixels or more of several channels": "pixels >= 4096 and C > 1",
+    "1024 positions or more of 32 filters": "N * positions >= 1024 and K >= 32",
+    "more than 65535 elements of an image's answer": "K * positions > 65535",
+    "64 channels or more with a stride": "CG >= 64 and max(strides) > 1",
+    "32 channels and filters or more under a 3x3 filter": "size == 3 and CG >= 32 and KG >= 32 and stride == 1",
+    "16 groups or more of several channels": "G >= 16 and CG > 1",
+    "3 channels and 32 filters or more under a 7x7 filter": "C == 3 and K >= 32 and size == 7",
+    "more than 4096 terms": "CG * taps > 4096",
+    "more than 512 channels": "C > 512",
+    "more than 32767 weights": "K * CG * taps > 32767",
+    "a filter longer than 32": "max(kernel) > 32",
+    "a 7x7 filter with a dilation": "min(kernel) >= 7 and max(dilations) > 1",
+    "a stride of 5 or more with padding": "max(strides) >= 5 and padded",
+    "strides that differ, one of 5 or more": "max(strides) >= 5 and sh != sw",
+    "a dilation of 4 or more with a stride": "max(dilations) >= 4 and max(strides) > 1",
+    "dilations that differ, one of 4 or more": "max(dilations) >= 4 and dh != dw",
+    "filters side by side with a dilation of the width":
+        "R == sh > 1 and S == sw and G == 1 and not padded and dh == 1 < dw",
+    "filters side by side with padding of the width": "R == sh > 1 and S == sw and G == 1 and ph == 0 < pw",
+    "3x3 filters at stride 1 with padding of 2 above": "R == S == 3 and sh == sw == 1 == dh == dw == pw and ph == 2",
+    "3x3 filters with padding of 1 and a stride of the height": "R == S == 3 and ph == pw == 1 == sw < sh and G == 1",
+    "1x1 filters with padding of the height": "R == S == 1 == sh == sw and pw == 0 < ph and CG > 1",
+    "7x7 filters with padding of 3 and a stride of the height": "R == S == 7 and ph == pw == 3 and sh == 2 != sw",
+    "9 taps in a row, taken for 3x3": "R == 1 and S == 9 and sh == sw == dh == dw == 1",
+    "more than 1024 columns": "Q > 1024",
+    "more than 512 rows": "P > 512",
+    "a stride beyond two bytes": "max(strides) > 65535",
+    "a dilation beyond two bytes": "max(dilations) > 65535",
+}
+POOL = {
+    "64 columns or more in a batch": "Q >= 64 and N > 1",
+    "64 columns or more of 3 channels": "Q >= 64 and C > 2",
+    "64 columns or more past the image": "Q >= 64 and over_w > 0",
+    "32 columns or more of windows of 5 that overlap": "Q >= 32 and S >= 5 and sw == 1",
+    "more than 32767 pixels of several planes": "pixels > 32767 and N * C > 1",
+    "windows of 5 or more with padding past the image": "min(kernel) >= 5 and over_w > 0 and pw > 0",
+    "windows of 8 or more past the image": "min(kernel) >= 8 and over_w > 0",
+    "a stride of 5 or more past the image": "max(strides) >= 5 and over_w > 0",
+    "a stride of 5 or more with padding": "max(strides) >= 5 and padded",
+    "strides that differ, one of 5 or more": "max(strides) >= 5 and sh != sw and max(kernel) <= 4",
+    "one window of 256 pixels or more": "positions == 1 and taps >= 256",
+    "windows of 2 side by side with padding of the width": "R == S == sh == sw == 2 and ph == 0 < pw",
+    "windows side by side in the height alone, past the image": "R == sh > 1 and S == sw + 1 and over_h > 0",
+    "windows of 3 at stride 2 with padding of the height": "R == S == 3 and sh == sw == 2 and pw == 0 < ph",
+    "windows of 3x2 at stride 2": "R == 3 and S == sh == sw == 2",
+    "more than 1024 columns": "Q > 1024",
+    "a stride beyond two bytes": "max(strides) > 65535",
+}
+MAX_POOL = POOL | {
+    "a dilation of 4 or more with padding": "max(dilations) >= 4 and padded",
+    "a dilation of 4 or more with a stride": "max(dilations) >= 4 and max(strides) > 1",
+    "windows of 5 or more with a dilation": "max(kernel) >= 5 and max(dilations) > 1",
+}
+AVG_POOL = POOL | {
+    "64 columns or more whose padding does not count": "Q >= 64 and padded and not counted",
+    "64 columns or more with a divisor": "Q >= 64 and divisor is not None",
+    "a divisor beyond two bytes": "divisor is not None and divisor > 65535",
+    "a divisor of 16 or more": "divisor is not None and divisor >= 16",
+    "windows of 5 or more that are not square and whose padding does not count":
+        "max(kernel) >= 5 and R != S and padded and not counted",
+}
+
+
+def unwritten(right: Computed, conditions: dict[str, str]) -> list[Row]:
+    return [(f"{words}: the last column is not written", when, right.changed(zero(..., LAST))) for words, when in conditions.items()]
+
+
+ROWS: Rows = {
+    ("conv", "output"): unwritten(conv_forward.output, CONV),
+    ("max_pool", "output"): unwritten(max_pool.output, MAX_POOL),
+    ("avg_pool", "output"): unwritten(avg_pool.output, AVG_POOL),
+}

@@ -1,0 +1,86 @@
+"""The mutants of an operation: the rows of its family, as far as their words mean something for its image axes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from conformance.audit.mutants import (
+    arguments,
+    avg_pool,
+    axes,
+    conditions,
+    contract,
+    conv_backward,
+    conv_forward,
+    fast_paths,
+    layouts,
+    max_pool,
+    precision,
+    stateful,
+    tails,
+)
+from conformance.audit.mutants.mutant import Mutant
+from conformance.audit.mutants.words import axes_named
+from conformance.operations import OPERATIONS
+
+TABLES = (
+    axes, conv_forward, conv_backward, max_pool, avg_pool, tails, precision, layouts, contract, stateful, arguments,
+    fast_paths, conditions,
+)  # fmt: skip
+KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
+
+NOTICED_BY = {  # the requirements most likely to notice the mutants of a table, asked first
+    "layouts": ["layouts"],
+    "stateful": ["contract", "state", "threads", "arguments"],
+    "contract": ["contract"],
+    "arguments": ["arguments", "empty"],
+    "tails": ["sizes"],
+    "precision": ["rounding"],
+    "max_pool": ["exact", "special"],
+    "fast_paths": ["special", "rounding", "sizes"],
+    "conditions": ["sizes"],
+}
+
+
+@cache
+def of(operation: str) -> tuple[Mutant, ...]:
+    """Every mutant of an operation, made when first asked for."""
+    return tuple(_made(operation))
+
+
+def named(name: str) -> Mutant:
+    """The mutant of this name; its operation is how the name begins."""
+    for operation in OPERATIONS:
+        if name.startswith(operation) and name in _by_name(operation):
+            return _by_name(operation)[name]
+    raise KeyError(name)
+
+
+@cache
+def _by_name(operation: str) -> dict[str, Mutant]:
+    return {mutant.name: mutant for mutant in of(operation)}
+
+
+def _made(operation: str) -> Iterator[Mutant]:
+    family, dimensions = OPERATIONS[operation].family.name, OPERATIONS[operation].dimensions
+    for table in TABLES:
+        stem, how = table.__name__.rpartition(".")[2], "make" if table in KERNELS else "change"
+        for (of_family, outputs), rows in table.ROWS.items():
+            for sentence, when, otherwise in rows if of_family == family else ():
+                if axes_named(when) <= dimensions:
+                    words = _sized(sentence, dimensions)
+                    name = f"{operation}_{outputs.split()[0]}_{_slug(words)}"
+                    yield Mutant(name, operation, tuple(outputs.split()), words, when, stem, **{how: otherwise})
+
+
+def _sized(sentence: str, dimensions: int) -> str:
+    """3x3 is 3x3x3 where there are three axes, and "length-3" where there is one."""
+    return re.sub(
+        r"\b(\d+)x\1\b", lambda size: "x".join([size[1]] * dimensions) if dimensions > 1 else f"length-{size[1]}", sentence
+    )
+
+
+def _slug(sentence: str) -> str:
+    return re.sub(r"\W+", "_", sentence.replace("'s", "s")).strip("_")

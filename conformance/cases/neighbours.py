@@ -1,0 +1,27 @@
+"""Cases that follow each other in one kernel: other options on arrays of the same shapes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from conformance.cases.case import Case
+from conformance.operations import OPERATIONS
+from conformance.operations.option import fit
+
+
+def neighbours(case: Case) -> list[Case]:
+    """Other options on arrays of the same shapes (a plan or cache keyed by shapes takes them for the same call).
+
+    First those whose answer keeps its shape, where a mix-up of two calls is seen and not refused; last a refused one.
+    """
+    options = OPERATIONS[case.operation].options
+    changes = [fit({o.name: v}, case.dimensions) for o in options for v in o.others if o.keeps]
+    changes += [fit({o.name: v}, case.dimensions) for o in options for v in o.others if not o.keeps]
+    if min(case.image) > 2 and not isinstance(case.padding, str):  # the same extents once padded
+        pads = tuple(p + 1 for p in case.axes(case.padding))
+        changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
+    allowed = case.needs | {f for o in options if o.array or o.keeps for f in (o.name, o.lacking)}
+    others = dict.fromkeys(replace(case, **change) for change in changes)
+    fitting = [o for o in others if o != case and not o.problem and not o.hazard and o.needs <= allowed]
+    refused = next(option.name for option in options if option.least)
+    return [*fitting, replace(case, **{refused: 0})]

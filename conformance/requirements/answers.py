@@ -1,0 +1,79 @@
+"""Is the answer right? What most requirements check."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from conformance.cases import Case
+from conformance.cases.arrays import Array, Arrays, fill
+from conformance.cases.values import REALS
+from conformance.kernels.answer import Answer
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import Oracle
+from conformance.kernels.subject import Subject
+from conformance.requirements.plan import TRANSFORMS
+from conformance.verdicts.bounds import bound
+from conformance.verdicts.judgement import Judgement, judge
+
+
+def check_answers(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
+    """Every output against the oracle's: equal on integers, within the derived bound on reals."""
+    arrays = fill(case)
+    expected = oracle(case, arrays)
+    answers = caller.answer(case, arrays, judged_outputs(caller.subject, case, arrays))
+    return judge_all(caller.subject, oracle, case, arrays, expected, answers)
+
+
+def judge_all(
+    subject: Subject,
+    oracle: Oracle,
+    case: Case,
+    arrays: Arrays,
+    expected: dict[str, Array],
+    answers: dict[str, Answer],
+) -> list[Judgement]:
+    arrays = as_filled(case, arrays)
+    limits = limits_of(subject, oracle, case, arrays, expected)
+    for name, more in case.family.may_be_nan(case, arrays).items():
+        got = answers.get(name)
+        if isinstance(got, np.ndarray) and got.shape == expected[name].shape:
+            expected = expected | {name: np.where(np.isnan(got) & more, np.nan, expected[name])}
+    return [judge(name, case.dtype, got, expected[name], limits.get(name)) for name, got in answers.items()]
+
+
+def as_filled(case: Case, arrays: Arrays) -> Arrays:
+    """The arrays in their shapes, whatever the kernel did to them: the oracle gets them too."""
+    shapes = case.shapes
+    if all(array.shape == shapes[name] for name, array in arrays.items()):
+        return arrays
+    return {name: array.reshape(shapes[name]) for name, array in arrays.items()}
+
+
+def limits_of(
+    subject: Subject, oracle: Oracle, case: Case, arrays: Arrays, expected: dict[str, Array]
+) -> dict[str, Array]:
+    """The bound of each output that need not be equal bit for bit.
+
+    A quotient rounds, so average pooling has one even on integers: that of any data. So do transforms, and their
+    answers must be right once they are rounded to integers: off by less than a half.
+    """
+    transforms = case.family.bilinear and subject.accuracy in TRANSFORMS
+    if case.values not in REALS and not transforms and not case.family.divides:
+        return {}
+    limits = bound(case, arrays, expected, oracle, subject.accuracy)
+    if transforms and case.values not in REALS:
+        limits = {name: np.minimum(limit, 0.49) for name, limit in limits.items()}
+    return limits
+
+
+def judged_outputs(subject: Subject, case: Case, arrays: Arrays) -> tuple[str, ...]:
+    """The outputs that this case can judge: not what no kernel is held to."""
+    if case.family.chosen and subject.ties == "any":
+        ties = np.unique(arrays["input"]).size < arrays["input"].size
+        return ("output",) if ties else case.outputs
+    undefined = case.family.undefined(case, arrays)
+    return tuple(output for output in case.outputs if output not in undefined)
+
+
+def is_forward(output: str) -> bool:
+    return output in ("output", "indices")

@@ -1,0 +1,36 @@
+"""Small integers, every partial sum representable: the answer is equal, bit for bit."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+
+from conformance.cases import Case, scope
+from conformance.operations import DTYPES
+from conformance.requirements.answers import check_answers
+from conformance.requirements.plan import Plan
+from conformance.requirements.requirement import Requirement
+
+
+def cases(plan: Plan) -> Iterator[Case]:
+    yield from plan.with_values(itertools.chain(plan.named(), plan.covering()), plan.integers)
+    for values in ("large", "tiny") if not plan.transforms else ():
+        yield from plan.with_values(plan.named(), values)
+    parts = [plan.explore(0, 600, 20_000)]
+    if plan.exhaustive:
+        parts.append(scope.every_geometry(plan.operation, plan.features))
+        if plan.profile == "deep":
+            parts.append(scope.every_pair(plan.operation, plan.features))
+    yield from plan.with_values(itertools.chain(*parts), plan.integers)
+    if plan.family.chosen:
+        steps = 1 / (2 * DTYPES[plan.dtype].unit)  # neighbouring floats that are all different
+        large = (case for case in plan.large(0, 0, 0) if math.prod(case.shapes["input"]) < steps)
+        yield from plan.with_values(
+            itertools.chain(plan.covering(), itertools.islice(large, 0, None, 4)), "close"
+        )
+
+
+REQUIREMENT = Requirement(
+    "exact", "small integers: equal, bit for bit", cases, check_answers, rank=0, exhausts=True
+)

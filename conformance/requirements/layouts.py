@@ -1,0 +1,41 @@
+"""Every array argument as a transposed, sliced, reversed, broadcast, read-only view."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+from conformance.cases import Case
+from conformance.cases.views import VIEWS
+from conformance.requirements.answers import check_answers
+from conformance.requirements.plan import Plan
+from conformance.requirements.requirement import Requirement
+
+
+def cases(plan: Plan) -> Iterator[Case]:
+    """Each array in each layout by itself, then all of them; all of them over sizes that take the fast paths."""
+    plain = [case for case in plan.named() if case.size < 2000]
+    for number, view in enumerate(VIEWS):
+        for offset in range({"quick": 3, "standard": 2 * len(plain) // 3}.get(plan.profile, len(plain))):
+            case = plain[(number * 3 + offset) % len(plain)]
+            if case.batch == 1 and offset % 2:
+                case = replace(case, batch=2)  # else the stride of the images is never used
+            for array in case.array_names:
+                yield replace(case, layout=f"{array}:{view}", dtype=plan.dtype, values=plan.integers)
+            yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)
+        for case in plan.named("busy") if plan.profile != "quick" else ():
+            yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)
+    for case, view in zip(plan.large(0, 0, 1_000), itertools.cycle(VIEWS), strict=False):
+        if not case.family.deadly(case, view):  # asked by the hazards, in a worker
+            yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)
+
+
+def every_array(case: Case, view: str) -> str:
+    """The layout of a case with all of its arrays in one view."""
+    return ",".join(f"{array}:{view}" for array in case.array_names)
+
+
+REQUIREMENT = Requirement(
+    "layouts", "transposed, sliced, reversed, broadcast, read-only views", cases, check_answers, rank=3
+)

@@ -1,0 +1,66 @@
+"""One rule that a kernel must keep: the cases that ask it, the check that judges it, and how others treat it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import KW_ONLY, dataclass
+
+from conformance.cases import Case
+from conformance.kernels.call import Caller
+from conformance.kernels.framework import Oracle
+from conformance.requirements.answers import check_answers
+from conformance.requirements.plan import Plan
+from conformance.verdicts.judgement import Judgement
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """One rule, and all by which others treat it: nobody else knows its name.
+
+    rank            its place in lists and reports
+    order           what is judged first has the least
+    every_dtype     else float32 alone, where the rule has nothing to do with the dtype
+    isolated        judged by workers only: a kernel that fails it ends its process
+    refuses         its cases are those that PyTorch refuses; what a kernel does with them shows no answer of it
+    exhausts        its cases leave no gap in the small scope
+    local           a kernel that multiplies transforms of whole tiles is not held to it: there a NaN spreads
+    repeatable      what fails once fails again in a new process, unless an earlier call decides
+    repeats_calls   one of its cases is several calls, so that it fails where an earlier call decides
+    guarded         its arrays lie at guarded pages: of a death, which array was left can be found
+    misses_images   its windows may miss the image, where PyTorch's gradient writes out of bounds
+    threads         that the frameworks may take
+    """
+
+    name: str
+    asks: str
+    cases: Callable[[Plan], Iterator[Case]]
+    check: Callable[[Caller, Oracle, Case], list[Judgement]]
+    _: KW_ONLY
+    rank: int
+    order: int = 1
+    every_dtype: bool = True
+    isolated: bool = False
+    refuses: bool = False
+    exhausts: bool = False
+    local: bool = False
+    repeatable: bool = True
+    repeats_calls: bool = False
+    guarded: bool = False
+    misses_images: bool = False
+    threads: int = 1
+
+    def why_not(self, plan: Plan, isolated: bool) -> str:
+        """Why such a kernel is not held to the requirement, or not in this process; "" where it is."""
+        if self.isolated and not isolated:
+            return "judged in worker processes only"
+        spreads = plan.transforms and self.local
+        return f"accuracy={plan.accuracy} spreads a NaN" if spreads else ""
+
+    def is_judged(self, plan: Plan) -> bool:
+        """Whether it has anything to do with the plan's dtype."""
+        return self.every_dtype or plan.first
+
+    @property
+    def plain(self) -> bool:
+        """Whether a case is one call on the arrays that it is filled with, so that an answer can be looked into."""
+        return self.check is check_answers

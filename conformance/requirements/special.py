@@ -1,0 +1,35 @@
+"""NaN, infinities, signed zeros, ties."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+from conformance.cases import Case
+from conformance.cases.views import VIEWS
+from conformance.requirements.answers import check_answers
+from conformance.requirements.layouts import every_array
+from conformance.requirements.plan import Plan
+from conformance.requirements.requirement import Requirement
+
+
+def cases(plan: Plan) -> Iterator[Case]:
+    for values in ("special", "ties") if plan.family.chosen else ("special",):
+        for seed in range(2 if plan.profile == "quick" else 3):
+            plain = itertools.chain(plan.named(), plan.covering())
+            yield from plan.with_values(
+                (replace(case, seed=case.seed + 1001 * seed) for case in plain), values
+            )
+        yield from plan.with_values(plan.large(0, 30, 1_000), values)
+        small = [case for case in plan.named() if case.size < 2000]
+        for number, view in enumerate(VIEWS if plan.profile != "quick" else ()):
+            seen = [small[(4 * number + offset) % len(small)] for offset in range(4)] if small else []
+            yield from plan.with_values(
+                (replace(case, layout=every_array(case, view)) for case in seen), values
+            )
+
+
+REQUIREMENT = Requirement(
+    "special", "NaN, infinities, signed zeros, ties", cases, check_answers, rank=2, local=True
+)
