@@ -56,7 +56,7 @@ def judge(name: str, count: int, seed: int) -> tuple[int, list[str]]:
     for case, judgements in InProcess(subject, reference.answer).examine(
         "exact", drawn(subject, count, seed)
     ):
-        judged += any(judgement.asked for judgement in judgements)
+        judged += any(judgement.claimed for judgement in judgements)
         wrong += [f"{told.output} {case}" for told in judgements if told.failed]
     return judged, wrong
 

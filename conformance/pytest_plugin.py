@@ -33,30 +33,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         group.addoption("--subject", "--conformance-subject", **subject)
     except (ValueError, argparse.ArgumentError):  # another plugin has a --subject
         group.addoption("--conformance-subject", **subject)
-    for name, text in {
-        "op": "only this operation; may be repeated",
-        "requirement": "only this requirement; may be repeated",
-        "dtype": "only this dtype; may be repeated",
-    }.items():
-        group.addoption(f"--conformance-{name}", action="append", default=[], metavar="NAME", help=text)
-    group.addoption(
-        "--conformance-profile", default="standard", metavar="NAME", help="quick, standard or deep"
-    )
-    group.addoption("--conformance-oracle", default=TRUSTED, metavar="NAME", help="who is trusted")
-    group.addoption("--conformance-seed", type=int, default=0, metavar="N", help="other random cases")
-    group.addoption(
-        "--conformance-timeout", type=float, default=10.0, metavar="SECONDS", help="a longer case hangs"
-    )
-    group.addoption(
-        "--conformance-in-process", action="store_true", help="no worker processes: for a debugger"
-    )
+    for name, how in OPTIONS.items():
+        group.addoption(f"--conformance-{name}", **how)
+
+
+_SEVERAL = {"action": "append", "default": [], "metavar": "NAME"}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "op": _SEVERAL | {"help": "only this operation; may be repeated"},
+    "requirement": _SEVERAL | {"help": "only this requirement; may be repeated"},
+    "dtype": _SEVERAL | {"help": "only this dtype; may be repeated"},
+    "profile": {"default": "standard", "metavar": "NAME", "help": "quick, standard or deep"},
+    "oracle": {"default": TRUSTED, "metavar": "NAME", "help": "whose answers are right"},
+    "seed": {"type": int, "default": 0, "metavar": "N", "help": "other random cases"},
+    "timeout": {"type": float, "default": 10.0, "metavar": "SECONDS", "help": "that one call may take"},
+    "in-process": {"action": "store_true", "help": "no worker processes: for a debugger"},
+}
 
 
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("conformance_subject"):
         config.stash[MATRIX] = _matrix(config)
     elif any(SUITE in str(argument) for argument in config.args):
-        raise pytest.UsageError(f"whom to judge: pytest --pyargs {SUITE} --subject mykernels")
+        raise pytest.UsageError(f"no kernel to judge: pytest --pyargs {SUITE} --subject mykernels")
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -71,36 +69,30 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def _matrix(config: pytest.Config) -> Matrix:
-    """The matrix that the options ask for; what does not exist is told before any test is collected."""
+    """The matrix that the options ask for; what does not exist is refused before any test is collected."""
     from conformance import usage
     from conformance.kernels.framework import MissingFramework
     from conformance.kernels.subject import SubjectError
     from conformance.suite.matrix import Matrix
 
-    option = config.getoption
+    def option(name: str) -> Any:
+        return config.getoption(f"conformance_{name}")
+
     try:
-        if len(names := option("conformance_subject")) > 1:
+        if len(names := option("subject")) > 1:
             raise usage.WrongUsage(f"--subject {' --subject '.join(names)}: one at a time")
         subject = usage.subject_of(*names)
-        usage.check_oracle(option("conformance_oracle"))
-        usage.check_timeout(option("conformance_timeout"))
-        settings = usage.settings(
-            subject,
-            operations=option("conformance_op"),
-            requirements=option("conformance_requirement"),
-            dtypes=option("conformance_dtype"),
-            profile=option("conformance_profile"),
-            seed=option("conformance_seed"),
-        )
+        usage.check_oracle(option("oracle"))
+        usage.check_timeout(option("timeout"))
+        settings = usage.settings(subject, **{word: option(name) for word, name in SETTINGS.items()})
     except (usage.WrongUsage, SubjectError, MissingFramework) as error:
         raise pytest.UsageError(str(error)) from None
-    return Matrix(
-        subject,
-        settings,
-        option("conformance_oracle"),
-        option("conformance_timeout"),
-        option("conformance_in_process"),
-    )
+    return Matrix(subject, settings, option("oracle"), option("timeout"), option("in_process"))
+
+
+SETTINGS = {  # and the option of each
+    "operations": "op", "requirements": "requirement", "dtypes": "dtype", "profile": "profile", "seed": "seed"
+}  # fmt: skip
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -208,7 +208,7 @@ def opened(
 ) -> Iterator[tuple[Subject, Runner]]:
     """A subject by its name, with who examines its cases.
 
-    Workers load it before this process does: one whose import ends its process, or never ends, is told of.
+    Workers load it before this process does: one whose import ends its process, or never ends, is reported.
     """
     check_timeout(timeout)
     check_oracle(oracle)
@@ -227,7 +227,7 @@ def opened(
 def runner_of(
     subject: Subject, oracle: str, *, jobs: int | None = None, in_process: bool = False, timeout: float = 10.0
 ) -> Iterator[Runner]:
-    """Who examines the cases: worker processes, or this one if asked and where a subject has no name to load it by."""
+    """Who examines the cases: worker processes, or this one if wanted and where a subject has no name to load it by."""
     if in_process or not subject.name:
         yield InProcess(subject, checked_oracle(oracle))
         return

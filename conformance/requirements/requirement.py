@@ -52,7 +52,7 @@ class Requirement:
     def why_not(self, plan: Plan, isolated: bool) -> str:
         """Why such a kernel is not held to the requirement, or not in this process; "" where it is."""
         if self.isolated and not isolated:
-            return "asked in worker processes only"
+            return "judged in worker processes only"
         spreads = plan.transforms and self.local
         return f"accuracy={plan.accuracy} spreads a NaN" if spreads else ""
 

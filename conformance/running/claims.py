@@ -39,7 +39,7 @@ class Claims:
 
 
 def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[Claims]:
-    """What a subject claims of each operation that is judged; found when it is needed."""
+    """What a subject claims of each operation that is judged, when it comes to that."""
     for operation in settings.operations or subject.operations:
         probe = _Probe(operation, Caller(subject), runner)
         features, dtypes = probe.claimed()

@@ -1,4 +1,4 @@
-"""The parent's side of the server: it is started, asked for workers, and heard of how they start and end."""
+"""The parent's side of the server: it starts workers on request, and reports how they end."""
 
 from __future__ import annotations
 

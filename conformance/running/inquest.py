@@ -78,7 +78,7 @@ class Inquest:
         limited = death.hung or (death.full and chunk.job.memory < self.memory)
         if limited or death.from_outside or not death.function or case.operation in self._stray:
             return judgements
-        words = "; not when asked alone: an earlier call wrote where it must not, or left a thread running"
+        words = "; not when it runs alone: an earlier call wrote where it must not, or left a thread running"
         return _with_rest(ends_in(death, case, words), judgements)
 
     def _blame(self, requirement: str, case: Case, death: Death) -> list[Judgement]:
@@ -94,10 +94,10 @@ class Inquest:
             rest = ends_in(rest, case)
         if REQUIREMENTS[requirement].guarded and (access := self._access(requirement, case)):
             dead = [judgement._replace(message=f"{access}: {judgement.message}") for judgement in dead]
-        return _with_rest(dead, (judgement for judgement in rest if judgement.asked))
+        return _with_rest(dead, (judgement for judgement in rest if judgement.claimed))
 
     def _access(self, requirement: str, case: Case) -> str:
-        """What a kernel did to the one guarded array of a case, found by guarding it less: reads beyond input."""
+        """What a kernel did to the one guarded array of a case, as guarding it less shows: reads beyond input."""
         unguarded = replace(case, layout="")
         if len(case.views) != 1 or not isinstance(self._alone(requirement, unguarded), list):
             return ""

@@ -11,7 +11,7 @@ from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running import known
 from conformance.running.failures import failure_of
-from conformance.running.runner import Judged, Runner
+from conformance.running.runner import Examined, Judged, Runner
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Row, Unit
@@ -47,11 +47,7 @@ def judge(
     """
     tally = _Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [])
     try:
-        for done, (case, judgements) in enumerate(runner.examine(task.requirement, task.cases()), 1):
-            tally.add(case, judgements)
-            progress(task.unit, done)
-            if tally.says_enough:
-                break
+        tally.take(runner.examine(task.requirement, task.cases()), progress)
         if shrinks:
             _explain(tally, subject, runner, earlier)
     except KeyboardInterrupt:
@@ -94,7 +90,15 @@ class _Tally:
     excused: dict[str, list[Judged]] = field(default_factory=dict)
     forms: dict[tuple[str, frozenset[str]], Judged] = field(default_factory=dict)
 
-    def add(self, case: Case, judgements: Iterable[Judgement]) -> None:
+    def take(self, examined: Iterable[Examined], progress: Progress) -> None:
+        """Every case, until more would show nothing new."""
+        for done, (case, judgements) in enumerate(examined, 1):
+            self._add(case, judgements)
+            progress(self.task.unit, done)
+            if self._says_enough:
+                break
+
+    def _add(self, case: Case, judgements: Iterable[Judgement]) -> None:
         for judgement in judgements:
             row = self.rows.get(judgement.output)
             if row is None:
@@ -115,8 +119,8 @@ class _Tally:
         row.failure = Failure(*failures[0], case)
 
     @property
-    def says_enough(self) -> bool:
-        """Whether more cases would show nothing new: every output has failed, or the process died again and again."""
+    def _says_enough(self) -> bool:
+        """Every output has failed, or the process died again and again."""
         claimed = {row.output for row in self.rows.values() if row.cases}
         if not claimed or not (self.failing or self.excused):
             return False

@@ -27,38 +27,43 @@ def run(
 
     A journal keeps what is finished; units that it holds already are not judged again.
     """
-    done, stale, interrupted = _Done(), [], False
+    here = _Here(subject, runner, progress, journal)
+    stale, interrupted = [], False
     try:
         for claims in claims_of(subject, runner, settings):
-            done.claims.append(claims)
+            here.claims.append(claims)
             for task in plan(subject, claims, settings):
-                rows = journal.rows(task.unit) if journal else None
-                if rows is None:
-                    earlier = done.failures_of(task.plan.operation)
-                    rows = judge(task, subject, runner, earlier=earlier, progress=progress)
-                    if journal:
-                        journal.keep(task.unit, rows)
-                done.add(task, rows)
-        stale = known.stale(subject, runner, settings.operations, done.rows)
-    except Interrupted as interruption:
-        done.rows += interruption.rows
-        interrupted = True
-    except KeyboardInterrupt:
+                here.judge(task)
+        stale = known.stale(subject, runner, settings.operations, here.rows)
+    except KeyboardInterrupt as interruption:
+        here.rows += interruption.rows if isinstance(interruption, Interrupted) else []
         interrupted = True
     return merge(
-        subject, done.rows, claims=done.claims, tasks=done.tasks, stale=stale, interrupted=interrupted
+        subject, here.rows, claims=here.claims, tasks=here.tasks, stale=stale, interrupted=interrupted
     )
 
 
 @dataclass
-class _Done:
+class _Here:
+    """What was judged in this run, in turn."""
+
+    subject: Subject
+    runner: Runner
+    progress: Progress
+    journal: Journal | None
     claims: list[Claims] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
 
-    def add(self, task: Task, rows: list[Row]) -> None:
+    def judge(self, task: Task) -> None:
+        rows = self.journal.rows(task.unit) if self.journal else None
+        if rows is None:
+            earlier = self._failures_of(task.plan.operation)
+            rows = judge(task, self.subject, self.runner, earlier=earlier, progress=self.progress)
+            if self.journal:
+                self.journal.keep(task.unit, rows)
         self.tasks.append(task)
         self.rows += rows
 
-    def failures_of(self, operation: str) -> list[Failure]:
+    def _failures_of(self, operation: str) -> list[Failure]:
         return [row.failure for row in self.rows if row.failure and row.unit.operation == operation]

@@ -110,7 +110,7 @@ class Verdict:
             by = [(self.unit.requirement, self.unit.dtype)]
             return findings_text([Finding(row.failure, by)], self.matrix.subject, self.matrix.run_info)
         none = (
-            f"none of {row.cases} cases expects an answer that varies" if row.cases else "no case was asked"
+            f"none of {row.cases} cases expects an answer that varies" if row.cases else "no case was judged"
         )
         return f"{self} untested: {none}"
 
@@ -138,7 +138,7 @@ class KnownFailure:
             pytest.fail(f"stale known failure, take it out of known_failures: {self.case}", pytrace=False)
 
     def as_data(self) -> dict[str, Any]:
-        """The known failure, where the check found that it no longer fails."""
+        """The known failure, where it no longer fails, as far as that was checked."""
         stale = [self.case] if self.matrix.stale.get(self.case) else []
         return {"subject": usage.name_of(self.matrix.subject), "stale": stale}
 
@@ -255,12 +255,12 @@ class Matrix:
 
 @cache
 def outputs(operation: str, requirement: str, profile: str) -> tuple[str, ...]:
-    """The outputs that a requirement asks of an operation: those of its cases, were everything claimed."""
+    """The outputs that a requirement judges of an operation: those of its cases, were everything claimed."""
     plan = Plan(operation, "float32", features_of(operation), profile)
     every = set(OPERATIONS[operation].outputs)
-    asked: set[str] = set()
+    judged: set[str] = set()
     for case in REQUIREMENTS[requirement].cases(plan):
-        asked |= {"output"} if case.problem else set(case.outputs)
-        if asked >= every or case.problem:
+        judged |= {"output"} if case.problem else set(case.outputs)
+        if judged >= every or case.problem:
             break
-    return tuple(output for output in OUTPUTS if output in asked)
+    return tuple(output for output in OUTPUTS if output in judged)

@@ -15,8 +15,8 @@ class UnitScheduling(LoadGroupScheduling):  # type: ignore[misc]
     """
 
     def _split_scope(self, nodeid: str) -> str:
-        found = _VERDICT.match(nodeid)
-        return "-".join(found.groups()) if found else str(super()._split_scope(nodeid))
+        verdict = _VERDICT.match(nodeid)
+        return "-".join(verdict.groups()) if verdict else str(super()._split_scope(nodeid))
 
 
 _VERDICT = re.compile(r"(.*\[\w+)-(?:output|indices|grad_\w+)-(\w+-float\d+\])")

@@ -10,7 +10,6 @@ from conformance.cases.arrays import Array
 from conformance.kernels.answer import Answer, Malformed, Refused
 
 DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
-FAILURES = ("differs", "refused", "oracle raised", *DEATHS)
 
 LOOKED_INTO = 4096  # elements
 
@@ -19,7 +18,7 @@ class Judgement(NamedTuple):
     """What one case says of one output: plain data, so that it travels between processes."""
 
     output: str
-    status: str  # conforms, not claimed, or one of FAILURES
+    status: str  # conforms, not claimed, differs, refused, oracle raised, or one of DEATHS
     share: float = 0.0  # worst error as a share of the bound; inf where the bound is zero
     varied: bool = False  # whether the expected answer holds two different numbers
     message: str = ""
@@ -30,7 +29,7 @@ class Judgement(NamedTuple):
         return self.status not in ("conforms", "not claimed")
 
     @property
-    def asked(self) -> bool:
+    def claimed(self) -> bool:
         return self.status != "not claimed"
 
 

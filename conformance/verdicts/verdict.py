@@ -27,7 +27,7 @@ class Failure:
     known      the reason, where the subject declares it
     diagnosis  the known mistake whose wrong numbers these are
     where      what the wrong elements of the first failing cases have in common
-    shown_by   the requirement by which a new process shows it, where that is not the one that found it
+    shown_by   the requirement by which a new process shows it, where that is not the one that failed
     """
 
     case: Case
@@ -67,7 +67,7 @@ class Row:
 
     def count(self, judgement: Judgement) -> None:
         """Add what one more case says."""
-        if not judgement.asked:
+        if not judgement.claimed:
             self.not_claimed += 1
             return
         self.cases += 1
@@ -109,7 +109,7 @@ class Row:
 
 @dataclass
 class Report:
-    """All rows of a run, what was not claimed and why, what was asked without a gap, and stale known failures."""
+    """All rows of a run, what was not claimed and why, what was exhausted, and stale known failures."""
 
     subject: Subject
     rows: list[Row] = field(default_factory=list)

@@ -13,6 +13,7 @@ import npcnn
 from conformance.kernels.framework import FRAMEWORKS as FILES
 from conformance.kernels.framework import about
 from conformance.operations import OPERATIONS
+from conformance.requirements import REQUIREMENTS
 
 ROOT = Path(conformance.__file__).parent
 LAYERS = [  # each imports itself and those before it only
@@ -36,6 +37,10 @@ NAMED = {  # elsewhere than in the framework's own file
     "kernels/framework.py": {"torch", "numpy"},  # the default oracle, and what arrays are unless declared
     "__main__.py": {"numpy"},  # which is needed, whatever the subject
 }
+HOMONYMS = {  # words that are names of requirements, and mean something else there
+    "cases/arrays.py": {"special"}, "cases/values.py": {"special"}, "operations/special.py": {"special"},
+    "cases/named.py": {"hazards"}, "cli/list.py": {"layouts"},
+}  # fmt: skip
 
 
 def imports_of(path: Path) -> set[str]:
@@ -47,6 +52,11 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.ImportFrom):
             found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names}
     return found
+
+
+def constants_of(path: Path) -> set[str]:
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
 def files(pattern: str = "**/*.py") -> list[Path]:
@@ -115,11 +125,16 @@ def test_a_framework_is_imported_in_its_own_file_only(path):
 
 @pytest.mark.parametrize("path", files(), ids=shown)
 def test_a_framework_is_named_in_its_own_file_only(path):
-    constants = (
-        node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)
-    )
-    named = {value for value in constants if isinstance(value, str)} & {*FRAMEWORKS, "numpy"}
+    named = constants_of(path) & {*FRAMEWORKS, "numpy"}
     assert named <= own_packages(path) | NAMED.get(shown(path), set())
+
+
+NAMING = ("requirements", "audit")  # a table of mutants has the requirements that notice them
+
+
+@pytest.mark.parametrize("path", [path for path in files() if top(path) not in NAMING], ids=shown)
+def test_a_requirement_is_known_by_its_fields_and_not_by_its_name(path):
+    assert constants_of(path) & REQUIREMENTS.keys() <= HOMONYMS.get(shown(path), set())
 
 
 def test_npcnn_and_conformance_do_not_import_each_other():

@@ -119,7 +119,7 @@ def test_in_this_process_memory_is_reported_as_not_asked():
     report = run(
         subject, InProcess(subject, oracle("reference")), Settings(requirements=("memory",), profile="quick")
     )
-    assert ("conv2d", "memory", "asked in worker processes only") in report.not_claimed
+    assert ("conv2d", "memory", "judged in worker processes only") in report.not_claimed
     assert not report.passed
 
 

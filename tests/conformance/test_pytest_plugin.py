@@ -204,7 +204,7 @@ def test_what_ran_no_case_fails(session, monkeypatch):
     own = "import npcnn\n\ndef conv2d(input, weight):\n    return npcnn.conv2d(input, weight)\n"
     result = session(*SUITE, "--subject", "none.py", *QUICK, *requirement("empty"), none=own)
     assert result.ret == 1
-    result.stdout.fnmatch_lines(["conv2d-output-empty-float32 untested: no case was asked"])
+    result.stdout.fnmatch_lines(["conv2d-output-empty-float32 untested: no case was judged"])
 
 
 def test_the_matrix_decorator_judges_kernels_in_ones_own_tests(session):
@@ -274,7 +274,7 @@ def test_a_unit_is_judged_once_for_all_its_tests(monkeypatch):
 
 
 WRONG = {
-    "no subject": ((), "whom to judge: pytest --pyargs conformance.suite --subject mykernels"),
+    "no subject": ((), "no kernel to judge: pytest --pyargs conformance.suite --subject mykernels"),
     "unknown subject": (("--subject", "no_such.py"), "no_such.py: no such file"),
     "timeout that is none": (
         ("--subject", "npcnn", "--conformance-timeout", "-1"), "timeout -1.0: must be at least 0.1 seconds",

@@ -1,4 +1,4 @@
-"""The pipeline: claims, verdicts, the smallest failing case; planted mistakes are caught, right kernels are not."""
+"""A run: claims, verdicts, the smallest failing case; planted mistakes are caught, right kernels are not."""
 
 import os
 import warnings
@@ -18,12 +18,6 @@ from conformance.requirements import REQUIREMENTS, Requirement
 from conformance.running.in_process import InProcess
 from conformance.running.run import run
 from conformance.running.settings import Settings
-
-NPCNN = {
-    name: getattr(npcnn, f"{name}{suffix}")
-    for name in ("conv2d", "max_pool2d", "avg_pool2d")
-    for suffix in ("", "_backward")
-}
 
 
 def judged(subject, **settings):
@@ -47,7 +41,7 @@ def test_npcnn_conforms_with_nothing_untested(operation):
     assert {what for _, what, _ in report.not_claimed} == {
         "memory",
         "hazards",
-    }  # asked in worker processes only
+    }  # judged in worker processes only
     assert report.passed
 
 

@@ -230,7 +230,7 @@ def test_a_death_that_an_earlier_call_caused_says_so(subject):
     )
     *_, (_, judgements) = judged(name, [PLAIN, PLAIN, WIDE])
     assert judgements[0].status == "crashed"
-    assert "not when asked alone" in judgements[0].message
+    assert "not when it runs alone" in judgements[0].message
 
 
 def test_workers_killed_from_outside_change_nothing(subject):
