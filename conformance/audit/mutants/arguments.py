@@ -349,7 +349,7 @@ EMPTY_OF_POOL: list[KernelRow] = [
 ]
 REFUSED_BY_CONV: list[KernelRow] = [
     ("a batch of no images is refused where there are groups", "N == 0 and G > 1", refused(lambda called: no_images(called) and called.options["groups"] > 1)),
-    ("an option that is a tuple of length 1 is refused", "such an option", refused(tuples_of_one)),
+    ("an option that is a tuple of length 1 is refused", "such an option, of an image that has an H", refused(tuples_of_one)),
     ("a filter as large as the padded image is refused", "a filter as long as the padded image", refused(filter_of_image)),
     ("a stride longer than the filter is refused", "gaps", refused(lambda called: any(s > k for s, k in zip(called.per_axis("stride"), called.kernel, strict=True)))),
     ("padding=same is refused for filters of an even size", "same and even", refused(lambda called: called.options["padding"] == "same" and any(k % 2 == 0 for k in called.kernel))),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -67,8 +67,9 @@ def edited(case: Any, arrays: Arrays, **edits: Edit) -> Arrays:
 class Walked:
     """A case whose windows are counted or placed otherwise than its options say; all else is the case's."""
 
-    def __init__(self, case: Any, output_extents: tuple[int, ...], pads: tuple[tuple[int, int], ...]) -> None:
+    def __init__(self, case: Any, output_extents: tuple[int, ...], pads: tuple[tuple[int, int], ...], **more: Any) -> None:
         self._case, self.output_extents, self.pads = case, output_extents, pads
+        vars(self).update(more)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._case, name)
@@ -83,10 +84,12 @@ class Walked:
 def walked(case: Any, pads: tuple[tuple[int, int], ...] | None = None, **options: Any) -> Any:
     """The case walked with other options: its answer keeps its shape, what is read past the image is zero.
 
-    So does a kernel that allocates by the right sizes and steps by wrong ones.
+    So does a kernel that allocates by the right sizes and steps by wrong ones. An option that the operation lacks, as a
+    divisor over one axis, is what its definition reads all the same.
     """
-    other = replace(case, **{"stride": case.strides} | options)
-    return Walked(other, case.output_extents, pads or other.pads)
+    own = {field.name for field in fields(case)}
+    other = replace(case, **{"stride": case.strides} | {name: value for name, value in options.items() if name in own})
+    return Walked(other, case.output_extents, pads or other.pads, **{n: v for n, v in options.items() if n not in own})
 
 
 # Numbers, one an axis.

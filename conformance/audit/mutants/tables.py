@@ -64,15 +64,22 @@ def _by_name(operation: str) -> dict[str, Mutant]:
 
 
 def _made(operation: str) -> Iterator[Mutant]:
-    family, dimensions = OPERATIONS[operation].family.name, OPERATIONS[operation].dimensions
+    family, dimensions, lacked = OPERATIONS[operation].family.name, OPERATIONS[operation].dimensions, _lacked(operation)
     for table in TABLES:
         stem, how = table.__name__.rpartition(".")[2], "make" if table in KERNELS else "change"
         for (of_family, outputs), rows in table.ROWS.items():
             for sentence, when, otherwise in rows if of_family == family else ():
-                if axes_named(when) <= dimensions:
+                if axes_named(when) <= dimensions and not lacked.search(f"{sentence} {when}"):
                     words = _sized(sentence, dimensions)
                     name = f"{operation}_{outputs.split()[0]}_{_slug(words)}"
                     yield Mutant(name, operation, tuple(outputs.split()), words, when, stem, **{how: otherwise})
+
+
+def _lacked(operation: str) -> re.Pattern[str]:
+    """What names an option that the family has and the operation lacks: a divisor over one axis."""
+    found = OPERATIONS[operation]
+    names = [option.name.partition("_")[0] for option in found.family.options if option not in found.options]
+    return re.compile("|".join(names) or "$.")
 
 
 def _sized(sentence: str, dimensions: int) -> str:
