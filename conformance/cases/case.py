@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import field, fields, make_dataclass
 from functools import cache, cached_property
@@ -12,19 +10,16 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from conformance.cases.guarded import GUARDS
+from conformance.cases.text import CaseError, read, suggest, write, write_field
 from conformance.cases.values import VALUES
 from conformance.cases.views import VIEWS
-from conformance.operations import DTYPES, OPERATIONS, Family, Operation, Option
+from conformance.operations import DTYPES, OPERATIONS, Family, Operation
 from conformance.operations.dtypes import PLAIN
 from conformance.operations.windows import windows_all_hit
 
 ANSWERS = "answers"  # in a layout, beside the arrays: what the kernel allocates with NumPy
 
 Number = int | tuple[int, ...]  # one for all axes, or one an axis
-
-
-class CaseError(ValueError):
-    """A case's text or fields are wrong: the value, then the rule."""
 
 
 class Case:
@@ -66,17 +61,17 @@ class Case:
                 extents = (extents,) * self.dimensions
             object.__setattr__(self, name, extents or (1,) * self.dimensions)
             if len(getattr(self, name)) != self.dimensions:
-                raise CaseError(f"{name}={_write(extents)}: {self.operation} has {self.dimensions} extents")
+                raise CaseError(f"{name}={write(extents)}: {self.operation} has {self.dimensions} extents")
         values = vars(self)
         for name, types in _types_of(self.operation):
             kind = type(value := values[name])
             if kind not in types or (kind is tuple and set(map(type, value)) != {int}):
                 allowed = " or ".join("None" if t is NoneType else t.__name__ for t in types)
-                raise CaseError(f"{name}={_write(value)}: {name} is {allowed}")
+                raise CaseError(f"{name}={write(value)}: {name} is {allowed}")
             if kind is tuple and len(value) not in (1, self.dimensions):
-                raise CaseError(f"{name}={_write(value)}: {self.operation} has {self.dimensions} axes")
+                raise CaseError(f"{name}={write(value)}: {self.operation} has {self.dimensions} axes")
             if name in _COUNTS and value is not None and (min(value) if kind is tuple else value) < 0:
-                raise CaseError(f"{name}={_write(value)}: {name} is not negative")
+                raise CaseError(f"{name}={write(value)}: {name} is not negative")
         self._check("dtype", self.dtype, DTYPES)
         self._check("malformed", self.malformed, ("", *self.family.malformations))
         self._check("values", self.values, VALUES)
@@ -89,7 +84,7 @@ class Case:
     def _check(self, field: str, value: str, known: Any) -> None:
         if value not in known:
             raise CaseError(
-                f"{field}={value}: no such {field} of {self.operation}{_suggest(value, tuple(known))}"
+                f"{field}={value}: no such {field} of {self.operation}{suggest(value, tuple(known))}"
             )
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -138,7 +133,7 @@ class Case:
     def _refused(self) -> str | None:
         """Why PyTorch refuses its options."""
         if min(self.kernel) < 1:
-            return f"kernel={_write(self.kernel)} is below 1"
+            return f"kernel={write(self.kernel)} is below 1"
         for option in _spec(self).options:
             value = getattr(self, option.name)
             axes = value if isinstance(value, tuple) else (value,)
@@ -262,7 +257,7 @@ class Case:
     def __str__(self) -> str:
         named = ((n, getattr(self, n), default) for n, default in _defaults_of(self.operation))
         return " ".join(
-            [self.operation, *(f"{n}={_write_field(n, v)}" for n, v, default in named if v != default)]
+            [self.operation, *(f"{n}={write_field(n, v)}" for n, v, default in named if v != default)]
         )
 
     @staticmethod
@@ -271,7 +266,7 @@ class Case:
         operation, *words = text.split() or [""]
         if operation not in OPERATIONS:
             raise CaseError(
-                f"{operation or 'empty text'}: no such operation{_suggest(operation, tuple(OPERATIONS))}"
+                f"{operation or 'empty text'}: no such operation{suggest(operation, tuple(OPERATIONS))}"
             )
         return Case.of(operation, **read_fields(operation, words))
 
@@ -285,10 +280,10 @@ def read_fields(operation: str, words: list[str]) -> dict[str, Any]:
         if not equals:
             raise CaseError(f"{word}: a field is written name=value")
         if name not in known:
-            raise CaseError(f"{word}: {operation} has no field {name}{_suggest(name, known)}")
+            raise CaseError(f"{word}: {operation} has no field {name}{suggest(name, known)}")
         if name in values:
             raise CaseError(f"{word}: {name} is given twice")
-        values[name] = value if name in _TEXT_FIELDS else _read(word, value)
+        values[name] = value if name in _TEXT_FIELDS else read(word, value)
     return values
 
 
@@ -315,11 +310,7 @@ _FIELDS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
 def _fields_of(operation: Operation) -> Iterator[tuple[str, tuple[type, ...], Any]]:
     yield from _FIELDS
     for option in operation.options:
-        yield option.name, _types(option), option.default
-
-
-def _types(option: Option) -> tuple[type, ...]:
-    return option.types or ((int, tuple) if option.per_axis else (type(option.default),))
+        yield option.name, option.value_types, option.default
 
 
 @cache
@@ -360,36 +351,3 @@ def _keywords(operation: str) -> tuple[str, ...]:
 
 def _spec(case: Case) -> Operation:
     return OPERATIONS[case.operation]
-
-
-def _write_field(name: str, value: Any) -> str:
-    """Extents of one axis are written as a number."""
-    return str(value[0]) if name in ("image", "kernel") and len(value) == 1 else _write(value)
-
-
-def _write(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, tuple):
-        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
-    return str(value)
-
-
-_INT, _INTS = re.compile(r"-?\d+"), re.compile(r"(-?\d+,)+(-?\d+)?")
-
-
-def _read(word: str, value: str) -> Any:
-    if value in ("none", "true", "false"):
-        return {"none": None, "true": True, "false": False}[value]
-    if _INT.fullmatch(value):
-        return int(value)
-    if _INTS.fullmatch(value):
-        return tuple(int(part) for part in value.split(",") if part)
-    if re.fullmatch(r"[A-Za-z_]+", value):
-        return value
-    raise CaseError(f"{word}: a value is an int, ints with commas, a word, true, false or none")
-
-
-def _suggest(word: str, known: tuple[str, ...]) -> str:
-    near = difflib.get_close_matches(word, [name for name in known if name], n=1)
-    return (f" (did you mean {near[0]}?)" if near else "") + f"; there are {', '.join(filter(None, known))}"

@@ -8,8 +8,9 @@ from dataclasses import fields, replace
 from operator import add
 from typing import Any
 
-from conformance.cases.case import Case, CaseError, plain_of
+from conformance.cases.case import Case, plain_of
 from conformance.cases.features import Features
+from conformance.cases.text import CaseError
 from conformance.operations import DTYPES, OPERATIONS
 
 LIMIT = 2000  # cases tried at most

@@ -67,14 +67,12 @@ def divisors(case: Problem) -> Array:
 
 
 def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
-    t, n = pool.planes(case, tensors), max(case.dimensions, 2)
-    kernel, stride, padding = pool.geometry(case)
-    if case.dimensions == 1:
-        kernel, stride, padding = [1, *kernel], [1, *stride], [0, *padding]
+    t, name = pool.planes(case, tensors), f"avg_pool{pool.operators_axes(case)}d"
+    kernel, stride, padding, _ = pool.geometry(case)
     geometry = (kernel, stride, padding, case.ceil_mode, case.count_include_pad, case.divisor_override)
-    output = getattr(operators, f"avg_pool{n}d")(t["input"], *geometry)
-    answers = [output, getattr(operators, f"avg_pool{n}d_backward")(t["grad_output"], t["input"], *geometry)]
-    return [answer.squeeze(2) for answer in answers] if case.dimensions == 1 else answers
+    output = getattr(operators, name)(t["input"], *geometry)
+    gradient = getattr(operators, f"{name}_backward")(t["grad_output"], t["input"], *geometry)
+    return pool.without_row(case, [output, gradient])
 
 
 def refusal(case: Problem) -> str | None:

@@ -68,15 +68,11 @@ def backward(case: Problem, arrays: Arrays) -> Answers:
 
 
 def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
-    t, n = pool.planes(case, tensors), max(case.dimensions, 2)
-    kernel, stride, padding = pool.geometry(case)
-    if case.dimensions == 1:
-        kernel, stride, padding = [1, *kernel], [1, *stride], [0, *padding]
-    geometry = (kernel, stride, padding, [1] * (n - case.dimensions) + list(case.dilations), case.ceil_mode)
-    output, indices = getattr(operators, f"max_pool{n}d_with_indices")(t["input"], *geometry)
-    backward = getattr(operators, f"max_pool{n}d_with_indices_backward")
-    answers = [output, indices, backward(t["grad_output"], t["input"], *geometry, indices)]
-    return [answer.squeeze(2) for answer in answers] if case.dimensions == 1 else answers
+    t, name = pool.planes(case, tensors), f"max_pool{pool.operators_axes(case)}d_with_indices"
+    geometry = (*pool.geometry(case), case.ceil_mode)
+    output, indices = getattr(operators, name)(t["input"], *geometry)
+    gradient = getattr(operators, f"{name}_backward")(t["grad_output"], t["input"], *geometry, indices)
+    return pool.without_row(case, [output, indices, gradient])
 
 
 def may_be_nan(case: Problem, arrays: Arrays) -> dict[str, Array]:

@@ -65,6 +65,10 @@ class Option:
         return bool(value == self.default or value == (self.default,) * dimensions)
 
     @property
+    def value_types(self) -> tuple[type, ...]:
+        return self.types or ((int, tuple) if self.per_axis else (type(self.default),))
+
+    @property
     def every_feature(self) -> Iterator[str]:
         yield from [self.name] * self.feature + [self.lacking] * bool(self.lacking)
         yield from (f"{self.name}={word}" for word in self.words)

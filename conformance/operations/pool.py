@@ -73,14 +73,27 @@ def terms(case: Problem, output: str) -> int:
     return math.prod(min(k, math.ceil((d * (k - 1) + 1) / s)) for k, s, d in reach)
 
 
-def geometry(case: Problem) -> tuple[list[int], list[int], list[int]]:
-    """Kernel, stride and padding as PyTorch's operators take them."""
-    return list(case.kernel), list(case.strides), [low for low, _ in case.pads]
+# PyTorch has operators for two and three axes: an image of one has a row in front of it.
+
+
+def operators_axes(case: Problem) -> int:
+    return max(int(case.dimensions), 2)
+
+
+def geometry(case: Problem) -> list[list[int]]:
+    """Kernel, stride, padding and dilation as PyTorch's operators take them."""
+    pads = [low for low, _ in case.pads]
+    row = case.dimensions == 1
+    written = zip((1, 1, 0, 1), (case.kernel, case.strides, pads, case.dilations), strict=True)
+    return [[plain] * row + list(values) for plain, values in written]
 
 
 def planes(case: Problem, tensors: dict[str, Any]) -> dict[str, Any]:
-    """The images of a one-dimensional pooling with an axis of one row: PyTorch has operators for two and three."""
     return {n: t.unsqueeze(2) for n, t in tensors.items()} if case.dimensions == 1 else tensors
+
+
+def without_row(case: Problem, answers: list[Any]) -> list[Any]:
+    return [answer.squeeze(2) for answer in answers] if case.dimensions == 1 else answers
 
 
 def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: str) -> None:

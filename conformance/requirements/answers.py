@@ -15,6 +15,8 @@ from conformance.requirements.plan import TRANSFORMS
 from conformance.verdicts.bounds import bound
 from conformance.verdicts.judgement import Judgement, judge
 
+LESS_THAN_HALF = 0.49  # what an integer may be off to be right once it is rounded
+
 
 def check_answers(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     """Every output against the oracle's: equal on integers, within the derived bound on reals."""
@@ -62,7 +64,7 @@ def limits_of(
         return {}
     limits = bound(case, arrays, expected, oracle, subject.accuracy)
     if transforms and case.values not in REALS:
-        limits = {name: np.minimum(limit, 0.49) for name, limit in limits.items()}
+        limits = {name: np.minimum(limit, LESS_THAN_HALF) for name, limit in limits.items()}
     return limits
 
 
