@@ -52,7 +52,7 @@ class Turns:
         def trace(frame: FrameType, event: str, _: Any) -> Any:
             nonlocal lines, stop
             if event == "call":
-                return trace if _of_kernel(frame.f_globals.get("__name__", "")) else None
+                return trace if _of_kernel(_module(frame)) and not _imports(frame) else None
             lines += event == "line"
             if lines > _LINES:
                 sys.settrace(None)
@@ -107,11 +107,24 @@ class Turns:
             self._give(self.turn)
 
 
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether the import system runs it, with a lock in its hand for which the other threads would wait."""
+    while frame and not _module(frame).startswith(("importlib.", "_frozen_importlib")):
+        frame = frame.f_back
+    return frame is not None
+
+
 def _of_kernel(module: str) -> bool:
     """Whether a kernel may have memory of its own there: not in libraries, nor in the suite around it."""
     top = module.partition(".")[0]
     ours = top == "conformance" and not module.startswith("conformance.audit.mutants")
-    return not ours and top not in _LIBRARIES and top not in sys.stdlib_module_names
+    library = top in _LIBRARIES or top in sys.stdlib_module_names
+    made_by_library = top.startswith("namedtuple_")  # of collections, for each of its classes
+    return not (ours or library or made_by_library)
 
 
 _LIBRARIES = {"numba", "triton"}.union(*(about(name).packages for name in FRAMEWORKS))

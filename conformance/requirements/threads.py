@@ -51,6 +51,7 @@ def check_threads(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]
 
 def _answers(caller: Caller, every: list[Case], filled: list[Arrays]) -> list[list[dict[str, Answer]]]:
     """The first answer of each thread, and one that is not the same where there is any."""
+    caller.to_framework(every[0], filled[0])  # what that imports, threads would have to wait for
     turns, start = Turns(str(every[0]), len(every)), threading.Barrier(len(every))
 
     def ask(i: int) -> list[dict[str, Answer]]:

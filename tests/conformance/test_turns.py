@@ -74,6 +74,14 @@ def test_threads_that_meet_come_through():
     assert taken(kernel(text, barrier=threading.Barrier(4))) == [[i] * 3 for i in range(4)]
 
 
+@pytest.mark.usefixtures("patient")
+def test_nobody_stands_in_the_midst_of_an_import(tmp_path, monkeypatch):
+    (tmp_path / "imported_by_a_kernel.py").write_text("one = 1\ntwo = 2\nthree = 3\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    text = "def kernel(i):\n    from imported_by_a_kernel import three\n    return three\n"
+    assert taken(kernel(text)) == [[3] * 3] * 4
+
+
 def test_a_kernel_of_many_lines_is_let_go():
     text = (
         "def kernel(i):\n    for j in range(20_000):\n        i = i + 1\n    return sys.gettrace() is None\n"
