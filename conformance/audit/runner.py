@@ -5,13 +5,14 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from itertools import islice, repeat
 from operator import length_hint
+from typing import TypeVar
 
 from conformance.audit import mutants, right
 from conformance.audit.minimal import killed, minimal, sample
@@ -33,6 +34,8 @@ from conformance.running.in_process import InProcess
 from conformance.running.judge import judge
 from conformance.running.limits import die_with_parent
 from conformance.running.settings import Settings
+
+T = TypeVar("T")
 
 DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
@@ -82,7 +85,7 @@ def _endings_held() -> Iterator[None]:
 @_endings_held()
 def kills(workers: ProcessPoolExecutor, names: Sequence[str], profile: str) -> Iterator[Kill]:
     """Each mutant judged until it is caught, then its failure shrunk and diagnosed."""
-    return workers.map(_judged, names, repeat(profile), chunksize=4)
+    return _each(workers, _judged, names, profile)
 
 
 @_endings_held()
@@ -106,7 +109,18 @@ def accusations(
     workers: ProcessPoolExecutor, names: Sequence[str], profile: str
 ) -> Iterator[tuple[str, list[str]]]:
     """Each right kernel with what accuses it: nothing, where the suite is right."""
-    return zip(names, workers.map(_accused, names, repeat(profile)), strict=True)
+    return zip(names, _each(workers, _accused, names, profile), strict=True)
+
+
+def _each(
+    workers: ProcessPoolExecutor, judge: Callable[[str, str], T], names: Sequence[str], profile: str
+) -> Iterator[T]:
+    """What is judged of each name, in their order.
+
+    Not map(), which cancels what waits where it is left: a pool whose processes are killed raises an exception then.
+    """
+    futures = [workers.submit(judge, name, profile) for name in names]
+    return (future.result() for future in futures)
 
 
 def _accused(name: str, profile: str) -> list[str]:

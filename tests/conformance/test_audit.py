@@ -1,5 +1,7 @@
 """The audit: a mutant is caught and named, one that is right survives, right kernels are not accused."""
 
+import multiprocessing
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -94,3 +96,27 @@ def test_the_summary_counts_the_minimal_mutants():
     audit = Audit([Kill("a", "conv2d", "wrong", requirement="exact")], Minimal(("a",), 3, 40))
     assert "1 of 3 mutants that 40 cases kill are minimal" in audit.summary(1.0)
     assert audit.as_data()["minimal"] == {"names": ("a",), "killed": 3, "cases": 40}
+
+
+def test_a_pool_that_is_left_early_ends_without_a_word(monkeypatch):
+    said: list[object] = []
+    monkeypatch.setattr(threading, "excepthook", said.append)
+    with pytest.raises(KeyboardInterrupt):
+        _leave_early(monkeypatch)
+    assert said == []
+
+
+def _leave_early(monkeypatch):
+    """Interrupted after the first of many; that its process is killed is seen by the pool before anything else."""
+    with runner.pool(1) as workers:
+        kills = runner.kills(workers, runner.chosen(["conv2d"])[:20], "quick")
+        next(kills)
+        kills.close()
+        (process,), manager = multiprocessing.active_children(), workers._executor_manager_thread
+
+        def kill():
+            process.kill()
+            manager.join()
+
+        monkeypatch.setattr(multiprocessing, "active_children", lambda: [SimpleNamespace(kill=kill)])
+        raise KeyboardInterrupt
