@@ -105,7 +105,6 @@ def extra_rounding(case: Problem, arrays: Arrays, output: str, accuracy: str, un
 FAMILY = Family(
     name="avg_pool",
     rank=2,
-    formula=str(avg_pool.__doc__),
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     refusal=refusal,

@@ -275,7 +275,6 @@ _WIDTHS = (
 FAMILY = Family(
     name="conv",
     rank=0,
-    formula=str(conv.__doc__),
     options=OPTIONS,
     keywords=("stride", "padding", "dilation", "groups"),
     malformations=MALFORMATIONS,

@@ -46,7 +46,6 @@ class Family:
     What it computes:
 
     rank         its place in reports
-    formula      the answer, in N C H W K R S P Q
     array_names  its arrays in the order of the arguments; arrays: (case) -> the shapes of those that it has
     channels_out channels of the output
     outputs      windows along an axis: (case, axis) -> count
@@ -86,7 +85,6 @@ class Family:
 
     name: str
     rank: int
-    formula: str
     dimensions: tuple[int, ...] = (1, 2, 3)
     options: tuple[Option, ...]
     keywords: tuple[str, ...]

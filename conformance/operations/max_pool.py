@@ -100,7 +100,6 @@ def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: 
 FAMILY = Family(
     name="max_pool",
     rank=1,
-    formula=str(max_pool.__doc__),
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
     refusal=pool.refusal,
