@@ -112,10 +112,15 @@ def _module(frame: FrameType) -> str:
 
 
 def _imports(frame: FrameType | None) -> bool:
-    """Whether the import system runs it, with a lock in its hand for which the other threads would wait."""
-    while frame and not _module(frame).startswith(("importlib.", "_frozen_importlib")):
+    """Whether the import system runs it, with a lock in its hand for which the other threads would wait.
+
+    Only frames below the nearest traced one are looked at: that one was not being imported either.
+    """
+    while frame and not frame.f_trace:
+        if _module(frame).startswith(("importlib.", "_frozen_importlib")):
+            return True
         frame = frame.f_back
-    return frame is not None
+    return False
 
 
 def _of_kernel(module: str) -> bool:
