@@ -39,14 +39,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 _SEVERAL = {"action": "append", "default": [], "metavar": "NAME"}
 OPTIONS: dict[str, dict[str, Any]] = {
-    "op": _SEVERAL | {"help": "only this operation; may be repeated"},
-    "requirement": _SEVERAL | {"help": "only this requirement; may be repeated"},
-    "dtype": _SEVERAL | {"help": "only this dtype; may be repeated"},
+    "op": _SEVERAL | {"help": "only this operation; may be repeated, or a list with commas"},
+    "requirement": _SEVERAL | {"help": "only this requirement; likewise"},
+    "skip": _SEVERAL | {"help": "not this requirement; likewise"},
+    "dtype": _SEVERAL | {"help": "only this dtype; likewise"},
     "profile": {"default": "standard", "metavar": "NAME", "help": "quick, standard or deep"},
     "oracle": {"default": TRUSTED, "metavar": "NAME", "help": "whose answers are right"},
     "seed": {"type": int, "default": 0, "metavar": "N", "help": "other random cases"},
     "timeout": {"type": float, "default": 10.0, "metavar": "SECONDS", "help": "that one call may take"},
     "in-process": {"action": "store_true", "help": "no worker processes: for a debugger"},
+    "strict": {"action": "store_true", "help": "what is otherwise advice fails"},
+    "framework": {"metavar": "NAME", "help": "whose arrays it takes; found out if not given"},
+    "device": {"metavar": "NAME", "help": "where its arrays live, as its framework names it"},
 }
 
 
@@ -81,18 +85,25 @@ def _matrix(config: pytest.Config) -> Matrix:
     try:
         if len(names := option("subject")) > 1:
             raise usage.WrongUsage(f"--subject {' --subject '.join(names)}: one at a time")
-        subject = usage.subject_of(*names)
+        words = {name: option(name) for name in ("strict", "framework", "device")}
+        subject = usage.subject_of(*names, usage.declared_in_words(**words))
         usage.check_oracle(option("oracle"))
         usage.check_timeout(option("timeout"))
-        settings = usage.settings(subject, **{word: option(name) for word, name in SETTINGS.items()})
+        settings = usage.settings(subject, **{word: _split(option(name)) for word, name in SETTINGS.items()})
     except (usage.WrongUsage, SubjectError, MissingFramework) as error:
         raise pytest.UsageError(str(error)) from None
-    return Matrix(subject, settings, option("oracle"), option("timeout"), option("in_process"))
+    return Matrix(subject, settings, option("oracle"), option("timeout"), option("in_process"), words)
 
 
 SETTINGS = {  # and the option of each
-    "operations": "op", "requirements": "requirement", "dtypes": "dtype", "profile": "profile", "seed": "seed"
+    "operations": "op", "requirements": "requirement", "skipped": "skip", "dtypes": "dtype", "profile": "profile",
+    "seed": "seed",
 }  # fmt: skip
+
+
+def _split(given: Any) -> Any:
+    """Words with commas between them, as so many words."""
+    return [word for words in given for word in words.split(",")] if isinstance(given, list) else given
 
 
 @pytest.hookimpl(tryfirst=True)

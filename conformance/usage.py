@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -13,7 +13,7 @@ from typing import Any
 from conformance.cases import Case
 from conformance.kernels.framework import FRAMEWORKS, REFERENCE, TRUSTED, Oracle, installed, oracles
 from conformance.kernels.framework import oracle as oracle_named
-from conformance.kernels.load import check_name, load
+from conformance.kernels.load import check_name, declaring, load
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.requirements import PROFILES, REQUIREMENTS, requirement_of
@@ -27,6 +27,8 @@ from conformance.verdicts.verdict import Report
 ROOM = 1 << 18  # bytes that a report may need
 SHORTEST = 0.1  # seconds: a sound call takes less, also on a busy machine
 LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's copies, what a worker may hold
+
+_NOTHING: Mapping[str, Any] = {}
 
 # Requirements that judge the answer alone: `replay` takes one of them where none is named.
 ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.plain)
@@ -45,26 +47,35 @@ def check(
     dtypes: Sequence[str] = (),
     profile: str = "standard",
     seed: int = 0,
+    strict: bool = False,
 ) -> Report:
     """Judge kernels in this process: a module, an object with functions, a Subject, or the name of any of them.
 
     >>> import conformance, mykernels
     >>> assert conformance.check(mykernels, profile="quick").passed
     """
-    subject = subject_of(kernels)
+    subject = subject_of(kernels, {"strict": True} if strict else {})
     chosen = settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
     return run(subject, InProcess(subject, checked_oracle(oracle)), chosen)
 
 
-def subject_of(kernels: Any) -> Subject:
-    """A Subject from a name, a module, a Subject or any object that has the functions."""
+def subject_of(kernels: Any, declared: Mapping[str, Any] = _NOTHING) -> Subject:
+    """A Subject from a name, a module, a Subject or any object that has the functions; it declares this, too."""
     if isinstance(kernels, ModuleType) and kernels.__name__ != "__main__":
-        return load(kernels.__name__)
+        kernels = kernels.__name__
     if isinstance(kernels, str):
-        return load(kernels)
-    return kernels if isinstance(kernels, Subject) else Subject(kernels)
+        return load(kernels, **declared)
+    return declaring(kernels if isinstance(kernels, Subject) else Subject(kernels), declared)
+
+
+def declared_in_words(*, strict: bool, framework: str | None, device: str | None) -> dict[str, Any]:
+    """What the options of the command line and of pytest declare of a subject, as fields of it."""
+    if framework is not None:
+        require("framework", framework, FRAMEWORKS)
+    given = {"strict": strict, "framework": framework, "device": device}
+    return {name: value for name, value in given.items() if value}
 
 
 def settings(
@@ -75,10 +86,14 @@ def settings(
     dtypes: Sequence[str] = (),
     profile: str = "standard",
     seed: int = 0,
+    skipped: Sequence[str] = (),
 ) -> Settings:
-    """Settings in which every word exists and every operation is one of the subject's; a word alone is one of one."""
-    operations, requirements, dtypes = map(_words, (operations, requirements, dtypes))
-    check_words(operations, requirements, dtypes, profile)
+    """Settings in which every word exists and every operation is one of the subject's; a word alone is one of one.
+
+    skipped   requirements that it is not held to
+    """
+    operations, requirements, dtypes, skipped = map(_words, (operations, requirements, dtypes, skipped))
+    check_words(operations, (*requirements, *skipped), dtypes, profile)
     if not isinstance(seed, int) or seed < 0:
         raise WrongUsage(f"seed {seed!r}: must be an int of at least 0")
     for operation in operations:
@@ -86,7 +101,7 @@ def settings(
             raise WrongUsage(
                 f"{operation}: {name_of(subject)} has no {operation}; it has {_listed(subject.operations)}"
             )
-    return Settings(operations, requirements, dtypes, profile, seed)
+    return Settings(operations, requirements, dtypes, profile, seed, skipped)
 
 
 def _words(given: Sequence[str]) -> tuple[str, ...]:
@@ -204,9 +219,17 @@ def name_of(subject: Subject) -> str:
 
 @contextmanager
 def opened(
-    name: str, oracle: str, *, jobs: int | None = None, in_process: bool = False, timeout: float = 10.0
+    name: str,
+    oracle: str,
+    *,
+    jobs: int | None = None,
+    in_process: bool = False,
+    timeout: float = 10.0,
+    declared: Mapping[str, Any] = _NOTHING,
 ) -> Iterator[tuple[Subject, Runner]]:
     """A subject by its name, with who examines its cases.
+
+    declared   what it declares beside what stands in its file
 
     Workers load it before this process does: one whose import ends its process, or never ends, is reported.
     """
@@ -214,18 +237,24 @@ def opened(
     check_oracle(oracle)
     check_name(name)
     if in_process:
-        subject = load(name)
+        subject = load(name, **declared)
         yield subject, InProcess(subject, checked_oracle(oracle))
         return
     from conformance.running.workers import Workers
 
-    with Workers(name, oracle, jobs or cores(), timeout) as workers:
-        yield load(name), workers
+    with Workers(name, oracle, jobs or cores(), timeout, declared=declared) as workers:
+        yield load(name, **declared), workers
 
 
 @contextmanager
 def runner_of(
-    subject: Subject, oracle: str, *, jobs: int | None = None, in_process: bool = False, timeout: float = 10.0
+    subject: Subject,
+    oracle: str,
+    *,
+    jobs: int | None = None,
+    in_process: bool = False,
+    timeout: float = 10.0,
+    declared: Mapping[str, Any] = _NOTHING,
 ) -> Iterator[Runner]:
     """Who examines the cases: worker processes, or this one if wanted and where a subject has no name to load it by."""
     if in_process or not subject.name:
@@ -233,7 +262,7 @@ def runner_of(
         return
     from conformance.running.workers import Workers
 
-    with Workers(subject.name, oracle, jobs or cores(), timeout) as workers:
+    with Workers(subject.name, oracle, jobs or cores(), timeout, declared=declared) as workers:
         yield workers
 
 

@@ -126,7 +126,7 @@ def _each(
 def _accused(name: str, profile: str) -> list[str]:
     """What accuses a right kernel in one case in six, others for the next: together they are asked all of them."""
     kernel = right.ALL[name]
-    subject = Subject(kernel.subject(), name=name, **kernel.declared)
+    subject = Subject(kernel.subject(), name=name, strict=True, **kernel.declared)
     runner, settings = InProcess(subject, _oracle), Settings(profile=profile)
     start = list(right.ALL).index(name) % PARTS
     return [
@@ -144,18 +144,22 @@ def _judged(name: str, profile: str) -> Kill:
 
 def judged(mutant: Mutant, profile: str) -> Kill:
     """A mutant asked case by case until one fails, which is then shrunk and diagnosed."""
-    caller, start = Caller(Subject(mutant.subject(), name=mutant.name)), time.perf_counter()
+    caller, start = Caller(_subject(mutant)), time.perf_counter()
     every = _in_rounds(_order(mutant, profile), mutants.NOTICED_BY.get(mutant.table, []))
     for asked, (requirement, plan, case) in enumerate(every, 1):
         with restored():  # as in a run: what an earlier mutant changed would hide the same of this one
             failed = next((told for told in requirement.check(caller, _oracle, case) if told.failed), None)
         if failed:
             seconds = time.perf_counter() - start
-            runner = InProcess(Subject(mutant.subject(), name=mutant.name), _oracle)
+            runner = InProcess(_subject(mutant), _oracle)
             found = failure_of(runner, tasks.Task(plan, requirement.name), [(case, failed)])
             told = (requirement.name, asked, seconds, str(found.case), found.diagnosis)
             return Kill(mutant.name, mutant.operation, mutant.sentence, mutant.pure, *told)
     return Kill(mutant.name, mutant.operation, mutant.sentence, mutant.pure)
+
+
+def _subject(mutant: Mutant) -> Subject:
+    return Subject(mutant.subject(), name=mutant.name, strict=True)
 
 
 def _in_rounds(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conformance.cli.shared import console, judging, show, wrong_usage
+from conformance.cli.shared import DECLARING, console, judging, show, wrong_usage
 
 if TYPE_CHECKING:
     from conformance.cases import Case
@@ -61,7 +61,8 @@ def _judged(
     for output in outputs:
         usage.require(f"output of {case.operation}", output, case.outputs)
     usage.check_case(oracle, case, requirement)
-    with usage.opened(name, oracle, jobs=1, **options) as (subject, runner):
+    declared = usage.declared_in_words(**{word: options.pop(word) for word in DECLARING})
+    with usage.opened(name, oracle, jobs=1, declared=declared, **options) as (subject, runner):
         usage.check_operation(subject, case)
         judged = judge_case(case, requirement, subject, runner)
     judgements = [each for each in judged if not outputs or each.output in outputs]

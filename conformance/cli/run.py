@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from conformance.cli.shared import (
+    DECLARING,
     INTERRUPTED,
     Command,
     console,
     ended_by_sigterm,
     judging,
+    several,
     show,
     thoroughness,
     write,
@@ -41,9 +43,9 @@ def _choosing(command: Command) -> Command:
     for option in (
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                      help="Draw other random cases."),
-        click.option("--dtype", "dtypes", multiple=True, metavar="NAME", help="Only this dtype; may be repeated."),
-        click.option("--requirement", "requirements", multiple=True, metavar="NAME",
-                     help="Only this requirement; may be repeated."),
+        several("--dtype", "dtypes", help="Only this dtype, and claim it; may be repeated."),
+        several("--skip", "skipped", help="Not this requirement; may be repeated."),
+        several("--requirement", "requirements", help="Only this requirement; may be repeated."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -82,18 +84,23 @@ def _writing(command: Command) -> Command:
 @judging
 def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> None:
     """Judge SUBJECT: every operation it has, under every requirement."""
+    from conformance.operations.dtypes import USUAL
     from conformance.reports.document import document
     from conformance.reports.run_info import RunInfo
-    from conformance.usage import ANSWERS
+    from conformance.usage import ANSWERS, declared_in_words
 
     files = {name: path for name in FORMATS if (path := options.pop(name)) is not None}
     runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
+    words = {name: options.pop(name) for name in DECLARING}
     start = time.perf_counter()
     with wrong_usage():
+        runner["declared"] = declared_in_words(**words)
+        if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
+            runner["declared"]["dtypes"] = options["dtypes"]
         report, journal = _judged(subject, files, resume, runner, **options)
     resumed = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
     how = options["oracle"], options["profile"], options["seed"]
-    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed)
+    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=words)
     _report(document(report, run), files, scripts, journal)
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 
@@ -108,7 +115,7 @@ def _judged(
 ) -> tuple[Report, Journal | None]:
     """The report of a run, and its journal; everything that the user wrote is checked before it begins.
 
-    chosen   operations, requirements, dtypes, profile and seed
+    chosen   operations, requirements, skipped, dtypes, profile and seed
     """
     from conformance import usage
     from conformance.running.run import run
@@ -116,7 +123,8 @@ def _judged(
     for each, path in files.items():
         usage.check_report(f"--{each}", path)
     usage.check_writable("--resume", resume)
-    usage.check_words(chosen["operations"], chosen["requirements"], chosen["dtypes"], chosen["profile"])
+    requirements = (*chosen["requirements"], *chosen["skipped"])
+    usage.check_words(chosen["operations"], requirements, chosen["dtypes"], chosen["profile"])
     opened = usage.opened(name, oracle, **runner)
     with ended_by_sigterm(), opened as (subject, examining), _progress() as progress:
         settings = usage.settings(subject, **chosen)

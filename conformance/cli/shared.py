@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from conformance.reports.lines import Line
 
+DECLARING = ("strict", "framework", "device")  # options that declare a field of a Subject
 INTERRUPTED = 130  # the exit status, as of a shell
 
 Command = Callable[..., None]
@@ -30,9 +31,22 @@ def judging(command: Command) -> Command:
                      help="Judge in this process, without workers, for a debugger; a crash then ends the run."),
         click.option("--oracle", default=TRUSTED, metavar="NAME", show_default=True,
                      help="Whose answers count as right; `conformance list oracles` shows the choice."),
+        click.option("--device", metavar="NAME", help="Where its arrays live, as its framework names it."),
+        click.option("--framework", metavar="NAME", help="Whose arrays it takes; found out if not given."),
+        click.option("--strict", is_flag=True,
+                     help="What is otherwise advice fails, as bad arguments that are answered."),
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def several(*names: str, **how: Any) -> Callable[[Command], Command]:
+    """An option that may be repeated, or be given words with commas between them."""
+
+    def split(context: click.Context, parameter: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:
+        return tuple(word.strip() for words in given for word in words.split(","))
+
+    return click.option(*names, multiple=True, metavar="NAME", callback=split, **how)
 
 
 def thoroughness(command: Command) -> Command:
@@ -40,8 +54,7 @@ def thoroughness(command: Command) -> Command:
     for option in (
         click.option("--profile", default="standard", metavar="NAME", show_default=True,
                      help="How thoroughly: quick, standard or deep."),
-        click.option("--op", "operations", multiple=True, metavar="NAME",
-                     help="Only this operation; may be repeated."),
+        several("--op", "operations", help="Only this operation; may be repeated, or a list with commas."),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -50,10 +50,15 @@ class About:
 
 
 class Shared(NamedTuple):
-    """A state of the process that a kernel shares with everybody; `put_back` where it would be noticed."""
+    """A state of the process that a kernel shares with everybody.
+
+    put_back  where the next kernel or the suite would notice a change
+    decides   whether an answer may depend on it; else to change it is unkind, no more
+    """
 
     read: Callable[[], Any]
     put_back: Callable[[Any], None] | None = None
+    decides: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import importlib
 import importlib.util
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -20,15 +20,26 @@ from conformance.kernels.framework import FRAMEWORKS, MissingFramework, about, f
 from conformance.kernels.subject import Subject, SubjectError
 
 
-def load(name: str) -> Subject:
-    """The subject named `package.module`, `package.module:object`, `file.py`, `file.py:object` or by a framework."""
+def load(name: str, **declared: Any) -> Subject:
+    """The subject named `package.module`, `package.module:object`, `file.py`, `file.py:object` or by a framework.
+
+    declared   fields of a Subject, which stand for those that it declares itself; dtypes only where it declares none
+    """
     check_name(name)
     where, _, attribute = name.partition(":")
     if _has_kernels(where):
-        return _of_framework(where, attribute, name)
+        return declaring(_of_framework(where, attribute, name), declared)
     module = _load_file(where) if where.endswith(".py") else _load_module(where)
     value = _attribute(module, attribute, name) if attribute else _declared(module, name)
-    return replace(value, name=name) if isinstance(value, Subject) else Subject(value, name=name)
+    if isinstance(value, Subject):
+        return declaring(replace(value, name=name), declared)
+    return Subject(value, name=name, **declared)
+
+
+def declaring(subject: Subject, declared: Mapping[str, Any]) -> Subject:
+    """A subject that declares this too; see load."""
+    kept = {"dtypes": subject.dtypes} if subject.dtypes else {}
+    return replace(subject, **{**declared, **kept}) if declared else subject
 
 
 def check_name(name: str) -> None:

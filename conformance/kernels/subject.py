@@ -18,7 +18,7 @@ GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
 ONE_OF = {
     "accuracy": ("direct", "winograd", "fft", "tf32"), "layout": ("NCHW", "NHWC"), "ties": ("first", "any")
 }  # fmt: skip
-WORDS = {"dtypes": tuple(DTYPES), "without": (*sorted(FEATURES), *GRADIENTS)}
+WORDS = {"dtypes": tuple(DTYPES), "without": (*sorted(FEATURES), *GRADIENTS), "scaled": GRADIENTS}
 
 
 class SubjectError(ValueError):
@@ -40,6 +40,9 @@ class Subject:
     accuracy    how it multiplies: direct, winograd, fft or tf32; its bound follows
     ties        which of equal maxima it takes: "first", or "any" (then gradient and indices of ties are not judged)
     blocks      extents that it blocks over and that are worth probing around
+    scaled      outputs that come through a division and a multiplication, as gradients of a mean do
+    strict      whether it fails by what is otherwise advice: bad arguments answered, global state that it leaves
+                changed and no answer depends on
     known_failures  case text -> reason: counterexamples that are expected to fail, and must
     """
 
@@ -53,6 +56,8 @@ class Subject:
     accuracy: str = "direct"
     ties: str = "first"
     blocks: tuple[int, ...] = ()
+    scaled: tuple[str, ...] = ()
+    strict: bool = False
     known_failures: Mapping[str, str] = field(default_factory=dict)
     name: str = ""
 
@@ -64,7 +69,7 @@ class Subject:
                 )
         if self.framework not in ("", *FRAMEWORKS):
             raise SubjectError(f"framework={self.framework!r}: there are {', '.join(FRAMEWORKS)}")
-        for option in ("dtypes", "without", "blocks"):
+        for option in (*WORDS, "blocks"):
             object.__setattr__(self, option, self._as_tuple(option))
         for option, known in WORDS.items():
             for word in getattr(self, option):
@@ -88,6 +93,8 @@ class Subject:
             )
         if not (self.only is None or callable(self.only)):
             raise SubjectError(f"only={self.only!r}: a Subject's only is a function of a case")
+        if not isinstance(self.strict, bool):
+            raise SubjectError(f"strict={self.strict!r}: a Subject's strict is True or False")
         if not isinstance(self.name, str):
             raise SubjectError(f"name={self.name!r}: a Subject's name is a str")
 

@@ -9,9 +9,16 @@ import threading
 import warnings
 from collections.abc import Iterator
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from conformance.kernels.framework import Shared, imported
+
+
+class Changes(NamedTuple):
+    """What is no longer as it was, by name: what an answer may depend on, and the rest."""
+
+    deciding: list[str]
+    others: list[str]
 
 
 def surroundings() -> dict[str, Any]:
@@ -19,10 +26,14 @@ def surroundings() -> dict[str, Any]:
     return {name: shared.read() for name, shared in _every_shared()}
 
 
-def changes_since(before: dict[str, Any]) -> list[str]:
+def changes_since(before: dict[str, Any]) -> Changes:
     """What is no longer as it was, and threads that still run."""
-    now = surroundings()
-    return [name for name, value in before.items() if now.get(name, value) != value]
+    every = dict(_every_shared())
+    changed = [name for name, value in before.items() if name in every and every[name].read() != value]
+    return Changes(
+        [name for name in changed if every[name].decides],
+        [name for name in changed if not every[name].decides],
+    )
 
 
 @contextlib.contextmanager
@@ -66,9 +77,9 @@ def _set_filters(before: list[Any]) -> None:
 
 
 _OF_PYTHON = {
-    "the global random state": Shared(random.getstate),
+    "the global random state": Shared(random.getstate, decides=False),
     "the number of threads that run": Shared(threading.active_count),
     "the working directory": Shared(_directory, lambda path: os.chdir(path or os.sep)),
     "the environment": Shared(_environment, _set_environment),
-    "the filters of warnings": Shared(lambda: list(warnings.filters), _set_filters),
+    "the filters of warnings": Shared(lambda: list(warnings.filters), _set_filters, decides=False),
 }

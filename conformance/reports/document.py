@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
 from conformance.kernels.versions import versions
+from conformance.reports.advice import Advice, advice
 from conformance.reports.claims import NotClaimed, hints, not_claimed
 from conformance.reports.conclusion import Conclusion, conclusion
 from conformance.reports.findings import Finding, findings
@@ -26,6 +27,7 @@ class Document:
     misnamed      functions that were not called because of their names, with the name that each nearly has
     exhausted     what was judged without a gap, where every answer was exact
     findings      each failure once
+    advice        what does not fail it, unless its developer wants to be strict
     hints         by operation that refuses even its plainest call: what it may have to declare
     stale         known failures that no longer fail
     conclusion    the verdict, and what it rests on
@@ -41,6 +43,7 @@ class Document:
     misnamed: Mapping[str, str]
     exhausted: Sequence[Exhausted]
     findings: Sequence[Finding]
+    advice: Sequence[Advice]
     hints: Mapping[str, str]
     stale: Sequence[str]
     conclusion: Conclusion
@@ -61,6 +64,7 @@ def document(report: Report, run: RunInfo) -> Document:
         misnamed=subject.misnamed,
         exhausted=report.exhausted,
         findings=every,
+        advice=advice(report),
         hints=hints(report),
         stale=report.stale,
         conclusion=conclusion(report, every),

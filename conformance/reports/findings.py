@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from conformance.cases.case import Case
 from conformance.cases.features import features_of
 from conformance.cases.shrink import cost
-from conformance.kernels.framework import TRUSTED
 from conformance.operations import OPERATIONS
 from conformance.reports.run_info import RunInfo
 from conformance.verdicts.verdict import Failure, Report, Row
@@ -69,19 +68,19 @@ def findings(report: Report, run: RunInfo) -> list[Finding]:
 
 def with_replay(finding: Finding, subject: str, run: RunInfo) -> Finding:
     """The finding with the command that runs it again on the subject of this name."""
-    if not subject:
-        return finding
-    words = ["conformance", "replay", shlex.quote(subject), f'"{finding.case}"']
     requirements = [name for name, _ in finding.found_by]
     if finding.failure.shown_by:
         requirements = [finding.failure.shown_by]
-    if not finding.case.problem and run.answers.isdisjoint(requirements):  # one alone judges refused cases
-        words += ["--requirement", requirements[0]]
-    if run.oracle != TRUSTED:
-        words += ["--oracle", run.oracle]
-    if run.timeout != RunInfo.timeout:
-        words += ["--timeout", f"{run.timeout:g}"]
-    return replace(finding, replay=" ".join(words))
+    asked = not finding.case.problem and run.answers.isdisjoint(requirements)  # one alone judges refused cases
+    command = replay_of(subject, str(finding.case), run, requirements[0] if asked else "")
+    return replace(finding, replay=command)
+
+
+def replay_of(subject: str, case: str, run: RunInfo, requirement: str = "") -> str:
+    """The command that judges a case as a run did; "" for kernels without a name."""
+    words = ["conformance", "replay", shlex.quote(subject), f'"{case}"']
+    words += ["--requirement", requirement] if requirement else []
+    return " ".join([*words, *run.options]) if subject else ""
 
 
 def _clearest(rows: Sequence[Row]) -> Failure:

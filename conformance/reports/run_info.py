@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.kernels.framework import TRUSTED
 
 
 @dataclass(frozen=True)
@@ -13,6 +17,7 @@ class RunInfo:
     answers   requirements of the answer alone, which `conformance replay` takes where none is named
     timeout   seconds that a call may take
     resumed   what was not judged but read from the journal of an earlier run, in words
+    declared  options of the command line that declare something of the subject, with their values
     """
 
     oracle: str
@@ -22,3 +27,16 @@ class RunInfo:
     answers: frozenset[str] = frozenset()
     timeout: float = 10.0
     resumed: str = ""
+    declared: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> list[str]:
+        """The words that a command needs beside a subject and a case, to judge as this run did."""
+        words = []
+        if self.oracle != TRUSTED:
+            words += ["--oracle", self.oracle]
+        if self.timeout != RunInfo.timeout:
+            words += ["--timeout", f"{self.timeout:g}"]
+        for name, value in self.declared.items():
+            words += [f"--{name}"] * bool(value) + [str(value)] * bool(value and value is not True)
+        return words

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance.operations import OPERATIONS
+from conformance.verdicts.judgement import ADVICE
 from conformance.verdicts.verdict import Row
 
 
@@ -56,5 +57,5 @@ def cell(rows: Sequence[Row]) -> Cell:
 
 
 def _severity(verdict: str) -> int:
-    mild = ("not claimed", "conforms", "known failure", "untested")
+    mild = ("not claimed", "conforms", ADVICE, "known failure", "untested")
     return mild.index(verdict) if verdict in mild else len(mild)

@@ -10,11 +10,12 @@ from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.reports.claims import NotClaimed
 from conformance.reports.document import Document
-from conformance.reports.findings import Finding, with_replay
+from conformance.reports.findings import Finding, replay_of, with_replay
 from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, printable, wrapped
 from conformance.reports.run_info import RunInfo
 from conformance.reports.script import script_or_reason
 from conformance.reports.tables import Cell, Table
+from conformance.verdicts.judgement import ADVICE
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
 INDENT = 12  # of what is said of a failure below its first line
@@ -32,6 +33,7 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         ([(sentence, "odd")] for sentence in misnamed(document.subject)),
         exhausted(document.exhausted, width),
         *(_finding(each, document.subject, width, scripts) for each in document.findings),
+        advice(document, width),
         hints(document, width),
         (_stale(text) for text in document.stale),
         conclusion(document, width),
@@ -88,7 +90,7 @@ def cell(of: Cell) -> Line:
     dtypes = f" {','.join(DTYPES[dtype].short for dtype in of.dtypes)}" if of.dtypes else ""
     if of.verdict == "known failure":
         return [count, (f"known{dtypes}", "odd")]
-    return [count, (of.verdict + dtypes, "odd" if of.verdict == "untested" else "bad")]
+    return [count, (of.verdict + dtypes, "odd" if of.verdict in ("untested", ADVICE) else "bad")]
 
 
 def not_claimed(claims: Sequence[NotClaimed], width: int) -> Iterator[Line]:
@@ -146,6 +148,7 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
     yield from ([(" " * indent + text, "")] for text in more)
     for label, text in {
         "smallest case": str(each.case),
+        "likewise": _likewise(failure.likewise, failure.judgement.message),
         "known because": failure.known,
         "looks like": failure.diagnosis,
         "where": failure.where,
@@ -154,6 +157,12 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
         "run it again": each.replay,
     }.items():
         yield from _entry(label, printable(text), width) if text else ()
+
+
+def _likewise(messages: Sequence[str], message: str) -> str:
+    """What else fails, without the words with which all of them begin."""
+    common = message.partition(": ")[0] + ": "
+    return "; ".join(each.removeprefix(common) for each in messages)
 
 
 def _message(each: Finding) -> str:
@@ -188,6 +197,17 @@ def _finding(each: Finding, subject: Subject, width: int, with_script: bool) -> 
         text, style = script_or_reason(subject, each.case, each.output)
         yield []
         yield from ([(f"    {line}" if line else "", style)] for line in text.splitlines())
+
+
+def advice(document: Document, width: int) -> Iterator[Line]:
+    """What does not fail the kernel, each with a command that shows it."""
+    if document.advice:
+        yield [("advice", "head"), (" (--strict makes it a failure)", "dim")]
+    for each in document.advice:
+        details = f": {'; '.join(each.details)}" if each.details else ""
+        yield from wrapped("  ", f"{', '.join(each.operations)}: {printable(each.what + details)}", width)
+        if command := replay_of(document.subject.name, each.case, document.run, each.requirement):
+            yield [(f"    {command}", "dim")]
 
 
 def hints(document: Document, width: int) -> Iterator[Line]:

@@ -56,13 +56,18 @@ def limits_of(
 ) -> dict[str, Array]:
     """The bound of each output that need not be equal bit for bit.
 
-    A quotient rounds, so average pooling has one even on integers: that of any data. So do transforms, and their
-    answers must be right once they are rounded to integers: off by less than a half.
+    A quotient rounds, so average pooling has one even on integers: that of any data, and so have outputs that the
+    subject scales. So do transforms, and their answers must be right once they are rounded to integers: off by less
+    than a half.
     """
     transforms = case.family.bilinear and subject.accuracy in TRANSFORMS
-    if case.values not in REALS and not transforms and not case.family.divides:
+    rounded = case.values in REALS or transforms or case.family.divides
+    scaled = expected.keys() & subject.scaled
+    if not rounded and not scaled:
         return {}
-    limits = bound(case, arrays, expected, oracle, subject.accuracy)
+    limits = bound(case, arrays, expected, oracle, subject.accuracy, scaled)
+    if not rounded:
+        return {name: limits[name] for name in scaled}
     if transforms and case.values not in REALS:
         limits = {name: np.minimum(limit, LESS_THAN_HALF) for name, limit in limits.items()}
     return limits

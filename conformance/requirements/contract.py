@@ -14,11 +14,11 @@ from conformance.cases.arrays import Array, Arrays, fill
 from conformance.kernels.answer import Answer
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
-from conformance.kernels.surroundings import changes_since, restored, surroundings
+from conformance.kernels.surroundings import Changes, changes_since, restored, surroundings
 from conformance.requirements.answers import is_forward, judge_all, judged_outputs
 from conformance.requirements.plan import Plan
 from conformance.requirements.requirement import Requirement
-from conformance.verdicts.judgement import Judgement, differs
+from conformance.verdicts.judgement import Judgement, advised, differs
 
 
 def cases(plan: Plan) -> Iterator[Case]:
@@ -36,7 +36,7 @@ class Calls:
     kept: dict[str, Array]  # copies of the first answers, made before the second call
     again: dict[str, Answer]
     arguments: list[str]  # that are not as they were
-    surroundings: list[str]  # likewise
+    surroundings: Changes
 
 
 def check_contract(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
@@ -54,6 +54,7 @@ def check_contract(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement
             continue  # PyTorch's own doing, where nothing is left to add up
         if fault := _fault(name, answer, arrays, calls):
             results[name] = differs(name, fault)
+    _add_surroundings(results, calls.surroundings, caller.subject.strict)
     for judgement in _by_default(caller, oracle, case):
         if judgement.failed and not results[judgement.output].failed:
             message = f"options left to their defaults: {judgement.message}"
@@ -109,7 +110,15 @@ def _fault(name: str, answer: Array, arrays: Arrays, calls: Calls) -> str:
         return f"the next call changed the earlier {name}"
     if calls.arguments and is_forward(name) == (calls.arguments[0] != "grad_output"):
         return f"the kernel changed its argument {calls.arguments[0]}"
-    return f"the kernel changed {', '.join(calls.surroundings)}" if calls.surroundings else ""
+    return ""
+
+
+def _add_surroundings(results: dict[str, Judgement], changes: Changes, strict: bool) -> None:
+    """What the kernel changed around it: told once, of the first output, if that is right."""
+    name, first = next(iter(results.items()))
+    for changed, fails in ((changes.others, strict), (changes.deciding, True)):
+        if changed and not first.failed:
+            results[name] = advised(name, f"the kernel changed {', '.join(changed)}", fails)
 
 
 REQUIREMENT = Requirement(

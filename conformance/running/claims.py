@@ -58,6 +58,7 @@ def _held_to(subject: Subject, settings: Settings, probe: _Probe) -> tuple[str, 
     plan = Plan(probe.operation, "", frozenset(), accuracy=subject.accuracy)
     names = sorted(settings.requirements or REQUIREMENTS, key=lambda name: REQUIREMENTS[name].order)
     reasons = {name: REQUIREMENTS[name].why_not(plan, probe.runner.isolated) for name in names}
+    reasons |= {name: "skipped" for name in names if name in settings.skipped}
     for name, reason in reasons.items():
         if reason:
             probe.note(name, reason)

@@ -68,7 +68,10 @@ def _explain(tally: _Tally, subject: Subject, runner: Runner, earlier: Sequence[
         if output not in tally.failing and known.has_another_cause(runner, task, tally.known, *first):
             tally.failing[output] = [first]
     for output, failures in tally.failing.items():
-        tally.rows[output].failure = failure_of(runner, task, failures, earlier)
+        failure = failure_of(runner, task, failures, earlier)
+        if tally.lists:
+            failure.likewise = tuple(judgement.message for _, judgement in failures[1:])
+        tally.rows[output].failure = failure
     for output, failures in tally.excused.items():
         if output not in tally.failing:
             declared = known.failure_of(subject, runner, task, *failures[0])
@@ -103,7 +106,7 @@ class _Tally:
             row = self.rows.get(judgement.output)
             if row is None:
                 row = self.rows[judgement.output] = self.empty_row(judgement.output)
-            row.count(judgement)
+            row.count(case, judgement)
             if judgement.failed:
                 self._add_failure(row, case, judgement)
 
@@ -115,8 +118,15 @@ class _Tally:
         if excused:
             self.forms.setdefault((row.output, known.options_of(case)), (case, judgement))
         failures = (self.excused if excused else self.failing).setdefault(row.output, [])
-        _keep(failures, (case, judgement))
+        failures.append((case, judgement))
+        if len(failures) > MOST_FAILURES and not self.lists:
+            del failures[MOST_FAILURES // 2]  # the first and the latest are kept
         row.failure = Failure(*failures[0], case)
+
+    @property
+    def lists(self) -> bool:
+        """Whether every failure is told, as of a list of bad arguments; else one that stands for all."""
+        return REQUIREMENTS[self.task.requirement].refuses
 
     @property
     def _says_enough(self) -> bool:
@@ -127,7 +137,8 @@ class _Tally:
         failures = itertools.chain(*self.failing.values(), *self.excused.values())
         dead = [(case, judgement.status) for case, judgement in failures if judgement.status in DEATHS]
         costly = any(status in COSTLY for _, status in dead)
-        return claimed <= set(self.failing) or costly or len({case for case, _ in dead}) >= MOST_DEATHS
+        every = claimed <= set(self.failing) and not self.lists
+        return every or costly or len({case for case, _ in dead}) >= MOST_DEATHS
 
     @property
     def in_order(self) -> list[Row]:
@@ -135,10 +146,3 @@ class _Tally:
 
 
 _OUTPUTS = ("output", "indices", "grad_input", "grad_weight", "grad_bias")
-
-
-def _keep(failures: list[Judged], failure: Judged) -> None:
-    """The first and the latest failing cases, few enough to hold their answers."""
-    failures.append(failure)
-    if len(failures) > MOST_FAILURES:
-        del failures[MOST_FAILURES // 2]

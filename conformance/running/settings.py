@@ -10,13 +10,17 @@ from conformance.requirements import PROFILES
 
 @dataclass(frozen=True)
 class Settings:
-    """What of a subject is judged, and how thoroughly; empty means all."""
+    """What of a subject is judged, and how thoroughly; empty means all.
+
+    skipped   requirements that it is not held to
+    """
 
     operations: Sequence[str] = ()
     requirements: Sequence[str] = ()
     dtypes: Sequence[str] = ()
     profile: str = "standard"
     seed: int = 0
+    skipped: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:

@@ -89,7 +89,7 @@ def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
 
 def _load(slot: Slot, options: dict[str, Any]) -> tuple[Caller, Oracle]:
     watch = Watch(slot)
-    return Caller(load(options["subject"]), watch), _watched(options["oracle"], watch)
+    return Caller(load(options["subject"], **options["declared"]), watch), _watched(options["oracle"], watch)
 
 
 def _answer(chunk: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -> dict[str, Any]:

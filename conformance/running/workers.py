@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -43,6 +43,7 @@ class Workers:
 
     timeout   seconds that one call of the subject may take
     memory    bytes that a worker may take beyond what it has when it is given cases; None: all there is
+    declared  what the subject declares beside what stands in its file
     """
 
     isolated = True
@@ -54,12 +55,14 @@ class Workers:
         jobs: int | None = None,
         timeout: float = TIMEOUT,
         memory: int | None = MEMORY,
+        declared: Mapping[str, Any] | None = None,
     ) -> None:
         self.jobs = jobs or os.cpu_count() or 1
         self.timeout = timeout
         self.memory = sys.maxsize >> 1 if memory is None else memory
         self.inquest = Inquest(self._alone, oracle_name, self.timeout, self.memory)
-        self._pool = Pool({"subject": subject_name, "oracle": oracle_name})
+        options = {"subject": subject_name, "oracle": oracle_name, "declared": dict(declared or {})}
+        self._pool = Pool(options)
         self._numbers = count(1)  # of chunks
         self._seconds = 0.005  # a case takes about so long
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -34,6 +34,8 @@ from conformance.running.tasks import plan
 from conformance.running.workers import ExaminationError
 from conformance.verdicts.verdict import Row, Unit
 
+_NOTHING: Mapping[str, Any] = {}
+
 NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker starts
 
 
@@ -48,6 +50,7 @@ def matrix(
     seed: int = 0,
     timeout: float = 10.0,
     in_process: bool = False,
+    strict: bool = False,
 ) -> pytest.MarkDecorator:
     """Parametrize a test over every verdict on kernels: a module, an object, a Subject, or the name of any of them.
 
@@ -65,13 +68,14 @@ def matrix(
     What has a name runs in worker processes; an object made in the test file has none, and runs in this process.
     With pytest-xdist, `--dist loadgroup` keeps the outputs of a unit in one process, where they are judged together.
     """
-    subject = usage.subject_of(kernels)
+    words = {"strict": strict}
+    subject = usage.subject_of(kernels, words if strict else {})
     settings = usage.settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
     usage.check_oracle(oracle)
     usage.check_timeout(timeout)
-    judged = Matrix(subject, settings, oracle, timeout, in_process)
+    judged = Matrix(subject, settings, oracle, timeout, in_process, words)
     return pytest.mark.parametrize("verdict", parameters([*judged.verdicts(), *judged.known_failures()]))
 
 
@@ -146,7 +150,8 @@ class KnownFailure:
 class Matrix:
     """A subject and how it is judged; each unit is judged when it is first needed, once.
 
-    stale   of the known failures looked at, which no longer fail
+    stale     of the known failures looked at, which no longer fail
+    declared  fields of a Subject that options declare, beside what it declares itself
     """
 
     def __init__(
@@ -156,10 +161,16 @@ class Matrix:
         oracle: str,
         timeout: float = 10.0,
         in_process: bool = False,
+        declared: Mapping[str, Any] = _NOTHING,
     ) -> None:
         self.subject, self.settings = subject, settings
         self.run_info = RunInfo(
-            oracle, settings.profile, settings.seed, answers=usage.ANSWERS, timeout=timeout
+            oracle,
+            settings.profile,
+            settings.seed,
+            answers=usage.ANSWERS,
+            timeout=timeout,
+            declared=declared,
         )
         self.stale: dict[str, bool] = {}
         self._timeout, self._in_process = timeout, in_process
@@ -183,7 +194,7 @@ class Matrix:
     def _units(self) -> Iterator[Unit]:
         dtypes = self.settings.dtypes or Caller(self.subject).dtypes
         for operation in self.settings.operations or self.subject.operations:
-            for name in self.settings.requirements or REQUIREMENTS:
+            for name in (n for n in self.settings.requirements or REQUIREMENTS if n not in self.settings.skipped):
                 once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""
                 for dtype in dtypes:
                     if REQUIREMENTS[name].every_dtype or dtype == once:
@@ -247,6 +258,7 @@ class Matrix:
                 jobs=jobs,
                 in_process=self._in_process,
                 timeout=self._timeout,
+                declared={name: value for name, value in self.run_info.declared.items() if value},
             )
         )
         weakref.finalize(self, stack.close)

@@ -10,6 +10,7 @@ from conformance.cases.arrays import Array
 from conformance.kernels.answer import Answer, Malformed, Refused
 
 DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
+ADVICE = "advice"  # what a careful kernel would not do, and no answer depends on
 
 LOOKED_INTO = 4096  # elements
 
@@ -18,7 +19,7 @@ class Judgement(NamedTuple):
     """What one case says of one output: plain data, so that it travels between processes."""
 
     output: str
-    status: str  # conforms, not claimed, differs, refused, oracle raised, or one of DEATHS
+    status: str  # conforms, not claimed, advice, differs, refused, oracle raised, or one of DEATHS
     share: float = 0.0  # worst error as a share of the bound; inf where the bound is zero
     varied: bool = False  # whether the expected answer holds two different numbers
     message: str = ""
@@ -26,7 +27,7 @@ class Judgement(NamedTuple):
 
     @property
     def failed(self) -> bool:
-        return self.status not in ("conforms", "not claimed")
+        return self.status not in ("conforms", "not claimed", ADVICE)
 
     @property
     def claimed(self) -> bool:
@@ -73,6 +74,11 @@ def _plain(got: Array) -> Any:
 
 def differs(output: str, message: str) -> Judgement:
     return Judgement(output, "differs", float("inf"), True, message)
+
+
+def advised(output: str, message: str, strict: bool) -> Judgement:
+    """What is told of a kernel, and fails it only where its developer wants to be strict."""
+    return differs(output, message) if strict else Judgement(output, ADVICE, 0.0, True, message)
 
 
 def shares(got: Array, expected: Array, bound: Array | None = None) -> Array:

@@ -8,7 +8,7 @@ from typing import Any
 from conformance.cases import Case
 from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
-from conformance.verdicts.judgement import Judgement
+from conformance.verdicts.judgement import ADVICE, Judgement
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Failure:
     diagnosis  the known mistake whose wrong numbers these are
     where      what the wrong elements of the first failing cases have in common
     shown_by   the requirement by which a new process shows it, where that is not the one that failed
+    likewise   messages of other cases of a requirement whose cases are a list: what else PyTorch refuses
     """
 
     case: Case
@@ -37,6 +38,7 @@ class Failure:
     diagnosis: str = ""
     where: str = ""
     shown_by: str = ""
+    likewise: tuple[str, ...] = ()
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -46,7 +48,8 @@ class Failure:
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Failure:
         cases = {name: Case.parse(data[name]) for name in ("case", "first")}
-        return cls(**data | cases | {"judgement": Judgement(*data["judgement"])})
+        plain = {"judgement": Judgement(*data["judgement"]), "likewise": tuple(data.get("likewise", ()))}
+        return cls(**data | cases | plain)
 
 
 @dataclass
@@ -54,6 +57,7 @@ class Row:
     """The verdict on one output of a unit.
 
     refuses   whether its cases are those that PyTorch refuses, which show no answer of the kernel
+    advice    what it is advised of, each with the first case that shows it
     """
 
     unit: Unit
@@ -64,8 +68,9 @@ class Row:
     not_claimed: int = 0
     failure: Failure | None = None
     refuses: bool = False
+    advice: dict[str, str] = field(default_factory=dict)
 
-    def count(self, judgement: Judgement) -> None:
+    def count(self, case: Case, judgement: Judgement) -> None:
         """Add what one more case says."""
         if not judgement.claimed:
             self.not_claimed += 1
@@ -74,6 +79,8 @@ class Row:
         self.varied = self.varied or judgement.varied
         if not judgement.failed:
             self.share = max(self.share, judgement.share)
+        if judgement.status == ADVICE:
+            self.advice.setdefault(judgement.message, str(case))
 
     @property
     def judgement(self) -> Judgement:
@@ -82,6 +89,8 @@ class Row:
             return self.failure.judgement
         if not self.cases:
             return Judgement(self.output, "not claimed")
+        if self.advice:
+            return Judgement(self.output, ADVICE, self.share, self.varied, next(iter(self.advice)))
         return Judgement(self.output, "conforms", self.share, self.varied)
 
     def as_data(self) -> dict[str, Any]:
@@ -98,13 +107,15 @@ class Row:
     def verdict(self) -> str:
         if self.failure:
             return "known failure" if self.failure.known else self.failure.judgement.status
+        if self.advice:
+            return ADVICE
         if self.not_claimed and not (self.cases and self.varied):  # what is claimed of it shows nothing
             return "not claimed"
         return "conforms" if self.cases and self.varied else "untested"
 
     @property
     def passed(self) -> bool:
-        return self.verdict in ("conforms", "not claimed", "known failure")
+        return self.verdict in ("conforms", "not claimed", "known failure", ADVICE)
 
 
 @dataclass
@@ -145,5 +156,5 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        judged = any(row.verdict == "conforms" for row in self.rows) and not self.unclaimed
+        judged = any(row.verdict in ("conforms", ADVICE) for row in self.rows) and not self.unclaimed
         return judged and not self.stale and not self.interrupted and all(row.passed for row in self.rows)

@@ -25,7 +25,7 @@ def is_array(value: Any) -> bool:
 
 
 def shared() -> dict[str, Shared]:
-    return {"NumPy's global random state": Shared(_random_state)}
+    return {"NumPy's global random state": Shared(_random_state, decides=False)}
 
 
 def _random_state() -> tuple[Any, ...]:

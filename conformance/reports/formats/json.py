@@ -37,6 +37,7 @@ def as_data(document: Document) -> dict[str, Any]:
         "not_claimed": [claim._asdict() for claim in document.not_claimed],
         "misnamed": [{"name": name, "meant": meant} for name, meant in document.misnamed.items()],
         "exhausted": [asdict(each) for each in document.exhausted],
+        "advice": [asdict(each) for each in document.advice],
         "failures": [_failure(finding) for finding in document.findings],
         "stale_known_failures": list(document.stale),
     }
