@@ -27,16 +27,21 @@ FEATURES: Features = frozenset().union(*map(features_of, OPERATIONS))
 
 
 @cache
-def probes(operation: str) -> dict[str, Case]:
-    """A plain case of each feature that a signature cannot tell: a kernel that refuses it does not claim it."""
+def probes(operation: str, features: Features | None = None) -> dict[str, Case]:
+    """A plain case of each feature that a signature cannot tell: a kernel that refuses it does not claim it.
+
+    features   that the kernel may claim, all if not given: what is asked of options is shown by one of these, if any
+    """
     family = OPERATIONS[operation].family
     options = OPERATIONS[operation].options
-    stepped = next(option.name for option in options if option.per_axis)
+    per_axis = [option for option in options if option.per_axis]
+    shown = next((o for o in per_axis if features is None or o.name in features), per_axis[0])
+    name, least = shown.name, shown.least or 0
     fields: dict[str, dict[str, Any]] = {
         "unbatched": {"batch": None},
-        "options per axis": {"image": (5, 6), stepped: (1, 2)},
-        "options as tuples": {"image": (5, 6), stepped: (2, 2)},
-        "options as tuples of one": {"image": (5, 6), stepped: (2,)},
+        "options per axis": {"image": (5, 6), name: (least, least + 1)},
+        "options as tuples": {"image": (5, 6), name: (least + 1, least + 1)},
+        "options as tuples of one": {"image": (5, 6), name: (least + 1,)},
         "images not square": {},
         family.not_square: {"kernel": (2, 1)},
     }

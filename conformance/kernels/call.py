@@ -76,6 +76,11 @@ class Caller:
             return self._signature(backward).lacks(case.needs, self.subject.without)
         return None if self.framework.differentiate else f"no {backward}"
 
+    def parameters(self, operation: str) -> dict[str, Signature]:
+        """The signatures of the forward and of the gradient, where there are any."""
+        names = (operation, f"{operation}_backward")
+        return {name: self._signature(name) for name in names if self.subject.function(name)}
+
     # One call.
 
     def answer(self, case: Case, arrays: Arrays, outputs: Iterable[str] | None = None) -> dict[str, Answer]:

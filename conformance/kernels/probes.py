@@ -45,7 +45,9 @@ def probes(subject: Claimant, operation: str) -> dict[str, list[Case]]:
 
 def _plain(operation: str, features: Features) -> dict[str, list[Case]]:
     showing = {"plain": plain(operation)}
-    showing |= {n: [case] for n, case in (features_probes(operation) | declinable(operation)).items()}
+    showing |= {
+        n: [case] for n, case in (features_probes(operation, features) | declinable(operation)).items()
+    }
     cases = {}
     for feature, each in showing.items():
         for option in OPERATIONS[operation].options:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.cases import Case
 from conformance.operations import OPERATIONS
+from conformance.operations.option import OTHER_NAMES
 
 Arguments = tuple[list[Any], dict[str, Any]]  # by position and by keyword
 
@@ -26,6 +27,10 @@ class Signature:
     ordered: tuple[str, ...] = ()  # options that have no keyword, in their order
     by_position: bool = False  # kernel_size goes after the arrays: its parameter has another name
     defaulted: frozenset[str] = frozenset()  # options whose parameter has a default
+    named: Mapping[str, str] = field(
+        default_factory=dict
+    )  # options whose parameter has another name, and that
+    own: tuple[str, ...] = ()  # parameters that are neither arrays nor options, left at their defaults
 
     @classmethod
     def read(cls, name: str, function: Callable[..., Any] | None, without: tuple[str, ...] = ()) -> Signature:
@@ -33,20 +38,29 @@ class Signature:
             parameters = dict(inspect.signature(function).parameters) if function else {}
         except (TypeError, ValueError):
             return cls(name, unclaimed=frozenset(without))
-        known = set(_plain_options(name.removesuffix("_backward")))
+        operation = name.removesuffix("_backward")
+        arrays, known = _arrays(operation) + name.endswith("_backward"), _plain_options(operation)
+        plain = [n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        named = _named_otherwise(known, {n: p for n, p in parameters.items() if n not in plain[:arrays]})
+        called = {named.get(option, option): option for option in known}  # by the names that the function has
+        there = {called[word]: parameter for word, parameter in parameters.items() if word in called}
         kinds = {p.kind for p in parameters.values()}
         every = inspect.Parameter.VAR_KEYWORD in kinds
-        bias, by_name = _bias_of(list(parameters.values()), 3 if name.endswith("_backward") else 2, known)
+        bias, by_name = _bias_of(list(parameters.values()), arrays, set(called))
+        by_position = not every and "kernel_size" in known.keys() - there.keys()
+        placed = {*plain[: arrays + by_position], *called, bias.name if bias else ""}
         return cls(
             name=name,
-            options=None if every else frozenset(known & set(parameters)),
-            unclaimed=frozenset(without) - set(parameters) if every else frozenset(),
+            options=None if every else frozenset(there),
+            unclaimed=frozenset(without) - there.keys() if every else frozenset(),
             takes_bias=bias is not None or inspect.Parameter.VAR_POSITIONAL in kinds,
             needs_bias=bias is not None and bias.default is inspect.Parameter.empty,
             bias_keyword=bias.name if bias and by_name else "",
-            ordered=tuple(n for n, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and n in known),
-            by_position=not every and "kernel_size" in known - set(parameters),
-            defaulted=frozenset(n for n, p in parameters.items() if n in known and p.default is not p.empty),
+            ordered=tuple(option for option, p in there.items() if p.kind is p.POSITIONAL_ONLY),
+            by_position=by_position,
+            defaulted=frozenset(option for option, p in there.items() if p.default is not p.empty),
+            named=named,
+            own=tuple(n for n, p in parameters.items() if n not in placed and p.default is not p.empty),
         )
 
     def arguments(self, case: Case, arrays: Mapping[str, Any], omits_defaults: bool = False) -> Arguments:
@@ -63,6 +77,7 @@ class Signature:
             positional.append(options.pop("kernel_size"))
         options = self._taken(case, options, omits_defaults)
         positional += [options.pop(name) for name in self.ordered if name in options]
+        options = {self.named.get(name, name): value for name, value in options.items()}
         if self.bias_keyword:
             options[self.bias_keyword] = arrays.get("bias")
         return positional, options
@@ -88,6 +103,30 @@ class Signature:
         if need == "stride=None" or (backward and option == "return_indices") or option not in _OPTIONS:
             return False
         return self.options is not None and option not in self.options
+
+
+def _named_otherwise(
+    options: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
+) -> dict[str, str]:
+    """Options that a function has under another of their names, with the default that PyTorch has, None or none."""
+    found = {}
+    for option in (option for option in options if option not in parameters):
+        for name in OTHER_NAMES.get(option, ()):
+            if name in parameters and _may_be(parameters[name].default, options[option]):
+                found.setdefault(option, name)
+    return found
+
+
+def _may_be(default: Any, plain: Any) -> bool:
+    """Whether the default of a parameter may be that of an option: None, none at all, or the same."""
+    unsaid = default is None or default is inspect.Parameter.empty
+    return unsaid or (isinstance(default, (int, str, tuple)) and _alike(default, plain))
+
+
+def _arrays(operation: str) -> int:
+    """How many arrays every forward takes."""
+    found = OPERATIONS[operation]
+    return len(found.family.array_names) - sum(option.array for option in found.options)
 
 
 def _plain_options(operation: str) -> dict[str, Any]:

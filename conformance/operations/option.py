@@ -8,6 +8,19 @@ from typing import Any
 
 from conformance.operations.windows import fitted
 
+# What other libraries and kernels call the arguments that torch.nn.functional has.
+OTHER_NAMES = {
+    "kernel_size": ("kernel", "kernel_shape", "ksize", "k", "pool_size", "window", "window_shape", "size"),
+    "stride": ("strides", "s", "step", "steps", "window_strides"),
+    "padding": ("pad", "pads", "paddings", "p"),
+    "dilation": ("dilations", "dil", "d", "dilation_rate", "rhs_dilation"),
+    "groups": ("group", "g", "num_groups", "n_groups", "ngroups", "feature_group_count"),
+    "ceil_mode": ("ceil", "use_ceil"),
+    "return_indices": ("indices", "with_indices", "return_mask"),
+    "count_include_pad": ("count_padding", "include_pad", "include_padding"),
+    "divisor_override": ("divisor",),
+}  # fmt: skip
+
 Fields = Mapping[str, Any]  # of a case; a tuple is written for two axes
 
 

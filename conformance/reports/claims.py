@@ -63,6 +63,18 @@ def _why_not(subject: Subject, operation: str, output: str, partly: bool, declar
     return f"{'declared, or ' if subject.only else ''}{operation}_backward does not take their options"
 
 
+def parameters(report: Report) -> list[str]:
+    """What the functions that were called have in their signatures under names of their own, a sentence each."""
+    caller, said = Caller(report.subject), []
+    for operation in dict.fromkeys(row.unit.operation for row in report.rows):
+        for name, signature in caller.parameters(operation).items():
+            taken = ", ".join(f"{word} taken as {option}" for option, word in signature.named.items())
+            said += [f"{name}: {taken}"] if taken else []
+            left = ", ".join(signature.own)
+            said += [f"{name}: {left} left at the default: no option of {operation}"] if left else []
+    return said
+
+
 def hints(report: Report) -> dict[str, str]:
     """By operation that refuses even its plainest call: it may take less than its signature says, or other arrays."""
     found = {}

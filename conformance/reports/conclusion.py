@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
+from conformance.operations import OPERATIONS
+from conformance.reports.claims import not_claimed
 from conformance.reports.findings import Finding
 from conformance.reports.lines import plural
 from conformance.verdicts.verdict import Report
@@ -14,14 +16,37 @@ NAMED = 3  # untested outputs that are named
 
 @dataclass(frozen=True)
 class Conclusion:
-    """conforms, differs, untested or interrupted; and why, in words."""
+    """conforms, differs, untested or interrupted; and why, in words.
+
+    lacking   options and outputs of each operation that were not judged at all
+    """
 
     verdict: str
     because: str
+    lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    @property
+    def words(self) -> str:
+        """The verdict, as far as it goes."""
+        return "conforms where asked" if self.verdict == "conforms" and self.lacking else self.verdict
 
 
 def conclusion(report: Report, findings: Sequence[Finding]) -> Conclusion:
-    return Conclusion(report.verdict, _BECAUSE[report.verdict](report, findings))
+    because, lacking = _BECAUSE[report.verdict](report, findings), _lacking(report)
+    if report.verdict == "conforms" and lacking:
+        listed = (f"{operation} {', '.join(what)}" for operation, what in lacking.items())
+        because += f"; not claimed: {'; '.join(listed)}"
+    return Conclusion(report.verdict, because, lacking)
+
+
+def _lacking(report: Report) -> dict[str, list[str]]:
+    """By operation the ordinary options and the outputs that are not claimed."""
+    lacking: dict[str, list[str]] = {}
+    for claim in not_claimed(report):
+        found = OPERATIONS[claim.operation]
+        if claim.feature in (*(option.name for option in found.options), *found.outputs):
+            lacking.setdefault(claim.operation, []).append(claim.feature)
+    return lacking
 
 
 def _conforms(report: Report, _: Sequence[Finding]) -> str:

@@ -9,7 +9,7 @@ from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
 from conformance.kernels.versions import versions
 from conformance.reports.advice import Advice, advice
-from conformance.reports.claims import NotClaimed, hints, not_claimed
+from conformance.reports.claims import NotClaimed, hints, not_claimed, parameters
 from conformance.reports.conclusion import Conclusion, conclusion
 from conformance.reports.findings import Finding, findings
 from conformance.reports.run_info import RunInfo
@@ -24,6 +24,7 @@ class Document:
     The head: the subject, how the run was set up, what took part, how many cases were judged. Then
     tables        one for each operation; rows are the same verdicts, one for each dtype
     not_claimed   what was not judged, and why
+    parameters    of the functions that were called, which have another name than in torch.nn.functional
     misnamed      functions that were not called because of their names, with the name that each nearly has
     exhausted     what was judged without a gap, where every answer was exact
     findings      each failure once
@@ -40,6 +41,7 @@ class Document:
     rows: Sequence[Row]
     tables: Sequence[Table]
     not_claimed: Sequence[NotClaimed]
+    parameters: Sequence[str]
     misnamed: Mapping[str, str]
     exhausted: Sequence[Exhausted]
     findings: Sequence[Finding]
@@ -61,6 +63,7 @@ def document(report: Report, run: RunInfo) -> Document:
         rows=report.rows,
         tables=tables(report.rows),
         not_claimed=not_claimed(report),
+        parameters=parameters(report),
         misnamed=subject.misnamed,
         exhausted=report.exhausted,
         findings=every,

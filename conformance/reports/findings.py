@@ -71,7 +71,9 @@ def with_replay(finding: Finding, subject: str, run: RunInfo) -> Finding:
     requirements = [name for name, _ in finding.found_by]
     if finding.failure.shown_by:
         requirements = [finding.failure.shown_by]
-    asked = not finding.case.problem and run.answers.isdisjoint(requirements)  # one alone judges refused cases
+    asked = not finding.case.problem and run.answers.isdisjoint(
+        requirements
+    )  # one alone judges refused cases
     command = replay_of(subject, str(finding.case), run, requirements[0] if asked else "")
     return replace(finding, replay=command)
 

@@ -30,7 +30,7 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         head(document, width),
         *(table(each) for each in document.tables),
         not_claimed(document.not_claimed, width),
-        ([(sentence, "odd")] for sentence in misnamed(document.subject)),
+        ([(sentence, "odd")] for sentence in [*document.parameters, *misnamed(document.subject)]),
         exhausted(document.exhausted, width),
         *(_finding(each, document.subject, width, scripts) for each in document.findings),
         advice(document, width),
@@ -224,7 +224,7 @@ def _stale(text: str) -> Line:
 def conclusion(document: Document, width: int) -> Iterator[Line]:
     """The last line."""
     last = document.conclusion
-    return broken([(last.verdict, _CONCLUSIONS[last.verdict]), (f": {last.because}", "")], width)
+    return broken([(last.words, _CONCLUSIONS[last.verdict]), (f": {last.because}", "")], width)
 
 
 _CONCLUSIONS = {"conforms": "good", "differs": "bad", "untested": "odd", "interrupted": "odd"}

@@ -70,7 +70,7 @@ def _explain(tally: _Tally, subject: Subject, runner: Runner, earlier: Sequence[
     for output, failures in tally.failing.items():
         failure = failure_of(runner, task, failures, earlier)
         if tally.lists:
-            failure.likewise = tuple(judgement.message for _, judgement in failures[1:])
+            failure.likewise = tuple(dict.fromkeys(judgement.message for _, judgement in failures[1:]))
         tally.rows[output].failure = failure
     for output, failures in tally.excused.items():
         if output not in tally.failing:

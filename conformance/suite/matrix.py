@@ -194,7 +194,9 @@ class Matrix:
     def _units(self) -> Iterator[Unit]:
         dtypes = self.settings.dtypes or Caller(self.subject).dtypes
         for operation in self.settings.operations or self.subject.operations:
-            for name in (n for n in self.settings.requirements or REQUIREMENTS if n not in self.settings.skipped):
+            for name in (
+                n for n in self.settings.requirements or REQUIREMENTS if n not in self.settings.skipped
+            ):
                 once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""
                 for dtype in dtypes:
                     if REQUIREMENTS[name].every_dtype or dtype == once:

@@ -43,7 +43,7 @@ class Summary:
 
     def __str__(self) -> str:
         last = conclusion(self.report, findings(self.report, RunInfo(oracle="")))
-        line = f"{last.verdict}: {last.because}"
+        line = f"{last.words}: {last.because}"
         if self.no_verdict:
             rest = f"; the rest {line}" if self.rows else ""
             line = f"no verdict: {', '.join(dict.fromkeys(self.no_verdict))}{rest}"

@@ -28,8 +28,8 @@ ORDERED = {  # so do the files of these folders
         "signature", "layout", "call", "load", "turns", "functions",
     ],
     "reports": [
-        "lines", "run_info", "claims", "tables", "findings", "conclusion", "document", "script", "text", "arrays",
-        "replay", "formats",
+        "lines", "run_info", "claims", "advice", "tables", "findings", "conclusion", "document", "script", "text",
+        "arrays", "replay", "formats",
     ],
 }  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}

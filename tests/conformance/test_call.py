@@ -40,6 +40,50 @@ def test_an_option_that_the_signature_lacks_is_not_claimed(function, text, lacki
     assert Caller(subject_of(conv2d=function)).why_not(Case.parse(text)) == lacking
 
 
+@pytest.mark.parametrize(
+    ("text", "function", "named"),
+    [
+        ("conv2d stride=2 padding=1", lambda x, w, b=None, strides=1, pad=0: (strides, pad), (2, 1)),
+        (
+            "conv2d dilation=2 groups=2 channels=2 filters=2",
+            lambda x, w, b=None, d=(1, 1), group=1: (d, group),
+            (2, 2),
+        ),
+        ("conv2d stride=2", lambda x, w, b=None, s=None: s, 2),
+        ("max_pool2d kernel=2,2 stride=3", lambda x, k, s: (k, s), (2, 3)),
+        ("max_pool2d kernel=2,2 stride=3", lambda x, *, s=None, ksize: (ksize, s), (2, 3)),
+    ],
+)
+def test_an_option_is_passed_under_the_name_that_the_function_has_for_it(text, function, named):
+    calls = []
+
+    @functools.wraps(function)
+    def noting(*arguments, **options):
+        calls.append(function(*arguments, **options))
+
+    operation = text.partition(" ")[0]
+    case = Case.parse(text)
+    subject = subject_of(**{operation: noting})
+    assert Caller(subject).why_not(case) is None
+    Caller(subject).answer(case, fill(case))
+    assert calls == [named]
+
+
+@pytest.mark.parametrize(
+    ("function", "own"),
+    [
+        (lambda x, w, b=None, block=64, stride=1: 0, ("block",)),
+        (lambda x, w, s=1.5, stride=1: 0, ("s",)),
+        (lambda x, w, p=3: 0, ("p",)),
+        (lambda input, weight, bias=None, stride=1, **options: 0, ()),
+        (lambda *arrays, tile=(8, 8), **options: 0, ("tile",)),
+    ],
+)
+def test_a_parameter_that_may_be_no_option_is_left_alone(function, own):
+    (signature,) = Caller(subject_of(conv2d=function)).parameters("conv2d").values()
+    assert (signature.own, dict(signature.named)) == (own, {})
+
+
 def test_arrays_are_passed_by_position_and_options_by_keyword():
     calls = []
     answers_of(

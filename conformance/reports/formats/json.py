@@ -35,6 +35,7 @@ def as_data(document: Document) -> dict[str, Any]:
         "cases": document.cases,
         "rows": [_row(row) for row in document.rows],
         "not_claimed": [claim._asdict() for claim in document.not_claimed],
+        "parameters": list(document.parameters),
         "misnamed": [{"name": name, "meant": meant} for name, meant in document.misnamed.items()],
         "exhausted": [asdict(each) for each in document.exhausted],
         "advice": [asdict(each) for each in document.advice],
