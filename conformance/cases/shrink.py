@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
-from operator import add
+from operator import add, le
 from typing import Any
 
 from conformance.cases.case import Case, plain_of
@@ -50,6 +50,24 @@ def cost(case: Case) -> tuple[int, int, int]:
         case.size,
         sum(abs(n) for f in fields(case) for n in _numbers(getattr(case, f.name))),
     )
+
+
+SIZES = ("batch", "channels", "filters", "image", "kernel")
+
+
+def options_of(case: Case) -> frozenset[str]:
+    """The fields of a case that are not plain, sizes apart."""
+    plain = Case.of(case.operation)
+    names = (field.name for field in fields(case) if field.name not in (*SIZES, "dtype", "seed"))
+    return frozenset(name for name in names if getattr(case, name) != getattr(plain, name))
+
+
+def is_part_of(small: Case, case: Case) -> bool:
+    """Whether a case has every option of a smaller one, and no extent that is smaller: what fails there may here."""
+    if bool(small.problem) != bool(case.problem) or not options_of(small) <= options_of(case):
+        return False
+    extents = ((_numbers(getattr(each, name, 1)) or (1,) for name in SIZES) for each in (small, case))
+    return all(all(map(le, low, high)) for low, high in zip(*extents, strict=True))
 
 
 def _fits(candidate: Case, case: Case, features: Features) -> bool:

@@ -29,7 +29,7 @@ from conformance.reports import formats
 
 if TYPE_CHECKING:
     from conformance.reports.document import Document
-    from conformance.running.judge import Progress
+    from conformance.running.tally import Progress
     from conformance.verdicts.journal import Journal
     from conformance.verdicts.verdict import Report, Unit
 

@@ -109,7 +109,7 @@ def _named_otherwise(
     options: Mapping[str, Any], parameters: Mapping[str, inspect.Parameter]
 ) -> dict[str, str]:
     """Options that a function has under another of their names, with the default that PyTorch has, None or none."""
-    found = {}
+    found: dict[str, str] = {}
     for option in (option for option in options if option not in parameters):
         for name in OTHER_NAMES.get(option, ()):
             if name in parameters and _may_be(parameters[name].default, options[option]):

@@ -73,7 +73,8 @@ def _wrong(findings: Sequence[Finding]) -> Iterator[str]:
     wrong: dict[str, dict[str, None]] = {}
     for finding in findings:
         if not finding.failure.known:
-            wrong.setdefault(finding.case.operation, {})[f"{finding.output} {finding.status}"] = None
+            for each in (finding, *finding.also):
+                wrong.setdefault(each.case.operation, {})[f"{each.output} {each.status}"] = None
     return (f"{operation} {', '.join(outputs)}" for operation, outputs in wrong.items())
 
 

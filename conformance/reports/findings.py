@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from conformance.cases.case import Case
 from conformance.cases.features import features_of
-from conformance.cases.shrink import cost
+from conformance.cases.shrink import cost, is_part_of, options_of
 from conformance.operations import OPERATIONS
 from conformance.reports.run_info import RunInfo
-from conformance.verdicts.verdict import Failure, Report, Row
+from conformance.verdicts.judgement import DEATHS, GRAVEST
+from conformance.verdicts.verdict import Failure, Report
 
 _PLAIN = {"no bias", "stride=None"}  # features of a case without any option
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A failure of one output.
+    """A failure of one output, and what else is likely to be the same mistake.
 
     found_by   every requirement, with the dtype, under which it fails
     replay     the command that runs it again; "" for kernels without a name
+    also       as which other failures the mistake was seen
     """
 
     failure: Failure
     found_by: Sequence[tuple[str, str]]
     replay: str = ""
+    also: Sequence[Finding] = ()
 
     @property
     def case(self) -> Case:
@@ -53,17 +57,30 @@ class Finding:
 
 
 def findings(report: Report, run: RunInfo) -> list[Finding]:
-    """Every failure once: the same output failing on one case, or by one diagnosis, under several requirements."""
-    groups: list[list[Row]] = []
-    for row in (row for row in report.rows if row.failure):
-        group = next((group for group in groups if _same(_clearest(group), _clearest([row]))), None)
+    """Every mistake once: what fails alike under several requirements, and as what else it was seen."""
+    every = [(failure, row.unit) for row in report.rows for failure in row.failures]
+    alike = _grouped(every, lambda one, other: _same(one[0], other[0]))
+    found = []
+    for group in alike:
+        units = dict.fromkeys((unit.requirement, unit.dtype) for _, unit in group)
+        finding = Finding(_clearest([failure for failure, _ in group]), list(units))
+        found.append(with_replay(finding, report.subject.name, run))
+    causes = _grouped(sorted(found, key=_place), lambda one, other: _same_cause(one.failure, other.failure))
+    return [replace(first, also=others) for first, *others in causes]
+
+
+T = TypeVar("T")
+
+
+def _grouped(every: Iterable[T], same: Callable[[T, T], bool]) -> list[list[T]]:
+    """Each with the first before it that is the same."""
+    groups: list[list[T]] = []
+    for each in every:
+        group = next((group for group in groups if same(group[0], each)), None)
         if group is None:
             groups.append(group := [])
-        group.append(row)
-    every = (
-        Finding(_clearest(group), [(r.unit.requirement, r.unit.dtype) for r in group]) for group in groups
-    )
-    return sorted((with_replay(each, report.subject.name, run) for each in every), key=_place)
+        group.append(each)
+    return groups
 
 
 def with_replay(finding: Finding, subject: str, run: RunInfo) -> Finding:
@@ -85,13 +102,13 @@ def replay_of(subject: str, case: str, run: RunInfo, requirement: str = "") -> s
     return " ".join([*words, *run.options]) if subject else ""
 
 
-def _clearest(rows: Sequence[Row]) -> Failure:
+def _clearest(failures: Sequence[Failure]) -> Failure:
     """The failure that shows most: explained, simple, placed, and without "from 4 threads: " before its message."""
 
     def obscurity(failure: Failure) -> tuple[bool, tuple[int, int, int], bool, int]:
         return not failure.diagnosis, cost(failure.case), not failure.where, len(failure.judgement.message)
 
-    return min((row.failure for row in rows if row.failure), key=obscurity)
+    return min(failures, key=obscurity)
 
 
 def _same(one: Failure, other: Failure) -> bool:
@@ -100,7 +117,31 @@ def _same(one: Failure, other: Failure) -> bool:
     return a.output == b.output and a.status == b.status and (one.case == other.case or explained)
 
 
-def _place(finding: Finding) -> tuple[int, int]:
-    """Where a finding stands in a report."""
+def _same_cause(one: Failure, other: Failure) -> bool:
+    """Whether two failures of an operation that are not alike may well be one mistake."""
+    if one.case.operation != other.case.operation or one.known or other.known:
+        return False
+    if one.diagnosis and other.diagnosis:
+        return one.diagnosis == other.diagnosis
+    status = one.judgement.status
+    if status != other.judgement.status:
+        cascade = one.judgement.output in ("output", "indices") and status == "differs"
+        return cascade and other.judgement.status in RAISED and is_part_of(one.case, other.case)
+    if status in DEATHS:
+        message = status != "crashed" or one.judgement.message == other.judgement.message
+        return message and _is_gradient(one) == _is_gradient(other)
+    return options_of(one.case) == options_of(other.case)
+
+
+def _is_gradient(failure: Failure) -> bool:
+    return failure.judgement.output in failure.case.gradients
+
+
+RAISED = ("refused", "raised")  # a gradient does where it gets what a wrong forward gave
+
+
+def _place(finding: Finding) -> tuple[int, int, int]:
+    """Where a finding stands in a report: by operation, what is gravest first."""
     operation = OPERATIONS[finding.case.operation]
-    return list(OPERATIONS).index(operation.name), operation.outputs.index(finding.output)
+    place, output = list(OPERATIONS).index(operation.name), operation.outputs.index(finding.output)
+    return place, GRAVEST.index(finding.status), output

@@ -141,7 +141,8 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
     """A failure: what is wrong, its smallest case, what it looks like, and the command that runs it again."""
     failure = each.failure
     word = ("known failure", "odd") if failure.known else (each.status.upper(), "bad")
-    first: Line = [(f"{each.output:<{INDENT - 1}} ", "head"), word, ("  ", "")]
+    heading = f"{each.case.operation} {each.output}"
+    first: Line = [(f"{heading}  ", "head"), word, ("  ", "")]
     indent = _length(first)
     message, *more = textwrap.wrap(_message(each), max(width - indent, NARROWEST)) or [""]
     yield [*first, (message, "")]
@@ -157,6 +158,11 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
         "run it again": each.replay,
     }.items():
         yield from _entry(label, printable(text), width) if text else ()
+    for other in each.also:
+        looks = f", which looks like {other.failure.diagnosis}" if other.failure.diagnosis else ""
+        text = f"{other.output} {other.status} by {requirements(other.found_by)}: {_message(other)}{looks}"
+        yield from _entry("also seen as", printable(text), width)
+        yield from _entry("", other.replay or str(other.case), width)
 
 
 def _likewise(messages: Sequence[str], message: str) -> str:
@@ -178,7 +184,7 @@ def _entry(label: str, text: str, width: int) -> Iterator[Line]:
     return wrapped(margin, text, width, "dim")
 
 
-_COPIED = ("smallest case", "run it again")  # never broken into lines
+_COPIED = ("smallest case", "run it again", "")  # never broken into lines
 
 
 def requirements(found_by: Iterable[tuple[str, str]]) -> str:

@@ -162,7 +162,7 @@ def _turned(array: Array) -> Array:
 def _rewritten(arrays: Arrays, case: Case) -> Arrays:
     for name, fresh in fill(replace(case, seed=case.seed + 2)).items():
         arrays[name].setflags(write=True)  # whatever the kernel did
-        arrays[name][...] = fresh
+        arrays[name].reshape(fresh.shape)[...] = fresh
     return arrays
 
 

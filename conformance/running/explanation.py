@@ -19,6 +19,8 @@ from conformance.verdicts.diagnosis import Evidence
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure
 
+CHANCE = "answers that differ from call to call"
+AGAIN = 2  # calls on the same arrays before the numbers of an answer are looked at
 FIRST = 12  # cases of the task that a diagnosis must not contradict, beside those that failed
 CANDIDATES = 5000  # cases for a diagnosis to choose from: a deep profile has more than need be held
 
@@ -28,6 +30,8 @@ def explained(runner: Runner, task: Task, failure: Failure, failures: Sequence[J
     if failure.judgement.answer is None or not REQUIREMENTS[task.requirement].plain:
         return failure
     witness = _Witness(runner, task.requirement, failure.judgement.output)
+    if witness.changes(failure):
+        return replace(failure, diagnosis=CHANCE)
     candidates = _first_cases(task)
     evidence = witness.evidence([(failure.case, failure.judgement), *failures])
     evidence += witness.examined(candidates[:: max(1, len(candidates) // FIRST)])
@@ -43,6 +47,13 @@ class _Witness:
     runner: Runner
     requirement: str
     output: str
+
+    def changes(self, failure: Failure) -> bool:
+        """Whether another call on the same arrays answers otherwise: no number of it tells anything then."""
+        first = np.array(failure.judgement.answer)
+        others = (self.of_case(failure.case) for _ in range(AGAIN))
+        answers = [other.got for other in others if other]
+        return any(got is None or not np.array_equal(got, first, equal_nan=True) for got in answers)
 
     def of_case(self, case: Case) -> Evidence | None:
         return next(iter(self.examined([case])), None)

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from itertools import islice
 
 from conformance.cases import Case
+from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
-from conformance.requirements import REQUIREMENTS
 from conformance.running import known
 from conformance.running.failures import failure_of
-from conformance.running.runner import Examined, Judged, Runner
+from conformance.running.runner import Runner
+from conformance.running.tally import Progress, Tally
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
-from conformance.verdicts.verdict import Failure, Row, Unit
+from conformance.verdicts.verdict import Failure, Row
 
-Progress = Callable[[Unit, int], None]  # a unit, and how many of its cases are judged
-
-MOST_FAILURES = 12  # kept of an output: a diagnosis must not contradict them
-MOST_DEATHS = 3  # a task of which so many cases end the process is judged no further
-COSTLY = ("hung", "out of memory")  # one of them is enough
+MOST_CAUSES = 3  # of an output that are looked for in one task
+FURTHER = 1000  # cases in which they are, after the first failure of every output
 
 
 class Interrupted(KeyboardInterrupt):
@@ -45,11 +42,12 @@ def judge(
     earlier   failures of other tasks of the operation, whose cases are tried first when one is shrunk
     shrinks   else a failure is the first that there was, as it was
     """
-    tally = _Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [])
+    tally = Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [])
     try:
         tally.take(runner.examine(task.requirement, task.cases()), progress)
         if shrinks:
             _explain(tally, subject, runner, earlier)
+            _find_others(tally, runner, earlier, progress)
     except KeyboardInterrupt:
         raise Interrupted(tally.in_order) from None
     return tally.in_order or [tally.empty_row("output")]
@@ -61,7 +59,7 @@ def judge_case(case: Case, requirement: str, subject: Subject, runner: Runner) -
     return [row.judgement for row in rows]
 
 
-def _explain(tally: _Tally, subject: Subject, runner: Runner, earlier: Sequence[Failure]) -> None:
+def _explain(tally: Tally, subject: Subject, runner: Runner, earlier: Sequence[Failure]) -> None:
     """Every failure as the known one that it is, or shrunk and explained."""
     task = tally.task
     for (output, _), first in tally.forms.items():
@@ -78,71 +76,20 @@ def _explain(tally: _Tally, subject: Subject, runner: Runner, earlier: Sequence[
             tally.rows[output].failure = declared or failure_of(runner, task, failures, earlier)
 
 
-@dataclass
-class _Tally:
-    """What the cases of a task have shown, by output.
-
-    excused   failures that a known one may explain; they do not end the search
-    forms     of those, the first with each set of options
-    """
-
-    task: Task
-    known: Sequence[Case]
-    rows: dict[str, Row] = field(default_factory=dict)
-    failing: dict[str, list[Judged]] = field(default_factory=dict)
-    excused: dict[str, list[Judged]] = field(default_factory=dict)
-    forms: dict[tuple[str, frozenset[str]], Judged] = field(default_factory=dict)
-
-    def take(self, examined: Iterable[Examined], progress: Progress) -> None:
-        """Every case, until more would show nothing new."""
-        for done, (case, judgements) in enumerate(examined, 1):
-            self._add(case, judgements)
-            progress(self.task.unit, done)
-            if self._says_enough:
-                break
-
-    def _add(self, case: Case, judgements: Iterable[Judgement]) -> None:
-        for judgement in judgements:
-            row = self.rows.get(judgement.output)
-            if row is None:
-                row = self.rows[judgement.output] = self.empty_row(judgement.output)
-            row.count(case, judgement)
-            if judgement.failed:
-                self._add_failure(row, case, judgement)
-
-    def empty_row(self, output: str) -> Row:
-        return Row(self.task.unit, output, refuses=REQUIREMENTS[self.task.requirement].refuses)
-
-    def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
-        excused = any(known.explains(other, case) for other in self.known)
-        if excused:
-            self.forms.setdefault((row.output, known.options_of(case)), (case, judgement))
-        failures = (self.excused if excused else self.failing).setdefault(row.output, [])
-        failures.append((case, judgement))
-        if len(failures) > MOST_FAILURES and not self.lists:
-            del failures[MOST_FAILURES // 2]  # the first and the latest are kept
-        row.failure = Failure(*failures[0], case)
-
-    @property
-    def lists(self) -> bool:
-        """Whether every failure is told, as of a list of bad arguments; else one that stands for all."""
-        return REQUIREMENTS[self.task.requirement].refuses
-
-    @property
-    def _says_enough(self) -> bool:
-        """Every output has failed, or the process died again and again."""
-        claimed = {row.output for row in self.rows.values() if row.cases}
-        if not claimed or not (self.failing or self.excused):
-            return False
-        failures = itertools.chain(*self.failing.values(), *self.excused.values())
-        dead = [(case, judgement.status) for case, judgement in failures if judgement.status in DEATHS]
-        costly = any(status in COSTLY for _, status in dead)
-        every = claimed <= set(self.failing) and not self.lists
-        return every or costly or len({case for case, _ in dead}) >= MOST_DEATHS
-
-    @property
-    def in_order(self) -> list[Row]:
-        return [self.rows[output] for output in sorted(self.rows, key=_OUTPUTS.index)]
-
-
-_OUTPUTS = ("output", "indices", "grad_input", "grad_weight", "grad_bias")
+def _find_others(tally: Tally, runner: Runner, earlier: Sequence[Failure], progress: Progress) -> None:
+    """Go on behind the failures that there are, for some that are unlike them: one mistake may hide another."""
+    if not tally.failing or tally.lists:
+        return
+    rest = list(islice(tally.task.cases(), tally.done, tally.done + FURTHER))
+    for _ in range(MOST_CAUSES):
+        if tally.is_costly:
+            return
+        shown = [*earlier, *(failure for row in tally.rows.values() for failure in row.failures)]
+        dead = [failure.case for failure in shown if failure.judgement.status in DEATHS]
+        rest = [case for case in rest if not any(is_part_of(each, case) for each in dead)]
+        before = tally.done
+        new = tally.take_others(runner.examine(tally.task.requirement, rest), shown, progress)
+        if new is None:
+            return
+        tally.rows[new[1].output].add(failure_of(runner, tally.task, [new], earlier))
+        rest = rest[tally.done - before :]

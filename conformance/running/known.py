@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from operator import add
 from typing import Any
 
 from conformance.cases import Case
+from conformance.cases.shrink import options_of
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running.failures import smallest_failure
@@ -15,8 +16,6 @@ from conformance.running.runner import Runner, fails, judgements_of
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Row
-
-_SIZES = ("batch", "channels", "filters", "image", "kernel", "dtype", "seed")
 
 
 def cases_of(subject: Subject, operation: str) -> list[Case]:
@@ -27,13 +26,6 @@ def cases_of(subject: Subject, operation: str) -> list[Case]:
 def explains(known: Case, case: Case) -> bool:
     """Whether a case has every option that a known failure needs; one that lacks it fails for another reason."""
     return bool(known.problem) == bool(case.problem) and options_of(known) <= options_of(case)
-
-
-def options_of(case: Case) -> frozenset[str]:
-    """The fields of a case that are not plain, sizes apart."""
-    plain = Case.of(case.operation)
-    names = (field.name for field in fields(case) if field.name not in _SIZES)
-    return frozenset(name for name in names if getattr(case, name) != getattr(plain, name))
 
 
 def failure_of(
@@ -84,7 +76,7 @@ def _with_only(case: Case, options: Collection[str]) -> list[Case]:
 
 def stale(subject: Subject, runner: Runner, operations: Sequence[str], rows: Iterable[Row]) -> list[str]:
     """Known failures that no longer fail: they would hide the next mistake."""
-    hit = {str(row.failure.case) for row in rows if row.failure}
+    hit = {str(failure.case) for row in rows for failure in row.failures}
     declared = [text for text in subject.known_failures if text not in hit]
     of_operations = [t for t in declared if Case.parse(t).operation in (operations or subject.operations)]
     return [text for text in of_operations if not _still_fails(runner, Case.parse(text))]

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from conformance.kernels.subject import Subject
 from conformance.running import known
 from conformance.running.claims import Claims, claims_of
-from conformance.running.judge import Interrupted, Progress, judge
+from conformance.running.judge import Interrupted, judge
 from conformance.running.merge import merge
 from conformance.running.runner import Runner
 from conformance.running.settings import Settings
+from conformance.running.tally import Progress
 from conformance.running.tasks import Task, plan
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.verdict import Failure, Report, Row
@@ -66,4 +67,5 @@ class _Here:
         self.rows += rows
 
     def _failures_of(self, operation: str) -> list[Failure]:
-        return [row.failure for row in self.rows if row.failure and row.unit.operation == operation]
+        rows = (row for row in self.rows if row.unit.operation == operation)
+        return [failure for row in rows for failure in row.failures]

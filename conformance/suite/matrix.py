@@ -112,7 +112,8 @@ class Verdict:
     def _text(self, row: Row) -> str:
         if row.failure:
             by = [(self.unit.requirement, self.unit.dtype)]
-            return findings_text([Finding(row.failure, by)], self.matrix.subject, self.matrix.run_info)
+            every = [Finding(failure, by) for failure in row.failures]
+            return findings_text(every, self.matrix.subject, self.matrix.run_info)
         none = (
             f"none of {row.cases} cases expects an answer that varies" if row.cases else "no case was judged"
         )

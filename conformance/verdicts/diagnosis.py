@@ -6,9 +6,11 @@ contradicts none of the other cases looked at: wrong where the subject is, with 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
+from operator import itemgetter
 
 import numpy as np
 
@@ -20,6 +22,7 @@ from conformance.operations import DTYPES
 from conformance.verdicts.bounds import bound
 from conformance.verdicts.judgement import shares
 
+EVERY = "every element"  # is wrong, in no way that has a name
 CANDIDATES = 600  # cases looked through for one that tells mutants apart
 FAR = 10_000  # an option or a padding
 NAMED = 3  # mutants that no case tells apart are all named, up to so many
@@ -119,13 +122,16 @@ def _far(case: Case) -> bool:
 
 
 def where(evidence: Sequence[Evidence]) -> str:
-    """What the wrong elements have in common in the first case that shows it, and that case; "" where none does."""
+    """What the wrong elements have in common; the smallest case comes last, as it shows the least.
+
+    A sentence must be true of the smallest itself, or of several others: what one of them shows may be chance.
+    """
     wrong = [each for each in evidence if each.got is not None]
     random = all(each.case.values in RANDOM for each in wrong)
-    for each in wrong:
-        if sentence := _where(_Problem(each), random):
-            return f"{sentence}, in {each.case}"
-    return ""
+    said = [_where(_Problem(each), random) for each in wrong]
+    counts = Counter(sentence for sentence in said if sentence != said[-1] and sentence not in ("", EVERY))
+    often, times = max(counts.items(), key=itemgetter(1), default=("", 0))
+    return often if times > 1 else "".join(said[-1:])
 
 
 def _where(problem: _Problem, random: bool) -> str:
@@ -164,7 +170,7 @@ def _rough(worst: float) -> str:
 def _placed(problem: _Problem, wrong: Array) -> str:
     """The axes along which the wrong elements are a small and regular part, most of which is wrong."""
     if wrong.all():
-        return "every element" if wrong.size > 1 else ""
+        return EVERY if wrong.size > 1 else ""
     if wrong.size < PATTERNED:
         return ""
     patterns, part, many = [], 1, wrong.sum() >= PATTERNED

@@ -10,6 +10,7 @@ from conformance.cases.arrays import Array
 from conformance.kernels.answer import Answer, Malformed, Refused
 
 DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
+GRAVEST = (*DEATHS, "oracle raised", "differs", "raised", "refused")  # the gravest first
 ADVICE = "advice"  # what a careful kernel would not do, and no answer depends on
 
 LOOKED_INTO = 4096  # elements

@@ -7,8 +7,9 @@ from typing import Any
 
 from conformance.cases import Case
 from conformance.cases.scope import Exhausted
+from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
-from conformance.verdicts.judgement import ADVICE, Judgement
+from conformance.verdicts.judgement import ADVICE, GRAVEST, Judgement
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Failure:
     shown_by: str = ""
     likewise: tuple[str, ...] = ()
 
+    def explains(self, case: Case, judgement: Judgement) -> bool:
+        """Whether a failure of the same output may be the same mistake: no graver, and its case holds all of this."""
+        return _gravity(self) <= GRAVEST.index(judgement.status) and is_part_of(self.case, case)
+
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         texts = {"case": str(self.case), "first": str(self.first)}
@@ -57,6 +62,7 @@ class Row:
     """The verdict on one output of a unit.
 
     refuses   whether its cases are those that PyTorch refuses, which show no answer of the kernel
+    failure   the gravest, and others: those that are unlike it and each other
     advice    what it is advised of, each with the first case that shows it
     """
 
@@ -69,6 +75,15 @@ class Row:
     failure: Failure | None = None
     refuses: bool = False
     advice: dict[str, str] = field(default_factory=dict)
+    others: list[Failure] = field(default_factory=list)
+
+    @property
+    def failures(self) -> list[Failure]:
+        return [self.failure, *self.others] if self.failure else []
+
+    def add(self, failure: Failure) -> None:
+        """One more failure that is unlike those before."""
+        self.failure, *self.others = sorted([*self.failures, failure], key=_gravity)
 
     def count(self, case: Case, judgement: Judgement) -> None:
         """Add what one more case says."""
@@ -96,12 +111,14 @@ class Row:
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         failure = self.failure.as_data() if self.failure else None
-        return vars(self) | {"unit": asdict(self.unit), "failure": failure}
+        others = [each.as_data() for each in self.others]
+        return vars(self) | {"unit": asdict(self.unit), "failure": failure, "others": others}
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Row:
         failure = Failure.from_data(data["failure"]) if data.get("failure") else None
-        return cls(**data | {"unit": Unit(**data["unit"]), "failure": failure})
+        others = [Failure.from_data(each) for each in data.get("others", ())]
+        return cls(**data | {"unit": Unit(**data["unit"]), "failure": failure, "others": others})
 
     @property
     def verdict(self) -> str:
@@ -116,6 +133,10 @@ class Row:
     @property
     def passed(self) -> bool:
         return self.verdict in ("conforms", "not claimed", "known failure", ADVICE)
+
+
+def _gravity(failure: Failure) -> int:
+    return GRAVEST.index(failure.judgement.status)
 
 
 @dataclass

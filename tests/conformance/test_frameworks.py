@@ -75,8 +75,8 @@ def test_a_state_of_a_framework_is_seen_to_change_and_put_back():
     before = surroundings()
     with restored():
         torch.set_default_dtype(torch.float64)
-        assert changes_since(before) == ["PyTorch's default dtype"]
-    assert changes_since(before) == []
+        assert changes_since(before).deciding == ["PyTorch's default dtype"]
+    assert changes_since(before) == ([], [])
 
 
 TEXTS = [

@@ -43,6 +43,10 @@ def failure(case="conv2d image=1,3", output="output", message="off", status="dif
     return Failure(Case.parse(case), judgement, Case.parse(case), known)
 
 
+def explained(case, diagnosis, output="output"):
+    return replace(failure(case, output), diagnosis=diagnosis)
+
+
 def report(*rows, **fields):
     return Report(SUBJECT, list(rows), **fields)
 
@@ -179,13 +183,56 @@ def test_one_mistake_is_told_by_its_simplest_case():
     assert (str(finding.case), t.requirements(finding.found_by)) == ("conv2d", "exact, sizes (float32)")
 
 
-@pytest.mark.parametrize("other", [{"output": "grad_input"}, {"case": "conv2d"}])
-def test_failures_that_differ_are_shown_apart(other):
-    made = report(
-        row(failure=failure(message="so")),
-        row(requirement="layouts", failure=failure(**({"message": "so"} | other))),
+def seen_as(*failures):
+    """As how many others each finding was seen."""
+    names = ("exact", "rounding", "sizes")
+    rows = [row(requirement=name, failure=each) for name, each in zip(names, failures, strict=False)]
+    return [len(finding.also) for finding in findings(report(*rows), RUN)]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (failure(), failure(output="grad_input")),
+        (failure(), failure("conv2d")),
+        (failure("conv2d stride=2"), failure("conv2d image=3,3 stride=2 dtype=float64")),
+        (
+            explained("conv2d stride=2", "stride dropped"),
+            explained("conv2d padding=1", "stride dropped", "grad_input"),
+        ),
+        (
+            failure("conv2d stride=2"),
+            failure("conv2d stride=2 image=5,5", output="grad_input", status="refused"),
+        ),
+        (failure("conv2d", status="hung"), failure("conv2d stride=2", status="hung")),
+    ],
+)
+def test_what_may_be_one_mistake_is_one_finding(others):
+    assert seen_as(*others) == [1]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        (failure("conv2d stride=2"), failure("conv2d padding=1")),
+        (
+            explained("conv2d stride=2", "stride dropped"),
+            explained("conv2d stride=2", "swapped", "grad_input"),
+        ),
+        (failure("conv2d stride=2"), failure("conv2d stride=2", output="grad_input", status="crashed")),
+        (failure("conv2d", status="hung"), failure("conv2d", output="grad_input", status="hung")),
+    ],
+)
+def test_failures_that_differ_are_shown_apart(others):
+    assert seen_as(*others) == [0, 0]
+
+
+def test_what_is_gravest_comes_first():
+    rows = (
+        row(failure=failure(f"conv2d {option}=2", status=status))
+        for status, option in (("refused", "dilation"), ("differs", "stride"), ("crashed", "padding"))
     )
-    assert len(findings(made, RUN)) == 2
+    assert [each.status for each in findings(report(*rows), RUN)] == ["crashed", "differs", "refused"]
 
 
 COMMANDS = {
@@ -224,7 +271,7 @@ def test_a_failure_shows_its_diagnosis_and_place_where_there_are_any():
     found.diagnosis, found.where = "stride ignored", "every column past the last window"
     lines = text(t.finding(with_replay(Finding(found, [("exact", "float32")]), SUBJECT.name, RUN), 80))
     assert lines == [
-        "output      DIFFERS  off by 8",
+        "conv2d output  DIFFERS  off by 8",
         "            smallest case   conv2d image=1,3",
         "            looks like      stride ignored",
         "            where           every column past the last window",
@@ -323,7 +370,7 @@ def test_the_parts_of_a_report_stand_in_their_order():
     lines = text(t.lines(document(made, RUN), 80))
     parts = [lines[0], *(line for before, line in pairwise(lines) if not before)]
     assert [line.split(" ")[0] for line in parts] == [
-        "my", "conv2d", "not", "exhausted,", "output", "conv2d:", "stale", "differs:",
+        "my", "conv2d", "not", "exhausted,", "conv2d", "conv2d:", "stale", "differs:",
     ]  # fmt: skip
 
 

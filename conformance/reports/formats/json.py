@@ -82,6 +82,7 @@ def _failure(finding: Finding) -> dict[str, Any]:
         "diagnosis": failure.diagnosis or None,
         "where": failure.where or None,
         "replay": finding.replay or None,
+        "also": [_failure(each) for each in finding.also],
     }
 
 

@@ -1,0 +1,118 @@
+"""What the cases of a task have shown, counted by output, and which of its failures are worth a look."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from conformance.cases import Case
+from conformance.cases.shrink import options_of
+from conformance.requirements import REQUIREMENTS
+from conformance.running import known
+from conformance.running.runner import Examined, Judged
+from conformance.running.tasks import Task
+from conformance.verdicts.judgement import DEATHS, Judgement
+from conformance.verdicts.verdict import Failure, Row, Unit
+
+Progress = Callable[[Unit, int], None]  # a unit, and how many of its cases are judged
+
+MOST_FAILURES = 12  # kept of an output: a diagnosis must not contradict them
+MOST_DEATHS = 3  # a task of which so many cases end the process is judged no further
+COSTLY = ("hung", "out of memory")  # one of them is enough
+
+
+@dataclass
+class Tally:
+    """What the cases of a task have shown, by output.
+
+    excused   failures that a known one may explain; they do not end the search
+    forms     of those, the first with each set of options
+    """
+
+    task: Task
+    known: Sequence[Case]
+    done: int = 0  # cases of the task that were judged, in their order
+    rows: dict[str, Row] = field(default_factory=dict)
+    failing: dict[str, list[Judged]] = field(default_factory=dict)
+    excused: dict[str, list[Judged]] = field(default_factory=dict)
+    forms: dict[tuple[str, frozenset[str]], Judged] = field(default_factory=dict)
+
+    def take(self, examined: Iterable[Examined], progress: Progress) -> None:
+        """Every case, until more would show nothing new."""
+        for case, judgements in examined:
+            self._add(case, judgements)
+            self._note(progress)
+            if self._says_enough:
+                break
+
+    def take_others(
+        self, examined: Iterable[Examined], shown: Sequence[Failure], progress: Progress
+    ) -> Judged | None:
+        """Further cases, until an output fails as none of the failures shown explains; that one."""
+        for case, judgements in examined:
+            self._note(progress)
+            for judgement in judgements:
+                row = self.rows.setdefault(judgement.output, self.empty_row(judgement.output))
+                row.count(case, judgement)
+                if judgement.failed and not self._is_explained(case, judgement, shown):
+                    return case, judgement
+        return None
+
+    def _is_explained(self, case: Case, judgement: Judgement, shown: Sequence[Failure]) -> bool:
+        same = (failure for failure in shown if failure.judgement.output == judgement.output)
+        excused = any(known.explains(other, case) for other in self.known)
+        return excused or any(failure.explains(case, judgement) for failure in same)
+
+    def _note(self, progress: Progress) -> None:
+        self.done += 1
+        progress(self.task.unit, self.done)
+
+    def _add(self, case: Case, judgements: Iterable[Judgement]) -> None:
+        for judgement in judgements:
+            row = self.rows.get(judgement.output)
+            if row is None:
+                row = self.rows[judgement.output] = self.empty_row(judgement.output)
+            row.count(case, judgement)
+            if judgement.failed:
+                self._add_failure(row, case, judgement)
+
+    def empty_row(self, output: str) -> Row:
+        return Row(self.task.unit, output, refuses=REQUIREMENTS[self.task.requirement].refuses)
+
+    def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
+        excused = any(known.explains(other, case) for other in self.known)
+        if excused:
+            self.forms.setdefault((row.output, options_of(case)), (case, judgement))
+        failures = (self.excused if excused else self.failing).setdefault(row.output, [])
+        failures.append((case, judgement))
+        if len(failures) > MOST_FAILURES and not self.lists:
+            del failures[MOST_FAILURES // 2]  # the first and the latest are kept
+        row.failure = Failure(*failures[0], case)
+
+    @property
+    def lists(self) -> bool:
+        """Whether every failure is told, as of a list of bad arguments; else one that stands for all."""
+        return REQUIREMENTS[self.task.requirement].refuses
+
+    @property
+    def _says_enough(self) -> bool:
+        """Every output has failed, or the process died again and again."""
+        claimed = {row.output for row in self.rows.values() if row.cases}
+        if not claimed or not (self.failing or self.excused):
+            return False
+        return self.is_costly or (claimed <= set(self.failing) and not self.lists)
+
+    @property
+    def is_costly(self) -> bool:
+        """Whether its failures have cost processes, or the time of one that hung."""
+        failures = itertools.chain(*self.failing.values(), *self.excused.values())
+        dead = [(case, judgement.status) for case, judgement in failures if judgement.status in DEATHS]
+        return any(status in COSTLY for _, status in dead) or len({case for case, _ in dead}) >= MOST_DEATHS
+
+    @property
+    def in_order(self) -> list[Row]:
+        return [self.rows[output] for output in sorted(self.rows, key=_OUTPUTS.index)]
+
+
+_OUTPUTS = ("output", "indices", "grad_input", "grad_weight", "grad_bias")
