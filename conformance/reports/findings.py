@@ -12,6 +12,7 @@ from conformance.cases.features import features_of
 from conformance.cases.shrink import cost
 from conformance.operations import OPERATIONS
 from conformance.reports.run_info import RunInfo
+from conformance.verdicts.judgement import EXCEPTIONS
 from conformance.verdicts.verdict import Failure, Report, Row
 
 _PLAIN = {"no bias", "stride=None"}  # features of a case without any option
@@ -47,7 +48,7 @@ class Finding:
         features = features_of(self.case.operation)
         unknown = re.findall(r"unexpected keyword argument '(\w+)'", self.failure.judgement.message)
         options = [*features.intersection(unknown)] or sorted(self.case.needs & features - _PLAIN)
-        if self.status != "refused" or self.output not in ("output", "indices") or len(options) != 1:
+        if self.status not in EXCEPTIONS or self.output not in ("output", "indices") or len(options) != 1:
             return ""
         return f'without=("{options[0]}",) of a conformance.Subject'
 
