@@ -92,7 +92,7 @@ def _hint(reason: str, taken_for: str) -> str:
     others = [name for name in FRAMEWORKS if name != taken_for and _speaks_of(reason, about(name).arrays)]
     own = framework(taken_for).array_type
     if reason.startswith("AttributeError") or (reason.startswith("TypeError") and (others or own in reason)):
-        as_that = f', as framework="{others[0]}"' if others else ""
+        as_that = f', as framework="{others[0]}", or --framework {others[0]}' if others else ""
         changes = f"which framework= of a conformance.Subject changes{as_that}"
         return f"its arrays are taken for those of {taken_for}, {changes}"
     return _DECLARE if reason.startswith(("NotImplementedError", "ValueError", "TypeError")) else ""

@@ -31,9 +31,8 @@ def tasks_of(subject: Subject, settings: Settings, isolated: bool) -> Iterator[T
         features = frozenset(f for f in features_of(operation) if not caller.lacks(operation, f))
         dtypes = tuple(dtype for dtype in caller.dtypes if dtype in (settings.dtypes or caller.dtypes))
         every = Plan(operation, "", frozenset(), accuracy=subject.accuracy)
-        names = [
-            n for n in settings.requirements or REQUIREMENTS if not REQUIREMENTS[n].why_not(every, isolated)
-        ]
+        asked = [n for n in settings.requirements or REQUIREMENTS if n not in settings.skipped]
+        names = [name for name in asked if not REQUIREMENTS[name].why_not(every, isolated)]
         names.sort(key=lambda name: REQUIREMENTS[name].order)
         yield from plan(subject, Claims(operation, dtypes, features.union(dtypes), tuple(names)), settings)
 

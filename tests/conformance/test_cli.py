@@ -588,7 +588,6 @@ def test_replay_of_what_crashes_pytorch_prints_no_script_that_asks_pytorch():
 
 
 def test_a_long_run_tells_the_log_now_and_then_what_it_judges(monkeypatch):
-    assert judged("npcnn", "empty", "--op", "avg_pool2d").stderr == ""
     monkeypatch.setattr(run_command, "FIRST_SECONDS", 0)
     monkeypatch.setattr(run_command, "LOG_SECONDS", 0)
     told = judged("npcnn", "empty", "--op", "avg_pool2d").stderr.splitlines()
@@ -610,6 +609,11 @@ def process(*arguments, python=(), start_new_session=False, **more):
         start_new_session=start_new_session,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a job in the background ignores it
     )  # fmt: skip
+
+
+def beside_progress(errors):
+    """What else stands on standard error: a busy machine may take long enough for progress to be told."""
+    return re.sub(r"^(loading|\w+ \w+ \w+, .* cases.*)\n", "", errors, flags=re.M)
 
 
 def test_run_in_workers_reports_a_crash_with_its_case(write_kernel):
@@ -634,7 +638,7 @@ def conv2d(input, weight, bias=None, stride=1):
         "run", write_kernel("crashes", source), "--dtype", "float32", "--jobs", "2", *arguments
     ) as run:
         output, errors = run.communicate(timeout=60)
-    assert (run.returncode, errors) == (1, "")
+    assert (run.returncode, beside_progress(errors)) == (1, "")
     assert re.search(r"^output +CRASHED", output, re.M)
     assert smallest_case(output).size <= 8
 
@@ -713,7 +717,7 @@ def test_ctrl_c_before_there_is_a_verdict_is_no_verdict_and_no_traceback(write_k
         wait_until(Path("begun").exists)
         run.send_signal(signal.SIGINT)
         output, errors = run.communicate(timeout=60)
-    assert (run.returncode, output, errors) == (130, "", "interrupted\n")
+    assert (run.returncode, output, beside_progress(errors)) == (130, "", "interrupted\n")
 
 
 def wait_until(there, seconds=60):
@@ -729,7 +733,7 @@ def test_a_character_that_the_output_cannot_encode_is_written_out(write_kernel, 
     arguments = ["--requirement", "empty", *QUICK]
     with process("run", write_kernel("\u03ba", source), *arguments, PYTHONIOENCODING=encoding) as run:
         output, errors = run.communicate(timeout=60)
-    assert (run.returncode, errors) == (1, "")
+    assert (run.returncode, beside_progress(errors)) == (1, "")
     assert re.search(r"^\\u03ba.py: .*REFUSED  ValueError: stride \\u2264 2$", output, re.M | re.S)
 
 
