@@ -57,7 +57,7 @@ def findings(report: Report, run: RunInfo) -> list[Finding]:
     """Every failure once: the same output failing on one case, or by one diagnosis, under several requirements."""
     groups: list[list[Row]] = []
     for row in (row for row in report.rows if row.failure):
-        group = next((group for group in groups if _same(_clearest(group), _clearest([row]))), None)
+        group = next((group for group in groups if same(_clearest(group), _clearest([row]))), None)
         if group is None:
             groups.append(group := [])
         group.append(row)
@@ -95,7 +95,8 @@ def _clearest(rows: Sequence[Row]) -> Failure:
     return min((row.failure for row in rows if row.failure), key=obscurity)
 
 
-def _same(one: Failure, other: Failure) -> bool:
+def same(one: Failure, other: Failure) -> bool:
+    """Whether two failures are one mistake: of one output, on one case or by one diagnosis."""
     a, b = one.judgement, other.judgement
     explained = bool(one.diagnosis) and (one.diagnosis, one.known) == (other.diagnosis, other.known)
     return a.output == b.output and a.status == b.status and (one.case == other.case or explained)
