@@ -60,7 +60,8 @@ def command(
         declared = usage.declared_in_words(**{word: options.pop(word) for word in DECLARING})
         printed = _Printed()
         with nullcontext() if options["in_process"] else printed.kept():
-            opened = usage.opened(subject, oracle, jobs=1, declared=declared, **options)
+            named = list(dict.fromkeys(case.operation for case, _ in asked))
+            opened = usage.opened(subject, oracle, jobs=1, declared=declared, operations=named, **options)
             loaded, runner = stack.enter_context(opened)
         for case, _ in asked:
             usage.check_operation(loaded, case)

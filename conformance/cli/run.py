@@ -129,7 +129,7 @@ def _judged(
     usage.check_writable("--resume", resume)
     requirements = (*chosen["requirements"], *chosen["skipped"])
     usage.check_words(chosen["operations"], requirements, chosen["dtypes"], chosen["profile"])
-    opened = usage.opened(name, oracle, **runner)
+    opened = usage.opened(name, oracle, operations=chosen["operations"], **runner)
     with ended_by_sigterm(), _progress() as progress, opened as (subject, examining):
         settings = usage.settings(subject, **chosen)
         heading = {"oracle": oracle, "profile": settings.profile, "seed": settings.seed}

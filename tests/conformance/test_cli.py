@@ -467,6 +467,24 @@ def test_wrong_usage_is_told(what, write_kernel):
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "nosuch.py"],
+        ["run", "empty.py"],
+        ["run", "bare.py", "--op", "avg_pool2d"],
+        ["run", "bare.py:nothing"],
+        ["replay", "bare.py", "avg_pool2d"],
+        ["replay", "bare.py", "conv2d strde=2"],
+    ],
+)
+def test_wrong_usage_is_told_before_any_process_imports_the_oracle(arguments, write_kernel):
+    Path(write_kernel("bare", "")).with_name("empty.py").write_text("")
+    with process(*arguments, PYTHONPROFILEIMPORTTIME="1") as run:
+        _, errors = run.communicate(timeout=60)
+    assert (run.returncode, re.findall(r"\| torch$", errors, re.M)) == (2, [])
+
+
+@pytest.mark.parametrize(
     ("asked", "message"),
     [
         ({"seed": "a"}, "seed 'a': must be an int of at least 0"),
