@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from conformance.reports.lines import plural
 from conformance.running.forecast import Forecast
 from conformance.verdicts.verdict import Unit
 
@@ -44,8 +45,8 @@ class Progress:
     def _line(self, unit: Unit, seconds: float) -> str:
         done = sum(self.counts.values())
         left = self.forecast.left_after(unit, self.counts[unit]) if self.forecast else None
-        of_all = "" if left is None else f" of about {done + left:,}"
-        line = f"{unit.operation} {unit.requirement} {unit.dtype}, {done:,}{of_all} cases"
+        cases = plural(done, "case") if left is None else f"{done:,} of about {done + left:,} cases"
+        line = f"{unit.operation} {unit.requirement} {unit.dtype}, {cases}"
         if seconds < 1:
             return line
         rate = done / seconds
