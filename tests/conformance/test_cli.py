@@ -565,7 +565,7 @@ def test_replay_of_a_refused_case_says_why_and_with_what_words_the_subject_refus
 )
 def test_replay_of_a_refused_case_shows_what_the_subject_answers(answer, shown, write_kernel):
     file = write_kernel("answers", f"def conv2d(input, weight, bias=None, stride=1): return {answer}")
-    result = replay(file, "conv2d stride=0")
+    result = replay(file, "conv2d stride=0", "--strict")
     assert result.exit_code == 1
     assert "PyTorch refuses it: stride=0 is below 1\n" in result.output
     assert f"answers.py does not refuse it: its output {shown}" in result.output
