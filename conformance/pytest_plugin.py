@@ -6,9 +6,10 @@ It loads in every pytest run of every user, so it imports nothing heavy.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -17,10 +18,14 @@ from conformance.kernels.framework import TRUSTED
 if TYPE_CHECKING:
     from conformance.suite.matrix import Matrix
     from conformance.suite.summary import Summary
+    from conformance.suite.told import Told
 
 MATRIX = pytest.StashKey["Matrix"]()  # of the subject that --subject names
 SUITE = "conformance.suite"
+TESTS = "conformance.suite.test_subject"  # as `pytest --pyargs` takes it
 PROPERTY = "conformance"
+CATEGORIES = ("passed", "failed", "skipped", "xfailed", "xpassed")
+INTERRUPTED = pytest.StashKey[bool]()  # whether some tests had no turn
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,6 +64,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[MATRIX] = _matrix(config)
     elif any(SUITE in str(argument) for argument in config.args):
         raise pytest.UsageError(f"no kernel to judge: pytest --pyargs {SUITE} --subject mykernels")
+    if not hasattr(config, "workerinput"):  # pytest-xdist's workers report to this process
+        config.pluginmanager.register(_Once())
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -106,6 +113,28 @@ def _split(given: Any) -> Any:
     return [word for words in given for word in words.split(",")] if isinstance(given, list) else given
 
 
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """The verdict as the word that stands first in the line of a test that fails."""
+    verdicts = [said["verdict"] for said in _said_by(report)] if report.failed else []
+    return ("failed", "F", verdicts[0].upper()) if verdicts else None
+
+
+class _Once:
+    """A failure that several tests find is told by the first; the others refer to it."""
+
+    told: Told | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if not report.failed or not (said := _said_by(report)):
+            return
+        from conformance.suite.told import Told
+
+        self.told = self.told or Told()
+        if reference := self.told.reference(said[0], report.nodeid):
+            report.longrepr = reference
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     """Give the report of a verdict its row as plain data, which comes here also from another process."""
@@ -119,7 +148,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Untested is no pass, though every test of it is skipped."""
+    """Untested is no pass, though every test of it is skipped; what ends early is none either."""
+    ended = session.exitstatus in (pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR)
+    session.config.stash[INTERRUPTED] = ended or bool(session.shouldstop or session.shouldfail)
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     untested = any(each.verdict == "untested" for each in _summaries(reporter))
     if session.exitstatus == pytest.ExitCode.OK and untested:
@@ -139,6 +170,16 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
         for note in misnamed(matrix.subject):
             terminalreporter.line(note, yellow=True)
+        _name_as_pyargs(terminalreporter, config)
+
+
+def _name_as_pyargs(reporter: Any, config: pytest.Config) -> None:
+    """The lines that follow name the tests of the suite so that they can be run, wherever it is installed."""
+    home = os.path.relpath(config.invocation_params.dir / TESTS, config.rootpath)
+    for category in CATEGORIES:
+        for report in filter(_said_by, reporter.getreports(category)):
+            _, _, name = report.nodeid.partition("::")
+            report.nodeid = f"{home}::{name}"
 
 
 def _summaries(reporter: Any) -> list[Summary]:
@@ -148,11 +189,17 @@ def _summaries(reporter: Any) -> list[Summary]:
         return []
     from conformance.suite.summary import summaries
 
-    return summaries(said)
+    return summaries(said, reporter.config.stash.get(INTERRUPTED, False))
 
 
 def _said(reporter: Any) -> Iterator[dict[str, Any]]:
-    for category in ("passed", "failed", "skipped", "xfailed", "xpassed"):
+    for category in CATEGORIES:
         for report in reporter.getreports(category):
-            if getattr(report, "when", "") == "call":
-                yield from (value for name, value in report.user_properties if name == PROPERTY)
+            yield from _said_by(report)
+
+
+def _said_by(report: pytest.TestReport) -> list[dict[str, Any]]:
+    """What a test says of a subject: one entry, or none where it is another's test."""
+    if getattr(report, "when", "") != "call":
+        return []
+    return [cast(dict[str, Any], value) for name, value in report.user_properties if name == PROPERTY]

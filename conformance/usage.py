@@ -13,7 +13,7 @@ from typing import Any
 from conformance.cases import Case
 from conformance.kernels.framework import FRAMEWORKS, REFERENCE, TRUSTED, Oracle, installed, oracles
 from conformance.kernels.framework import oracle as oracle_named
-from conformance.kernels.load import check_name, declaring, load
+from conformance.kernels.load import check_name, declaring, load, seems_to_lack
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.requirements import PROFILES, REQUIREMENTS, requirement_of
@@ -226,16 +226,20 @@ def opened(
     in_process: bool = False,
     timeout: float = 10.0,
     declared: Mapping[str, Any] = _NOTHING,
+    operations: Sequence[str] = (),
 ) -> Iterator[tuple[Subject, Runner]]:
     """A subject by its name, with who examines its cases.
 
     declared   what it declares beside what stands in its file
+    operations that it must have; any will do if none is given
 
     Workers load it before this process does: one whose import ends its process, or never ends, is reported.
     """
     check_timeout(timeout)
     check_oracle(oracle)
     check_name(name)
+    if any(seems_to_lack(name, asked) for asked in ([[each] for each in operations] or [list(OPERATIONS)])):
+        settings(load(name, **declared), operations=operations)  # says so before the oracle is imported
     if in_process:
         subject = load(name, **declared)
         yield subject, InProcess(subject, checked_oracle(oracle))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from conformance.cli.shared import (
     console,
     ended_by_sigterm,
     judging,
+    printing_to,
     several,
     show,
     thoroughness,
@@ -29,11 +31,12 @@ from conformance.reports import formats
 
 if TYPE_CHECKING:
     from conformance.reports.document import Document
-    from conformance.running.tally import Progress
+    from conformance.reports.progress import Progress
     from conformance.verdicts.journal import Journal
-    from conformance.verdicts.verdict import Report, Unit
+    from conformance.verdicts.verdict import Report
 
-LOG_SECONDS = 30  # between lines of progress where standard error is no terminal
+FIRST_SECONDS = 5  # until the first line of progress where standard error is no terminal
+LOG_SECONDS = 30  # between two of them
 SHOWN_SECONDS = 0.1  # between changes of the line on a terminal
 FORMATS = tuple(module.name for module in pkgutil.iter_modules(formats.__path__))
 
@@ -93,7 +96,7 @@ def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> 
     runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
     words = {name: options.pop(name) for name in DECLARING}
     start = time.perf_counter()
-    with wrong_usage():
+    with wrong_usage(), printing_to(sys.stderr, 2):
         runner["declared"] = declared_in_words(**words)
         if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
             runner["declared"]["dtypes"] = options["dtypes"]
@@ -118,6 +121,7 @@ def _judged(
     chosen   operations, requirements, skipped, dtypes, profile and seed
     """
     from conformance import usage
+    from conformance.running.forecast import Forecast, tasks_of
     from conformance.running.run import run
 
     for each, path in files.items():
@@ -125,12 +129,13 @@ def _judged(
     usage.check_writable("--resume", resume)
     requirements = (*chosen["requirements"], *chosen["skipped"])
     usage.check_words(chosen["operations"], requirements, chosen["dtypes"], chosen["profile"])
-    opened = usage.opened(name, oracle, **runner)
-    with ended_by_sigterm(), opened as (subject, examining), _progress() as progress:
+    opened = usage.opened(name, oracle, operations=chosen["operations"], **runner)
+    with ended_by_sigterm(), _progress() as progress, opened as (subject, examining):
         settings = usage.settings(subject, **chosen)
         heading = {"oracle": oracle, "profile": settings.profile, "seed": settings.seed}
         journal = None if resume is None else usage.journal_of(resume, subject, heading)
-        return run(subject, examining, settings, progress, journal), journal
+        with Forecast(tasks_of(subject, settings, examining.isolated)) as progress.forecast:
+            return run(subject, examining, settings, progress, journal), journal
 
 
 def _report(document: Document, files: Mapping[str, str], scripts: bool, journal: Journal | None) -> None:
@@ -159,25 +164,20 @@ def _write(name: str, path: str, document: Document) -> None:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """A line on the terminal that says what is being judged; in the log of a long run, one now and then."""
-    terminal = console(stderr=True)
-    if not terminal.is_terminal:
-        yield _at_most_every(LOG_SECONDS, lambda text: click.echo(text, err=True), time.monotonic())
+    """Who says how far the run is: a line on the terminal; in the log of a long run, one now and then."""
+    from conformance.reports.progress import Progress
+
+    if not sys.stderr.isatty():  # whatever a log is told to take for a terminal
+        progress = Progress(lambda text: click.echo(text, err=True), FIRST_SECONDS, LOG_SECONDS)
+        early = threading.Timer(FIRST_SECONDS, lambda: None if progress.counts else progress.say("loading"))
+        early.daemon = True
+        early.start()
+        try:
+            yield progress
+        finally:
+            early.cancel()
         return
+    terminal = console(stderr=True)
     spinner = "dots" if terminal.encoding == "utf-8" else "line"
     with terminal.status("loading", spinner=spinner) as status:
-        yield _at_most_every(SHOWN_SECONDS, status.update)
-
-
-def _at_most_every(seconds: float, say: Callable[[str], None], last: float = 0.0) -> Progress:
-    """Progress that is said in words, at most once in so many seconds."""
-    counts: dict[Unit, int] = {}
-
-    def progress(unit: Unit, done: int) -> None:
-        nonlocal last
-        counts[unit] = done
-        if time.monotonic() - last > seconds:
-            last = time.monotonic()
-            say(f"{unit.operation} {unit.requirement} {unit.dtype}, {sum(counts.values()):,} cases")
-
-    return progress
+        yield Progress(status.update, 0.0, SHOWN_SECONDS)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 DECLARING = ("strict", "framework", "device")  # options that declare a field of a Subject
 INTERRUPTED = 130  # the exit status, as of a shell
+UNBROKEN = 10_000  # columns where nobody says how many there are: a file is not read in a terminal of 80
 
 Command = Callable[..., None]
 
@@ -102,10 +106,38 @@ def write(option: str, path: str, text: str) -> None:
         raise click.ClickException(f"{option} {path}: cannot be written: {error.strerror}") from None
 
 
+@contextmanager
+def printing_to(file: TextIO, descriptor: int, errors: bool = False) -> Iterator[None]:
+    """What is printed to standard output, and standard error if wanted, goes elsewhere, also past Python."""
+    ours = (1, 2) if errors else (1,)
+    before = [os.dup(each) for each in ours]
+    try:
+        _flush()
+        for each in ours:
+            os.dup2(descriptor, each)
+        with redirect_stdout(file), redirect_stderr(file if errors else sys.stderr):
+            yield
+    finally:
+        file.flush()
+        _flush()
+        for each, kept in zip(ours, before, strict=True):
+            os.dup2(kept, each)
+            os.close(kept)
+
+
+def _flush() -> None:
+    """What Python and the C library still hold of what was printed."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)
+
+
 def console(stderr: bool = False) -> Console:
     from rich.console import Console
 
     console = Console(stderr=stderr, highlight=False, emoji=False, markup=False)
+    if not os.environ.get("COLUMNS") and not (sys.stderr if stderr else sys.stdout).isatty():
+        console.width = UNBROKEN
     if not console.width:  # COLUMNS=0
         console.width = 80
     return console

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array
+from conformance.kernels import raised
 from conformance.kernels.framework import NoGradient
 
 LONGEST = 300  # characters of what a kernel says when it refuses: four lines of a report
@@ -18,11 +19,18 @@ LONGEST = 300  # characters of what a kernel says when it refuses: four lines of
 
 @dataclass(frozen=True)
 class Refused:
-    """The subject raised instead of answering."""
+    """The subject raised an exception instead of answering: to refuse, or because it failed.
+
+    status       refused, raised or out of memory
+    no_gradient  there is an answer, but nothing to differentiate
+    place        the kernel's own lines that it came through, and trace: all of them
+    """
 
     error: str
-    status: str = "refused"  # or: out of memory
-    no_gradient: bool = False  # there is an answer, but nothing to differentiate
+    status: str = "refused"
+    no_gradient: bool = False
+    place: str = field(default="", compare=False)
+    trace: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -54,11 +62,11 @@ def of_call(call: Callable[[], Any]) -> Any:
 
 def _refusal(error: BaseException) -> Refused:
     text = said(error).splitlines()[0]
-    return Refused(
-        text if len(text) <= LONGEST else f"{text[:LONGEST]}...",
-        "out of memory" if isinstance(error, MemoryError) else "refused",
-        isinstance(error, NoGradient),
-    )
+    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    if isinstance(error, MemoryError):
+        return Refused(text, "out of memory", place=raised.place(error))
+    status = "refused" if raised.is_meant(error) else "raised"
+    return Refused(text, status, isinstance(error, NoGradient), raised.place(error), raised.trace(error))
 
 
 def said(error: BaseException) -> str:

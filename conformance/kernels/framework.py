@@ -38,6 +38,8 @@ class About:
     packages  what is imported of it and has a version; the first is the one that a kernel cannot do without
     extra     of this project, which installs it
     oracle    what it answers with, where it can be trusted to
+    arrays    what a message calls its arrays
+    classes   of its own, by name, and how functions are made of one that is derived from it
     variants  of its own kernels, "" the plain one; none where it has none
     forks     whether a process that has imported it can be forked
     """
@@ -45,6 +47,8 @@ class About:
     packages: tuple[str, ...]
     extra: str = ""
     oracle: str = ""
+    arrays: tuple[str, ...] = ()
+    classes: Mapping[str, str] = field(default_factory=dict)
     variants: tuple[str, ...] = ()
     forks: bool = False
 
@@ -75,6 +79,7 @@ class Framework:
     preload        imports what the first call would, where workers are forked from
     set_threads    how many threads one call may use
     script_array   how a script writes an array of it, {} being NumPy's; "" where it cannot
+    script_leaf    the same of an array whose gradient is asked, and script_gradient: the lines that get it
     script_import  by variant, how a script imports its own kernels
     """
 
@@ -93,6 +98,8 @@ class Framework:
     preload: Callable[[], None] = lambda: None
     set_threads: Callable[[int], None] = lambda number: None
     script_array: str = ""
+    script_leaf: str = ""
+    script_gradient: tuple[str, ...] = ()
     script_import: Mapping[str, str] = field(default_factory=dict)
 
 

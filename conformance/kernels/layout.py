@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from conformance.cases import Case
@@ -10,11 +12,16 @@ from conformance.cases.arrays import Array
 
 def to_channels_last(case: Case, name: str, array: Array) -> Array:
     """An argument; one with an axis too few or too many, which must be refused, keeps it."""
-    if name == "bias":
-        return array
-    if name == "weight":
-        return np.moveaxis(array, (0, 1), (-1, -2))
-    return np.moveaxis(array, _channels(case), -1) if array.ndim > _channels(case) else array
+    moves = moves_of(case, name, array.ndim)
+    return np.moveaxis(array, *moves) if moves else array
+
+
+def moves_of(case: Case, name: str, axes: int) -> tuple[Any, Any] | None:
+    """Where the axes of an argument or an output go, from and to; None where they stay."""
+    if name.removeprefix("grad_") == "weight":
+        return (0, 1), (-1, -2)
+    moved = name not in ("bias", "grad_bias") and axes > _channels(case)
+    return (_channels(case), -1) if moved else None
 
 
 def from_channels_last(case: Case, output: str, array: Array) -> Array:

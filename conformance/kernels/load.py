@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import re
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -58,6 +59,19 @@ def check_name(name: str) -> None:
         raise SubjectError(f"{where}: {'is a folder' if Path(where).is_dir() else 'no such file'}")
     if _has_kernels(where):
         _check_variant(where, attribute)
+
+
+def seems_to_lack(name: str, words: Collection[str]) -> bool:
+    """Whether the text of a file has none of the words, nor what may make functions of any name."""
+    where, _, attribute = name.partition(":")
+    if not where.endswith(".py"):
+        return False
+    text = Path(where).read_text(encoding="utf-8", errors="replace")
+    sought = [attribute] if attribute else words
+    return not _MAKERS.search(text) and not any(re.search(rf"\b{word}\b", text) for word in sought)
+
+
+_MAKERS = re.compile(r"import \*|Subject|exec|eval|globals|locals|vars|setattr|getattr__|__dict__")
 
 
 def _has_kernels(where: str) -> bool:

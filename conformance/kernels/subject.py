@@ -11,7 +11,8 @@ from conformance.cases import Case
 from conformance.cases.features import FEATURES
 from conformance.kernels.answer import said
 from conformance.kernels.framework import FRAMEWORKS
-from conformance.kernels.guess import FUNCTIONS, framework_of, function_of, hint, misnamed
+from conformance.kernels.guess import FUNCTIONS, framework_of, function_of, misnamed, unjudged
+from conformance.kernels.hints import hint
 from conformance.operations import DTYPES, OPERATIONS
 
 GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
@@ -141,6 +142,11 @@ class Subject:
     def misnamed(self) -> dict[str, str]:
         """Functions that are not called because of their names, with the name that each nearly has."""
         return misnamed(self.kernels)
+
+    @property
+    def unjudged(self) -> list[str]:
+        """Functions of operations that are not judged yet."""
+        return unjudged(self.kernels)
 
     @cached_property
     def array_framework(self) -> str:

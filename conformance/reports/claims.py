@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from conformance.cases.case import Case
 from conformance.kernels.call import Caller
+from conformance.kernels.framework import FRAMEWORKS, about, framework
 from conformance.kernels.subject import Subject
 from conformance.operations import OPERATIONS
+from conformance.verdicts.judgement import EXCEPTIONS
 from conformance.verdicts.verdict import Report, Row
 
 
@@ -79,19 +82,27 @@ def hints(report: Report) -> dict[str, str]:
     """By operation that refuses even its plainest call: it may take less than its signature says, or other arrays."""
     found = {}
     for operation, reason in report.refusing.items():
-        refused = any(row.verdict == "refused" for row in report.rows if row.unit.operation == operation)
-        hint = next((hint for errors, hint in _HINTS.items() if reason.startswith(errors)), "")
-        if refused and hint:
-            found[operation] = hint.format(framework=report.subject.array_framework)
+        refused = any(row.verdict in EXCEPTIONS for row in report.rows if row.unit.operation == operation)
+        if refused and (hint := _hint(reason, report.subject.array_framework)):
+            found[operation] = hint
     return found
 
 
-_HINTS = {
-    ("NotImplementedError", "ValueError", "TypeError"): (
-        "only= and without= of a conformance.Subject declare what a kernel takes, as "
-        "only=lambda case: case.kernel == (3, 3)"
-    ),
-    ("AttributeError",): (
-        "its arrays are taken for those of {framework}, which framework= of a conformance.Subject changes"
-    ),
-}
+def _hint(reason: str, taken_for: str) -> str:
+    others = [name for name in FRAMEWORKS if name != taken_for and _speaks_of(reason, about(name).arrays)]
+    own = framework(taken_for).array_type
+    if reason.startswith("AttributeError") or (reason.startswith("TypeError") and (others or own in reason)):
+        as_that = f', as framework="{others[0]}", or --framework {others[0]}' if others else ""
+        changes = f"which framework= of a conformance.Subject changes{as_that}"
+        return f"its arrays are taken for those of {taken_for}, {changes}"
+    return _DECLARE if reason.startswith(("NotImplementedError", "ValueError", "TypeError")) else ""
+
+
+def _speaks_of(reason: str, arrays: Sequence[str]) -> bool:
+    return any(re.search(rf"\b{name}\b", reason) for name in arrays)
+
+
+_DECLARE = (
+    "only= and without= of a conformance.Subject declare what a kernel takes, as "
+    "only=lambda case: case.kernel == (3, 3)"
+)

@@ -13,7 +13,7 @@ from conformance.cases.features import features_of
 from conformance.cases.shrink import cost, is_part_of, options_of
 from conformance.operations import OPERATIONS
 from conformance.reports.run_info import RunInfo
-from conformance.verdicts.judgement import DEATHS, GRAVEST
+from conformance.verdicts.judgement import DEATHS, EXCEPTIONS, GRAVEST
 from conformance.verdicts.verdict import Failure, Report
 
 _PLAIN = {"no bias", "stride=None"}  # features of a case without any option
@@ -51,7 +51,7 @@ class Finding:
         features = features_of(self.case.operation)
         unknown = re.findall(r"unexpected keyword argument '(\w+)'", self.failure.judgement.message)
         options = [*features.intersection(unknown)] or sorted(self.case.needs & features - _PLAIN)
-        if self.status != "refused" or self.output not in ("output", "indices") or len(options) != 1:
+        if self.status not in EXCEPTIONS or self.output not in ("output", "indices") or len(options) != 1:
             return ""
         return f'without=("{options[0]}",) of a conformance.Subject'
 
@@ -59,9 +59,9 @@ class Finding:
 def findings(report: Report, run: RunInfo) -> list[Finding]:
     """Every mistake once: what fails alike under several requirements, and as what else it was seen."""
     every = [(failure, row.unit) for row in report.rows for failure in row.failures]
-    alike = _grouped(every, lambda one, other: _same(one[0], other[0]))
+    groups = _grouped(every, lambda one, other: same(one[0], other[0]))
     found = []
-    for group in alike:
+    for group in groups:
         units = dict.fromkeys((unit.requirement, unit.dtype) for _, unit in group)
         finding = Finding(_clearest([failure for failure, _ in group]), list(units))
         found.append(with_replay(finding, report.subject.name, run))
@@ -72,11 +72,11 @@ def findings(report: Report, run: RunInfo) -> list[Finding]:
 T = TypeVar("T")
 
 
-def _grouped(every: Iterable[T], same: Callable[[T, T], bool]) -> list[list[T]]:
+def _grouped(every: Iterable[T], alike: Callable[[T, T], bool]) -> list[list[T]]:
     """Each with the first before it that is the same."""
     groups: list[list[T]] = []
     for each in every:
-        group = next((group for group in groups if same(group[0], each)), None)
+        group = next((group for group in groups if alike(group[0], each)), None)
         if group is None:
             groups.append(group := [])
         group.append(each)
@@ -111,7 +111,8 @@ def _clearest(failures: Sequence[Failure]) -> Failure:
     return min(failures, key=obscurity)
 
 
-def _same(one: Failure, other: Failure) -> bool:
+def same(one: Failure, other: Failure) -> bool:
+    """Whether two failures are one mistake: of one output, on one case or by one diagnosis."""
     a, b = one.judgement, other.judgement
     explained = bool(one.diagnosis) and (one.diagnosis, one.known) == (other.diagnosis, other.known)
     return a.output == b.output and a.status == b.status and (one.case == other.case or explained)
@@ -126,7 +127,7 @@ def _same_cause(one: Failure, other: Failure) -> bool:
     status = one.judgement.status
     if status != other.judgement.status:
         cascade = one.judgement.output in ("output", "indices") and status == "differs"
-        return cascade and other.judgement.status in RAISED and is_part_of(one.case, other.case)
+        return cascade and other.judgement.status in EXCEPTIONS and is_part_of(one.case, other.case)
     if status in DEATHS:
         message = status != "crashed" or one.judgement.message == other.judgement.message
         return message and _is_gradient(one) == _is_gradient(other)
@@ -135,9 +136,6 @@ def _same_cause(one: Failure, other: Failure) -> bool:
 
 def _is_gradient(failure: Failure) -> bool:
     return failure.judgement.output in failure.case.gradients
-
-
-RAISED = ("refused", "raised")  # a gradient does where it gets what a wrong forward gave
 
 
 def _place(finding: Finding) -> tuple[int, int, int]:

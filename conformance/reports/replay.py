@@ -13,7 +13,7 @@ from conformance.kernels.answer import Answer, Malformed, Refused
 from conformance.kernels.subject import Subject
 from conformance.reports.arrays import SMALL, answer_lines, array_lines
 from conformance.reports.lines import Line, printable
-from conformance.reports.script import script_or_reason
+from conformance.reports.script import script_lines
 from conformance.verdicts.judgement import Judgement, written_shape
 
 
@@ -26,6 +26,7 @@ class Replay:
     got         the subject's answers to it alone, by output; none where it is not safe, or not enough, to ask again
     expected    the oracle's answers, and limits: how far rounding may move them
     scripted    the output whose failure a script shows; "" for no script
+    printed     what the kernel printed when it was loaded and asked again
     """
 
     subject: Subject
@@ -39,6 +40,12 @@ class Replay:
     expected: Mapping[str, Array] = field(default_factory=dict)
     limits: Mapping[str, Array] = field(default_factory=dict)
     scripted: str = ""
+    printed: str = ""
+
+    @property
+    def passed(self) -> bool:
+        claimed = [each for each in self.judgements if each.status != "not claimed"]
+        return bool(claimed) and not any(each.failed for each in claimed)
 
     @property
     def name(self) -> str:
@@ -60,18 +67,27 @@ def lines(replay: Replay, width: int) -> Iterator[Line]:
         yield from _refusals(replay)
     for judgement in replay.judgements:
         yield []
-        yield judgement_line(judgement)
+        yield judgement_line(judgement, bool(replay.case.problem))
+        yield from _indented(judgement.trace)
         yield from _comparison(replay, judgement.output, width)
+    if replay.printed.strip():
+        yield from ([], [("printed by the kernel", "dim")])
+        yield from _indented(replay.printed)
     if replay.scripted:
         yield from _script(replay)
 
 
-def judgement_line(judgement: Judgement) -> Line:
-    """One output's judgement in a line."""
+def judgement_line(judgement: Judgement, refused: bool = False) -> Line:
+    """One output's judgement in a line.
+
+    refused   whether it is one of a case that PyTorch refuses
+    """
     word = judgement.status.upper() if judgement.failed else judgement.status
     message = printable(judgement.message).removeprefix(f"{judgement.output} {judgement.status}: ")
     if judgement.status == "conforms" and judgement.share:
         message = f"worst error {judgement.share:.2f} of what rounding explains"
+    if judgement.status == "conforms" and refused:
+        message = "refused, as PyTorch refuses it"
     style = "bad" if judgement.failed else "dim" if judgement.status == "not claimed" else "good"
     return [(f"{judgement.output:<11} ", "head"), (word, style), (f"  {message}" if message else "", "")]
 
@@ -81,7 +97,8 @@ def _refusals(replay: Replay) -> Iterator[Line]:
     yield [("PyTorch refuses it", "head"), (f": {replay.case.problem}", "")]
     got = replay.got.get("output")
     if isinstance(got, Refused):
-        yield [(f"{replay.name} refuses it, too", "head"), (f": {printable(got.error)}", "")]
+        place = f" at {printable(got.place)}" if got.place else ""
+        yield [(f"{replay.name} refuses it, too", "head"), (f": {printable(got.error)}{place}", "")]
     elif isinstance(got, Malformed):
         yield [(f"{replay.name} does not refuse it", "head"), (f": its output {printable(got.fault)}", "")]
     elif isinstance(got, np.ndarray):
@@ -97,8 +114,10 @@ def _comparison(replay: Replay, output: str, width: int) -> Iterator[Line]:
     return iter(())
 
 
+def _indented(text: str) -> Iterator[Line]:
+    return ([(f"    {printable(line.expandtabs())}", "")] for line in text.splitlines())
+
+
 def _script(replay: Replay) -> Iterator[Line]:
-    """The script as it stands in a file: nothing is before its lines."""
     yield from ([], [("the same without conformance", "dim")], [])
-    text, style = script_or_reason(replay.subject, replay.case, replay.scripted)
-    yield from ([(line, style)] for line in text.splitlines())
+    yield from script_lines(replay.subject, replay.case, replay.scripted)

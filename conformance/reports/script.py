@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 import textwrap
-from collections.abc import Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -15,30 +17,45 @@ from conformance.cases import Case
 from conformance.cases.arrays import Array, fill
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import framework
+from conformance.kernels.layout import moves_of
 from conformance.kernels.subject import Subject
+from conformance.reports.lines import Line
 
+BEGINNING = "# conformance replay "  # of every script
 LARGEST = 150  # elements that are written out
+PACKED = 1 << 22  # that are packed, where a script goes to a file
+COLUMNS = 100
 
 
-def script_or_reason(subject: Subject, case: Case, output: str) -> tuple[str, str]:
-    """The script, or why there is none, with the style that it is shown in."""
-    if why := why_not(subject, case, output):
-        return f"no script: {why}", "dim"
-    return script(subject, case, output), ""
+def script_lines(subject: Subject, case: Case, output: str) -> Iterator[Line]:
+    """The script as it stands in a file, nothing before its lines, or why there is none."""
+    text, why_not = script_or_reason(subject, case, output)
+    yield from ([(line, "")] for line in text.splitlines())
+    yield from [[(f"no script: {why_not}", "dim")]] if why_not else []
 
 
-def why_not(subject: Subject, case: Case, output: str) -> str | None:
-    """Why there is no script, or None."""
+def script_or_reason(subject: Subject, case: Case, output: str, to_file: bool = False) -> tuple[str, str]:
+    """The script and "", or "" and why there is none."""
+    reason = why_not(subject, case, output, to_file)
+    return ("", reason) if reason else (script(subject, case, output), "")
+
+
+def why_not(subject: Subject, case: Case, output: str, to_file: bool = False) -> str:
+    """Why there is no script; "" where there is one."""
+    if not output:
+        return "nothing fails that a script can show"
     if not framework(subject.array_framework).script_array:
         return f"a script cannot make arrays of {subject.array_framework}"
-    if subject.layout != "NCHW" or subject.device is not None or case.views:
+    if subject.device is not None or case.views:
         return "its arrays are not plain: another layout or device"
-    if output in case.gradients and not subject.function(f"{case.operation}_backward"):
+    if _differentiated(subject, case, output) and not framework(subject.array_framework).script_gradient:
         return f"{output} comes from automatic differentiation, not from a {case.operation}_backward"
     size = sum(array.size for array in fill(case).values())
-    if size > LARGEST:
-        return f"its arrays are too large: {size:,} elements, more than {LARGEST}"
-    return None if _import(subject) else "its kernels have no name to import them by"
+    if size > LARGEST and not to_file:
+        return f"its arrays have {size:,} elements; --script FILE of conformance replay writes one"
+    if size > PACKED:
+        return f"its arrays are too large: {size:,} elements, more than {PACKED:,}"
+    return "" if _import(subject) else "its kernels have no name to import them by"
 
 
 def script(subject: Subject, case: Case, output: str) -> str:
@@ -46,25 +63,41 @@ def script(subject: Subject, case: Case, output: str) -> str:
     arrays, kernels = fill(case), _import(subject) or []
     if output not in case.gradients:
         arrays.pop("grad_output")
+    packed = sum(array.size for array in arrays.values()) > LARGEST
+    show = 'print("got", got, "expected", expected, sep="\\n")'
     lines = [
-        *["import numpy as np", "import torch", *kernels, ""],
-        *(f"{name} = {_literal(array)}" for name, array in arrays.items()),
-        f"got = {_got(subject, case, output)}",
-        *([] if case.problem else _expected(case, output, list(arrays))),
-        "print(got)" if case.problem else 'print("got", got, "expected", expected, sep="\\n")',
+        f'{BEGINNING}{subject.name} "{case}"',
+        *[*(["import base64", "import zlib"] if packed else []), "import numpy as np", "import torch"],
+        *[*kernels, ""],
+        *(f"{name} = {_packed(array) if packed else _literal(array)}" for name, array in arrays.items()),
+        *_got(subject, case, output, arrays),
+        *([] if case.problem else _expected(subject, case, output, list(arrays))),
+        "print(got)" if case.problem else show,
     ]
     return "\n".join(lines) + "\n"
 
 
+def _differentiated(subject: Subject, case: Case, output: str) -> bool:
+    return output in case.gradients and not subject.function(f"{case.operation}_backward")
+
+
 def _literal(array: Array) -> str:
     values = np.array2string(
-        array, separator=", ", threshold=LARGEST + 1, floatmode="unique", max_line_width=100
+        array, separator=", ", threshold=LARGEST + 1, floatmode="unique", max_line_width=COLUMNS
     )
     values = re.sub(r"\n+", "\n", values)  # NumPy puts blank lines between planes
     for word in ("nan", "inf"):
         values = values.replace(word, f"np.{word}")
     shape = f".reshape{array.shape}" if 0 in array.shape else ""
     return textwrap.indent(f"np.array({values}, np.{array.dtype.name}){shape}", " " * 4).lstrip()
+
+
+def _packed(array: Array) -> str:
+    """Its bytes, which NaN and signed zeros survive."""
+    text = base64.b85encode(zlib.compress(array.tobytes(), 9)).decode()
+    rows = "".join(f'    "{text[at : at + COLUMNS]}"\n' for at in range(0, len(text), COLUMNS))
+    unpacked = f"np.frombuffer(zlib.decompress(base64.b85decode(\n{rows})), np.{array.dtype.name})"
+    return f"{unpacked}.reshape{array.shape}.copy()"
 
 
 class _Name(str):
@@ -76,11 +109,31 @@ class _Name(str):
         return str(self)
 
 
-def _got(subject: Subject, case: Case, output: str) -> str:
+def _got(subject: Subject, case: Case, output: str, arrays: Mapping[str, Array]) -> list[str]:
+    """The lines that ask the kernel."""
+    its = framework(subject.array_framework)
+    given = {name: _moved(subject, case, name, array.ndim) for name, array in arrays.items()}
+    if not _differentiated(subject, case, output):
+        names = {name: its.script_array.format(text) for name, text in given.items()}
+        return [f"got = {_answer(subject, case, output, names)}"]
+    inputs = [name for name in given if name != "grad_output"]
+    own = {name: f"own[{number}]" for number, name in enumerate(inputs)}
+    answer = _answer(subject, case, "output", own)
+    grad_output = its.script_array.format(given["grad_output"])
+    parts = {"answer": answer, "grad_output": grad_output, "leaf": own[output.removeprefix("grad_")]}
+    leaves = (its.script_leaf.format(given[name]) for name in inputs)
+    return [f"own = [{', '.join(leaves)}]", *(line.format(**parts) for line in its.script_gradient)]
+
+
+def _moved(subject: Subject, case: Case, name: str, axes: int) -> str:
+    moves = moves_of(case, name, axes) if subject.layout == "NHWC" else None
+    return f"np.moveaxis({name}, {moves[0]}, {moves[1]})" if moves else name
+
+
+def _answer(subject: Subject, case: Case, output: str, names: Mapping[str, str]) -> str:
     function = f"{case.operation}_backward" if output in case.gradients else case.operation
-    caller = Caller(subject)
-    names = {name: _Name(caller.framework.script_array.format(name)) for name in case.array_names}
-    positional, options = caller.arguments(function, case, names)
+    arrays = {name: _Name(text) for name, text in names.items()}
+    positional, options = Caller(subject).arguments(function, case, arrays)
     written = [*map(repr, positional), *(f"{name}={value!r}" for name, value in options.items())]
     call = f"kernels.{function}({', '.join(written)})"
     arguments = [name for name in case.array_names if name != "grad_output"]
@@ -90,8 +143,8 @@ def _got(subject: Subject, case: Case, output: str) -> str:
     return f"{call}[{int(output == 'indices')}]" if paired else call
 
 
-def _expected(case: Case, output: str, names: list[str]) -> list[str]:
-    """PyTorch's answer in float64."""
+def _expected(subject: Subject, case: Case, output: str, names: list[str]) -> list[str]:
+    """PyTorch's answer in float64, in the kernel's layout."""
     options = ", ".join(f"{name}={value!r}" for name, value in case.options.items())
     inputs = [name for name in names if name != "grad_output"]
     gradient = output in case.gradients
@@ -100,10 +153,12 @@ def _expected(case: Case, output: str, names: list[str]) -> list[str]:
     answer = f"torch.nn.functional.{case.operation}(*leaves, {options})"
     if getattr(case, "return_indices", False):
         answer += f"[{int(output == 'indices')}]"
+    moves = moves_of(case, output, len(case.shapes["grad_output"])) if subject.layout == "NHWC" else None
+    moved = f".movedim({moves[0]}, {moves[1]})" if moves else ""
     if not gradient:
-        return [*lines, f"expected = {answer}"]
+        return [*lines, f"expected = {answer}{moved}"]
     lines.append(f"{answer}.backward(torch.tensor(grad_output).double())")
-    return [*lines, f"expected = leaves[{inputs.index(output.removeprefix('grad_'))}].grad"]
+    return [*lines, f"expected = leaves[{inputs.index(output.removeprefix('grad_'))}].grad{moved}"]
 
 
 def _import(subject: Subject) -> list[str] | None:

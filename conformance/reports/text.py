@@ -13,7 +13,7 @@ from conformance.reports.document import Document
 from conformance.reports.findings import Finding, replay_of, with_replay
 from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, printable, wrapped
 from conformance.reports.run_info import RunInfo
-from conformance.reports.script import script_or_reason
+from conformance.reports.script import script_lines
 from conformance.reports.tables import Cell, Table
 from conformance.verdicts.judgement import ADVICE
 
@@ -106,7 +106,8 @@ def not_claimed(claims: Sequence[NotClaimed], width: int) -> Iterator[Line]:
 
 def misnamed(subject: Subject) -> list[str]:
     """Functions that were not called because of their names, a sentence each."""
-    return [f"{name} is not called; did you mean {meant}?" for name, meant in subject.misnamed.items()]
+    slips = [f"{name} is not called; did you mean {meant}?" for name, meant in subject.misnamed.items()]
+    return slips + [f"{name} is not judged yet" for name in subject.unjudged]
 
 
 def exhausted(every: Sequence[Exhausted], width: int) -> Iterator[Line]:
@@ -150,6 +151,7 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
     for label, text in {
         "smallest case": str(each.case),
         "likewise": _likewise(failure.likewise, failure.judgement.message),
+        "raised at": failure.judgement.place,
         "known because": failure.known,
         "looks like": failure.diagnosis,
         "where": failure.where,
@@ -200,9 +202,8 @@ def requirements(found_by: Iterable[tuple[str, str]]) -> str:
 def _finding(each: Finding, subject: Subject, width: int, with_script: bool) -> Iterator[Line]:
     yield from finding(each, width)
     if with_script:
-        text, style = script_or_reason(subject, each.case, each.output)
         yield []
-        yield from ([(f"    {line}" if line else "", style)] for line in text.splitlines())
+        yield from script_lines(subject, each.case, each.output)
 
 
 def advice(document: Document, width: int) -> Iterator[Line]:

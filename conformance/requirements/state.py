@@ -16,7 +16,7 @@ from conformance.operations import DTYPES
 from conformance.requirements.answers import as_filled, judge_all
 from conformance.requirements.plan import Plan
 from conformance.requirements.requirement import Requirement
-from conformance.verdicts.judgement import Judgement
+from conformance.verdicts.judgement import EXCEPTIONS, Judgement
 
 
 def cases(plan: Plan) -> Iterator[Case]:
@@ -87,7 +87,7 @@ def check_state(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
                 _keep(results, judgement, story.words)
     for way in _differentiations(caller, case, tuple(results)):
         for judgement in _differentiated(caller, oracle, case, way):
-            declined = way.again and judgement.status == "refused"
+            declined = way.again and judgement.status in EXCEPTIONS
             if judgement.failed and not declined:
                 _keep(results, judgement, way.words)
     return [results[output] for output in case.outputs if output in results]

@@ -14,6 +14,7 @@ from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS, Plan, requirement_of
 from conformance.running.runner import Runner, judgements_of
 from conformance.running.settings import Settings
+from conformance.verdicts.judgement import EXCEPTIONS
 
 UNDECLARED = "dtypes= of a conformance.Subject does not name it"
 DECLINED = "NotImplementedError"
@@ -127,6 +128,6 @@ class _Probe:
 def _refusal(runner: Runner, case: Case) -> str:
     """How the subject's forward refuses a case, or nothing where it answers, rightly or not."""
     for judgement in judgements_of(runner, requirement_of(case).name, case):
-        if judgement.output == "output" and judgement.status in ("refused", "not claimed"):
-            return judgement.message.partition("refused: ")[2] or "declared"
+        if judgement.output == "output" and judgement.status in (*EXCEPTIONS, "not claimed"):
+            return judgement.message.partition(f"{judgement.status}: ")[2] or "declared"
     return ""

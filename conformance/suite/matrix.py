@@ -123,8 +123,9 @@ class Verdict:
         """What the summary needs, as plain data, which travels between processes: a row, or that there is none."""
         subject = {"subject": usage.name_of(self.matrix.subject)}
         if self.matrix.has_judged(self.unit):
-            return subject | {"rows": [self.matrix.row(self.unit, self.output).as_data()]}
-        return subject | {"no_verdict": [f"{self.unit.operation} {self.output}"]}
+            row = self.matrix.row(self.unit, self.output)
+            return subject | {"rows": [row.as_data()], "verdict": row.verdict}
+        return subject | {"no_verdict": [f"{self.unit.operation} {self.output}"], "verdict": "no verdict"}
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ class KnownFailure:
     def as_data(self) -> dict[str, Any]:
         """The known failure, where it no longer fails, as far as that was checked."""
         stale = [self.case] if self.matrix.stale.get(self.case) else []
-        return {"subject": usage.name_of(self.matrix.subject), "stale": stale}
+        return {"subject": usage.name_of(self.matrix.subject), "stale": stale, "verdict": "stale"}
 
 
 class Matrix:

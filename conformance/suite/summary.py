@@ -21,6 +21,7 @@ class Summary:
     """What was judged of a subject, and the outputs on which there is no verdict."""
 
     subject: str
+    interrupted: bool = False  # before every test had its turn
     rows: list[Row] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     no_verdict: list[str] = field(default_factory=list)
@@ -34,27 +35,26 @@ class Summary:
     @cached_property
     def report(self) -> Report:
         elsewhere = Subject(dict.fromkeys(OPERATIONS, _judged_elsewhere), name=self.subject)
-        return merge(elsewhere, self.rows, stale=self.stale)
+        return merge(elsewhere, self.rows, stale=self.stale, interrupted=self.interrupted)
 
     @property
     def verdict(self) -> str:
-        """conforms, differs, untested, or no verdict."""
+        """conforms, differs, untested, interrupted, or no verdict."""
         return "no verdict" if self.no_verdict else self.report.verdict
 
     def __str__(self) -> str:
         last = conclusion(self.report, findings(self.report, RunInfo(oracle="")))
-        line = f"{last.words}: {last.because}"
-        if self.no_verdict:
-            rest = f"; the rest {line}" if self.rows else ""
-            line = f"no verdict: {', '.join(dict.fromkeys(self.no_verdict))}{rest}"
-        return f"{self.subject} {line}"
+        if not self.no_verdict:
+            return f"{last.words}: {self.subject}: {last.because}"
+        rest = f"; the rest {last.words}: {last.because}" if self.rows else ""
+        return f"no verdict: {self.subject}: {', '.join(dict.fromkeys(self.no_verdict))}{rest}"
 
 
-def summaries(every: Iterable[Mapping[str, Any]]) -> list[Summary]:
+def summaries(every: Iterable[Mapping[str, Any]], interrupted: bool = False) -> list[Summary]:
     """A summary of each subject, from what its tests say."""
     by_subject: dict[str, Summary] = {}
     for said in every:
-        by_subject.setdefault(said["subject"], Summary(said["subject"])).add(said)
+        by_subject.setdefault(said["subject"], Summary(said["subject"], interrupted)).add(said)
     return list(by_subject.values())
 
 

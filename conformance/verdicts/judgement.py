@@ -10,8 +10,10 @@ from conformance.cases.arrays import Array
 from conformance.kernels.answer import Answer, Malformed, Refused
 
 DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
-GRAVEST = (*DEATHS, "oracle raised", "differs", "raised", "refused")  # the gravest first
 ADVICE = "advice"  # what a careful kernel would not do, and no answer depends on
+
+EXCEPTIONS = ("refused", "raised")  # meant as an answer, or not
+GRAVEST = (*DEATHS, "oracle raised", "differs", *reversed(EXCEPTIONS))  # failures, the gravest first
 
 LOOKED_INTO = 4096  # elements
 
@@ -20,11 +22,13 @@ class Judgement(NamedTuple):
     """What one case says of one output: plain data, so that it travels between processes."""
 
     output: str
-    status: str  # conforms, not claimed, advice, differs, refused, oracle raised, or one of DEATHS
+    status: str  # conforms, not claimed, advice, differs, oracle raised, or one of EXCEPTIONS or DEATHS
     share: float = 0.0  # worst error as a share of the bound; inf where the bound is zero
     varied: bool = False  # whether the expected answer holds two different numbers
     message: str = ""
     answer: Any = None  # the wrong answer as nested lists, where it is small enough to be looked into
+    place: str = ""  # of an exception: the kernel's own lines that it came through
+    trace: str = ""  # and all of them
 
     @property
     def failed(self) -> bool:
@@ -40,7 +44,8 @@ def judge(output: str, dtype: str, got: Answer, expected: Array, bound: Array | 
     if got is None:
         return Judgement(output, "not claimed")
     if isinstance(got, Refused):
-        return Judgement(output, got.status, message=f"{output} {got.status}: {got.error}")
+        message = f"{output} {got.status}: {got.error}"
+        return Judgement(output, got.status, message=message, place=got.place, trace=got.trace)
     if isinstance(got, Malformed):
         return differs(output, f"{output} {got.fault}")
     if got.shape != expected.shape:

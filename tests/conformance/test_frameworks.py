@@ -1,5 +1,6 @@
 """What is known of a framework: read without importing it, the same once imported, for one to three image axes."""
 
+import importlib
 import importlib.metadata
 import subprocess
 import sys
@@ -132,3 +133,14 @@ def test_jax_is_an_oracle_for_one_to_three_image_axes(text):
     assert set(answers) == set(case.outputs)
     for output in case.outputs:
         np.testing.assert_allclose(answers[output], expected[output], rtol=1e-9, atol=1e-9)
+
+
+def test_jax_compiles_a_case_once():
+    pytest.importorskip("jax")
+    module = importlib.import_module("conformance.kernels.frameworks.jax")
+    before = module._compiled.cache_info()
+    caller, case = Caller(load("jax")), Case.parse("conv2d image=6,11 kernel=3,5 dtype=float64")
+    for seed in range(3):
+        caller.answer(case, fill(replace(case, seed=seed)))
+    after = module._compiled.cache_info()
+    assert (after.misses - before.misses, after.hits - before.hits) == (1, 2)

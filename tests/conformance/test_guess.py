@@ -1,5 +1,7 @@
 """What a namespace of functions leaves unsaid: whose arrays it takes, which name is a slip of another."""
 
+import sys
+
 import pytest
 
 from conformance.kernels.guess import FUNCTIONS
@@ -70,4 +72,40 @@ def test_arrays_are_those_of_the_framework_that_the_functions_use(tmp_path, text
     pytest.importorskip("torch")
     file = tmp_path / "of_torch.py"
     file.write_text(text)
+    assert load(str(file)).array_framework == "torch"
+
+
+@pytest.mark.parametrize(
+    ("beside", "text"),
+    [
+        ("import torch\nrun = torch.conv2d", "from beside_{n} import run\ndef conv2d(x, w): return run(x, w)"),
+        (
+            "import torch\ndef run(x, w): return torch.conv2d(x, w)",
+            "import beside_{n}\ndef conv2d(x, w): return beside_{n}.run(x, w)",
+        ),
+        (
+            "import torch\nclass F(torch.autograd.Function): pass",
+            "from beside_{n} import F\ndef conv2d(x, w): return F.apply(x, w)",
+        ),
+        ("", "def conv2d(x, w):\n    import torch\n    return torch.conv2d(x, w)"),
+    ],
+    ids=["function", "module", "class", "imported late"],
+)  # fmt: skip
+def test_a_framework_is_found_in_the_kernels_own_other_modules(tmp_path, monkeypatch, request, beside, text):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    name = request.node.callspec.id.replace(" ", "_")
+    (tmp_path / f"beside_{name}.py").write_text(beside)
+    (tmp_path / f"main_{name}.py").write_text(text.format(n=name))
+    assert load(str(tmp_path / f"main_{name}.py")).array_framework == "torch"
+
+
+def test_what_helpers_of_other_modules_use_does_not_outweigh_the_functions(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "pairs_of_numpy.py").write_text("import numpy as np\ndef pair(n): return np.array([n, n])")
+    file = tmp_path / "uses_pairs.py"
+    file.write_text(
+        "import torch\nfrom pairs_of_numpy import pair\ndef conv2d(x, w): return torch.conv2d(x, w, pair(1))"
+    )
     assert load(str(file)).array_framework == "torch"

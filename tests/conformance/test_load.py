@@ -11,7 +11,7 @@ import pytest
 from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.kernels.call import Caller
-from conformance.kernels.load import load
+from conformance.kernels.load import load, seems_to_lack
 from conformance.kernels.subject import SubjectError
 
 
@@ -86,3 +86,20 @@ except SubjectError:
     loaded = told.stdout.split()
     assert "conformance.kernels.load" in loaded
     assert {"torch", "jax", "onnxruntime"}.isdisjoint(loaded)
+
+
+@pytest.mark.parametrize(
+    ("words", "lacks"),
+    [
+        ("", True),
+        ("def conv2dx(x, w): ...", True),
+        ("def conv2d(x, w): ...", False),
+        ("from elsewhere import *", False),
+        ("subject = conformance.Subject(kernels)", False),
+        ("globals()['conv' + '2d'] = print", False),
+    ],
+)
+def test_a_file_whose_text_names_no_function_seems_to_lack_it(tmp_path, words, lacks):
+    file = tmp_path / "text.py"
+    file.write_text(words)
+    assert seems_to_lack(str(file), ["conv2d"]) == lacks

@@ -27,14 +27,14 @@ def said(*rows, subject="mine.py", **more):
     [
         (
             [said(row()), said(row("grad_input", cases=2))],
-            "mine.py conforms: 3 cases, 2 verdicts; worst error 0.50 of what rounding explains",
+            "conforms: mine.py: 3 cases, 2 verdicts; worst error 0.50 of what rounding explains",
         ),
-        ([said(row()), said(wrong("grad_bias"))], "mine.py differs: conv2d grad_bias differs (3 cases)"),
-        ([said(row(), stale=["conv2d"])], "mine.py differs: 1 known failure no longer fails (3 cases)"),
-        ([said(no_verdict=["conv2d output"])], "mine.py no verdict: conv2d output"),
+        ([said(row()), said(wrong("grad_bias"))], "differs: mine.py: conv2d grad_bias differs (3 cases)"),
+        ([said(row(), stale=["conv2d"])], "differs: mine.py: 1 known failure no longer fails (3 cases)"),
+        ([said(no_verdict=["conv2d output"])], "no verdict: mine.py: conv2d output"),
         (
             [said(row(share=0.0)), said(no_verdict=["conv2d output"])],
-            "mine.py no verdict: conv2d output; the rest conforms: 3 cases, 1 verdict; every answer exact",
+            "no verdict: mine.py: conv2d output; the rest conforms: 3 cases, 1 verdict; every answer exact",
         ),
     ],
     ids=["right", "wrong", "stale", "no verdict", "no verdict of some"],
@@ -42,6 +42,12 @@ def said(*rows, subject="mine.py", **more):
 def test_a_line_says_what_all_tests_of_a_subject_say(every, line):
     (summary,) = summaries(every)
     assert str(summary) == line
+
+
+def test_tests_that_had_no_turn_leave_no_verdict_but_a_failure():
+    said_so_far = [said(row()), said(wrong("output"), subject="other.py")]
+    verdicts = {each.subject: each.verdict for each in summaries(said_so_far, interrupted=True)}
+    assert verdicts == {"mine.py": "interrupted", "other.py": "differs"}
 
 
 def test_bad_arguments_alone_make_a_kernel_untested():

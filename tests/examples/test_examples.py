@@ -1,6 +1,7 @@
 """Each example as its reader would check it: the right ones conform, the wrong ones get the verdict they earn."""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -19,7 +20,8 @@ from conformance.running.runner import examine
 from conformance.running.settings import Settings
 from conformance.usage import runner_of
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+README = Path(__file__).resolve().parents[2] / "README.md"
+EXAMPLES = README.with_name("examples")
 
 
 @pytest.fixture(scope="session")
@@ -101,6 +103,18 @@ def test_c_kernel_that_leaves_its_input_is_caught_in_the_act(built, name, told):
     messages = {row.output: row.failure.judgement.message for row in report.rows if row.failure}
     assert list(messages) == ["output"]
     assert messages["output"].startswith(told)
+
+
+def test_the_subject_of_the_readme_can_be_pasted_under_its_kernel_and_has_its_known_failure(tmp_path):
+    kernel, subject = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[:2]
+    file = tmp_path / "pasted_from_the_readme.py"
+    file.write_text(kernel + subject)
+    asked = {"requirements": ["exact"], "oracle": "reference", "profile": "quick"}
+    report = conformance.check(str(file), **asked)
+    assert (report.stale, {row.verdict for row in report.rows if row.output == "output"}) == (
+        [],
+        {"known failure"},
+    )
 
 
 def check(name, **asked):

@@ -7,7 +7,8 @@ stride below 1) lax answers or reads otherwise, padding of a pooling and ceil_mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import jax
@@ -23,7 +24,11 @@ from conformance.kernels.framework import About, Framework
 from conformance.operations.avg_pool import divisors
 
 ABOUT = About(
-    packages=("jax", "jaxlib"), extra="jax", oracle="JAX in float64, its gradients by vjp", variants=("",)
+    packages=("jax", "jaxlib"),
+    extra="jax",
+    oracle="JAX in float64, its gradients by vjp",
+    arrays=("jax", "jaxlib", "Tracer"),
+    variants=("",),
 )
 
 
@@ -76,7 +81,7 @@ def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     with jax.enable_x64(True):
         doubles = [jnp.array(array, jnp.float64) for name, array in arrays.items() if name != "grad_output"]
         if maxima and max(case.dilations) > 1:
-            output = to_numpy(jax.jit(partial(_answer, case))(*doubles))
+            output = to_numpy(_compiled(_geometry(case))(*doubles))
             return _of_case(case, reference.answer(case, arrays) | {"output": output})
         answers = _with_gradients(case, arrays, doubles)
     if "indices" in case.outputs:
@@ -86,8 +91,7 @@ def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
 
 def _with_gradients(case: Case, arrays: Arrays, doubles: Sequence[jax.Array]) -> dict[str, Array]:
     grad_output = jnp.array(arrays["grad_output"], jnp.float64)
-    both = jax.jit(lambda g, *leaves: differentiate(partial(_answer, case), leaves, g))  # one compilation
-    output, gradients = both(grad_output, *doubles)
+    output, gradients = _compiled_with_gradients(_geometry(case))(grad_output, *doubles)
     names = (f"grad_{name}" for name in arrays if name != "grad_output")
     return {"output": to_numpy(output)} | dict(zip(names, map(to_numpy, gradients), strict=True))
 
@@ -136,15 +140,29 @@ def _avg_pool(operation: str) -> Callable[..., jax.Array]:
 
 def _call(operation: str, arrays: dict[str, jax.Array], options: dict[str, Any]) -> jax.Array:
     case = called(operation, {name: array.shape for name, array in arrays.items()}, options)
-    return _jitted(case, *arrays.values())
+    return cast(jax.Array, _compiled(case)(*arrays.values()))
 
 
 # What lax computes of a case.
 
 
-def _jitted(case: Any, *leaves: jax.Array) -> jax.Array:
-    """Compiled once a case, not once an operation of it."""
-    return cast(jax.Array, jax.jit(partial(_answer, case))(*leaves))
+@lru_cache(maxsize=256)
+def _compiled(case: Case) -> Callable[..., Any]:
+    """Its answer, compiled once a case: jax.jit knows again only the same function."""
+    return cast(Callable[..., Any], jax.jit(partial(_answer, case)))
+
+
+@lru_cache(maxsize=256)
+def _compiled_with_gradients(case: Case) -> Callable[..., Any]:
+    """Both in one compilation."""
+    both = jax.jit(lambda grad_output, *leaves: differentiate(partial(_answer, case), leaves, grad_output))
+    return cast(Callable[..., Any], both)
+
+
+def _geometry(case: Case) -> Case:
+    """The case without what does not change what is computed."""
+    plain = Case.of(case.operation)
+    return replace(case, **{name: getattr(plain, name) for name in ("dtype", "values", "layout", "seed")})
 
 
 def _answer(case: Any, *leaves: jax.Array) -> jax.Array:

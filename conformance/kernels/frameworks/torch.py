@@ -21,6 +21,14 @@ ABOUT = About(
     packages=("torch",),
     extra="torch",
     oracle="PyTorch in float64, contiguous, on the CPU",
+    arrays=("Tensor",),
+    classes={
+        "Module": "import torch\n"
+        "layer = {name}({made})\n"
+        "names = [name for name, _ in layer.named_parameters()]\n"
+        "return torch.func.functional_call(layer, dict(zip(names, ({weights}))), ({input},))",
+        "Function": "return {name}.apply({passed})",
+    },
     variants=("", "contiguous", "channels_last"),
     forks=True,
 )
@@ -168,5 +176,7 @@ FRAMEWORK = Framework(
     preload=preload,
     set_threads=torch.set_num_threads,
     script_array="torch.tensor({})",
+    script_leaf="torch.tensor({}).requires_grad_()",
+    script_gradient=("{answer}.backward({grad_output})", "got = {leaf}.grad"),
     script_import=dict.fromkeys(("", "contiguous"), "import torch.nn.functional as kernels"),
 )

@@ -74,6 +74,7 @@ def _failure(finding: Finding) -> dict[str, Any]:
         "output": finding.output,
         "status": finding.status,
         "message": failure.judgement.message,
+        "raised_at": failure.judgement.place or None,
         "share": _finite(failure.judgement.share),
         "case": str(finding.case),
         "first_case": str(failure.first),

@@ -1,0 +1,30 @@
+"""Failures that several tests find: told once, by the first of them that the session reports."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from conformance.reports.findings import same
+from conformance.verdicts.verdict import Failure, Row
+
+
+class Told:
+    """What was told so far; `said` is what a test says as plain data, `test` its id."""
+
+    def __init__(self) -> None:
+        self._failures: list[tuple[str, Failure, str]] = []
+
+    def reference(self, said: dict[str, Any], test: str) -> str:
+        """A line that names the test that has told it; "" for what is new."""
+        for row in map(Row.from_data, said.get("rows", ())):
+            if row.failure and not row.passed:
+                return self._reference(said["subject"], row.failure, test)
+        return ""
+
+    def _reference(self, subject: str, failure: Failure, test: str) -> str:
+        for whose, told, by in self._failures:
+            if whose == subject and same(told, failure):
+                words = f"{failure.judgement.output:<11} {failure.judgement.status.upper()}"
+                return f"{words}  as told by {by.rpartition('::')[2]} ({failure.case})"
+        self._failures.append((subject, failure, test))
+        return ""
