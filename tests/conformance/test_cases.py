@@ -20,7 +20,7 @@ from conformance.cases.networks import layers, lookalikes
 from conformance.cases.scope import every_geometry, every_pair, exhausted, geometries
 from conformance.cases.sizes import PRODUCTS, crossed, far, mixed, products, reaches, tails
 from conformance.cases.strategies import cases
-from conformance.cases.values import magnitude
+from conformance.cases.values import FEW, chance, magnitudes
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES, OPERATIONS
 
@@ -203,13 +203,12 @@ def test_every_pair_of_smaller_geometries_is_asked(operation):
 
 
 def test_what_is_exhausted_follows_from_what_is_claimed():
-    every = exhausted("conv2d", features_of("conv2d"), pairs=False)
-    fewer = exhausted("conv2d", features_of("conv2d") - {"dilation", "padding"}, pairs=True)
+    features = features_of("conv2d")
+    every = exhausted("conv2d", features, pairs=False)
+    fewer = exhausted("conv2d", features - {"dilation", "padding"}, pairs=True)
     assert (every.largest, every.pairs) == ((9, 4, 4, 4, 3), 0)
     assert (fewer.largest, fewer.geometries) == ((9, 4, 4, 0, 1), 120)
-    assert every.chance[0] == 2 / (
-        2 * min(map(magnitude, every_geometry("conv2d", features_of("conv2d")))) + 1
-    )
+    assert every.chance[0] == max(chance(case, small=False) for case in every_geometry("conv2d", features))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -232,8 +231,47 @@ def test_arrays_have_the_shapes_and_dtype_of_the_case(case):
 
 @given(cases("conv2d", values="integers", dtype="float16"))
 def test_integer_sums_are_exact_in_the_dtype(case):
-    m = magnitude(case)
-    assert max(case.terms(output) for output in case.outputs) * m * m + m <= DTYPES["float16"].exact or m == 1
+    x, w, g = (magnitudes(case)[name] for name in ("input", "weight", "grad_output"))
+    largest = {"output": x * w, "grad_input": g * w, "grad_weight": x * g, "grad_bias": g}
+    sums = [case.terms(output) * largest[output] for output in case.outputs]
+    assert max(sums) <= DTYPES["float16"].exact or min(x, w, g) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        ("conv2d image=257,257 kernel=1,2", {"input": 5, "weight": 1000, "grad_output": 5}),
+        ("conv2d channels=1366 image=4 kernel=3,3", {"input": 4, "weight": 4, "grad_output": 1000}),
+        ("conv2d image=5,6 kernel=3,3 dtype=float16", {"input": 12, "weight": 17, "grad_output": 12}),
+        ("avg_pool2d image=200,201 kernel=20,20", {"input": 1000, "grad_output": 1000}),
+    ],
+)
+def test_what_the_longest_sum_leaves_the_other_arrays_get(text, least):
+    assert magnitudes(Case.parse(text)).items() == least.items()
+
+
+def test_the_odds_are_those_of_the_numbers_drawn():
+    case = Case.parse("conv2d image=257,257 kernel=1,2")
+    assert chance(case, small=False) == 1 / 10 + 1 / 10
+    assert chance(replace(case, image=(3, 3)), small=True) == 1 / 6 + 1 / 6
+
+
+@pytest.mark.parametrize("values", ["integers", "small_integers", "large", "tiny"])
+@given(data=st.data())
+def test_where_few_integers_are_drawn_none_is_0(values, data):
+    case = data.draw(cases("conv2d", values=values, layout=""))
+    assert all(array.all() for array in fill(case).values() if array.size < FEW)
+
+
+def test_among_many_integers_some_are_0():
+    assert 0 < np.count_nonzero(fill(Case.parse("conv2d image=70,70"))["input"] == 0) < 70
+
+
+@pytest.mark.parametrize("values", ["integers", "small_integers"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_that_repeats_numbers_repeats_one_that_is_not_0(view, values):
+    case = Case.parse(f"conv2d image=70,70 values={values} layout=input:{view}")
+    assert all(fill(replace(case, seed=seed))["input"].any() for seed in range(20))
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -244,7 +282,7 @@ def test_a_view_keeps_shape_and_dtype(view):
 
 
 @pytest.mark.parametrize(
-    "view", [view for view in VIEWS if view not in ("broadcast", "expanded", "repeated")]
+    "view", [view for view in VIEWS if view not in ("broadcast", "expanded", "repeated", "averaged")]
 )
 def test_a_view_keeps_the_values(view):
     array = np.arange(24.0, dtype=np.float32).reshape(2, 1, 3, 4)
