@@ -11,7 +11,7 @@ from conformance.operations.option import fit
 
 Features = frozenset[str]
 
-_OF_ONE_AXIS = ("unbatched", "options as tuples", "defaults")
+_OF_ONE_AXIS = ("unbatched", "options as tuples", "options as lists", "defaults")
 _OF_SEVERAL = ("options per axis", "options as tuples of one", "images not square")
 
 
@@ -36,6 +36,7 @@ def probes(operation: str) -> dict[str, Case]:
         "unbatched": {"batch": None},
         "options per axis": {"image": (5, 6), stepped: (1, 2)},
         "options as tuples": {"image": (5, 6), stepped: (2, 2)},
+        "options as lists": {"image": (5, 6), stepped: (2, 2), "written": "lists"},
         "options as tuples of one": {"image": (5, 6), stepped: (2,)},
         "images not square": {},
         family.not_square: {"kernel": (2, 1)},

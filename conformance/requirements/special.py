@@ -21,6 +21,7 @@ def cases(plan: Plan) -> Iterator[Case]:
             yield from plan.with_values(
                 (replace(case, seed=case.seed + 1001 * seed) for case in plain), values
             )
+        yield from plan.with_values(plan.named("special"), values)
         yield from plan.with_values(plan.large(0, 30, 1_000), values)
         small = [case for case in plan.named() if case.size < 2000]
         for number, view in enumerate(VIEWS if plan.profile != "quick" else ()):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from conformance.cases import Case
@@ -47,12 +47,19 @@ def judge(
     """
     tally = _Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [])
     try:
-        tally.take(runner.examine(task.requirement, task.cases()), progress)
+        tally.take(itertools.chain(_fresh(task, runner), runner.examine(task.requirement, task.cases())), progress)
         if shrinks:
             _explain(tally, subject, runner, earlier)
     except KeyboardInterrupt:
         raise Interrupted(tally.in_order) from None
     return tally.in_order or [tally.empty_row("output")]
+
+
+def _fresh(task: Task, runner: Runner) -> Iterator[Examined]:
+    """The first cases, each first thing in a new process, where the requirement wants that."""
+    for case in itertools.islice(task.cases(), REQUIREMENTS[task.requirement].fresh):
+        if judgements := runner.in_new_process(task.requirement, case):
+            yield case, judgements
 
 
 def judge_case(case: Case, requirement: str, subject: Subject, runner: Runner) -> list[Judgement]:

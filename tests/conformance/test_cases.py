@@ -153,6 +153,29 @@ def test_every_array_is_special_in_some_case(operation):
     assert seen == set(cases[0].array_names)
 
 
+def specials(section: str, operation: str) -> list[Case]:
+    return [replace(case, values="special") for case in named(section, operation, features_of(operation))]
+
+
+@pytest.mark.parametrize("kind", [np.isnan, np.isinf])
+@pytest.mark.parametrize(
+    ("array", "place"),
+    [("weight", (1, 1)), *(("weight", corner) for corner in itertools.product((0, 2), (0, 2)))]
+    + [("grad_output", (0, 0)), ("grad_output", (4, 5))],
+)
+def test_each_place_of_a_padded_filter_is_special_alone(array, place, kind):
+    filled = [fill(case)[array] for case in specials("special", "conv2d") if case.padding]
+    alone = [a for a in filled if np.count_nonzero(~np.isfinite(a)) == 1]
+    assert any(kind(a[(..., *place)]).any() for a in alone)
+
+
+@pytest.mark.parametrize("operation", ["max_pool1d", "max_pool2d"])
+def test_a_window_that_is_the_image_has_several_nan_and_not_the_first_counts(operation):
+    cases = [case for case in specials("special", operation) if case.kernel == case.image]
+    planes = [np.isnan(fill(case)["input"]).reshape(-1, int(np.prod(case.image))).sum(axis=1) for case in cases]
+    assert max(int(plane.max()) for plane in planes) > 1
+
+
 def test_a_special_case_may_be_empty_and_may_have_an_array_of_zeros_alone():
     cases = [
         Case.parse(f"conv2d batch={n} channels=2 values=special seed={s}") for n in (0, 2) for s in range(60)
