@@ -14,7 +14,8 @@ from conformance.requirements.requirement import Requirement
 
 
 def cases(plan: Plan) -> Iterator[Case]:
-    yield from plan.with_values(itertools.chain(plan.named(), plan.covering()), plan.integers)
+    by_hand = itertools.chain(plan.named(), plan.named("frameworks"))
+    yield from plan.with_values(itertools.chain(by_hand, plan.covering()), plan.integers)
     for place, values in enumerate(("large", "tiny") if not plan.transforms else ()):
         some = itertools.islice(plan.large(0, 0, 0), place, None, 16)  # of the sizes that take fast paths
         yield from plan.with_values(itertools.chain(plan.named(), some), values)

@@ -23,6 +23,7 @@ from conformance.cases.strategies import cases
 from conformance.cases.values import FEW, chance, magnitudes
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES, OPERATIONS
+from conformance.requirements import REQUIREMENTS, Plan
 
 SEVERAL_AXES = [name for name, operation in OPERATIONS.items() if operation.dimensions > 1]
 ANY_CASE = st.sampled_from(sorted(OPERATIONS)).flatmap(cases)
@@ -271,6 +272,44 @@ def test_integer_sums_are_exact_in_the_dtype(case):
 )
 def test_what_the_longest_sum_leaves_the_other_arrays_get(text, least):
     assert magnitudes(Case.parse(text)).items() == least.items()
+
+
+OFTEN_WRONG = {
+    "a window wholly in the padding, with a stride": lambda case: any(
+        s > 1 and low >= d * (k - 1) + 1 for k, s, (low, _), d in case.geometry
+    ),
+    "one window along an axis, with a stride": lambda case: any(
+        o == 1 < s for o, s in zip(case.output_extents, case.strides, strict=True)
+    ),
+    "sixteen images": lambda case: case.batch == 16,
+}
+
+
+@pytest.mark.parametrize("what", OFTEN_WRONG)
+@pytest.mark.parametrize("operation", ["conv1d", "conv2d", "conv3d"])
+def test_the_quick_profile_asks_early_what_released_frameworks_got_wrong(operation, what):
+    plan = Plan(operation, "float32", features_of(operation), profile="quick")
+    first = itertools.islice(REQUIREMENTS["exact"].cases(plan), 30)
+    assert any(OFTEN_WRONG[what](case) for case in first)
+
+
+@pytest.mark.parametrize("operation", ["max_pool1d", "max_pool2d", "max_pool3d"])
+def test_the_quick_profile_has_ties_in_sixteen_images(operation):
+    plan = Plan(operation, "float32", features_of(operation), profile="quick")
+    assert any(case.values == "ties" and case.batch == 16 for case in REQUIREMENTS["special"].cases(plan))
+
+
+@pytest.mark.parametrize(("dtype", "itemsize"), [("float32", 4), ("float64", 8)])
+def test_arrays_begin_at_every_place_in_a_line_of_the_cache(dtype, itemsize):
+    plan = Plan("conv2d", dtype, features_of("conv2d"))
+    offset = [case for case in REQUIREMENTS["layouts"].cases(plan) if "input:offset" in case.layout]
+    begun = {fill(case)["input"].ctypes.data % 64 for case in offset}
+    assert begun == set(range(itemsize, 64, itemsize))
+
+
+def test_one_channel_that_lies_last_has_the_strides_of_frameworks():
+    array = VIEWS["channels_last"](np.arange(12.0).reshape(1, 1, 3, 4), 2)
+    assert array.strides == (96, 8, 32, 8)
 
 
 def test_the_odds_are_those_of_the_numbers_drawn():
