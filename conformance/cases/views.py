@@ -112,11 +112,11 @@ def _averaged(array: Array, dimensions: int) -> Array:
 
 
 def _offset(array: Array, dimensions: int) -> Array:
-    """Starts some elements into its memory, by its shape how many: in the midst of a line of the cache."""
+    """Starts some elements into its memory, by its width how many: in the midst of a line of the cache."""
     line = _LINE // array.itemsize
     memory = np.full(array.size + 2 * line, _JUNK, array.dtype)
     begun = memory.ctypes.data % _LINE // array.itemsize
-    start = line - begun + 1 + (array.size + len(array)) % (line - 1)
+    start = line - begun + 1 + array.shape[-1] % (line - 1)
     memory[start : start + array.size] = array.reshape(-1)
     return memory[start : start + array.size].reshape(array.shape)
 

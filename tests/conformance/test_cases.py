@@ -300,10 +300,14 @@ def test_the_quick_profile_has_ties_in_sixteen_images(operation):
 
 
 @pytest.mark.parametrize(("dtype", "itemsize"), [("float32", 4), ("float64", 8)])
-def test_arrays_begin_at_every_place_in_a_line_of_the_cache(dtype, itemsize):
-    plan = Plan("conv2d", dtype, features_of("conv2d"))
-    offset = [case for case in REQUIREMENTS["layouts"].cases(plan) if "input:offset" in case.layout]
-    begun = {fill(case)["input"].ctypes.data % 64 for case in offset}
+@pytest.mark.parametrize(
+    ("operation", "array"),
+    [("conv2d", "input"), ("conv2d", "weight"), ("conv1d", "grad_output"), ("max_pool3d", "input")],
+)
+def test_arrays_begin_at_every_place_in_a_line_of_the_cache(operation, array, dtype, itemsize):
+    plan = Plan(operation, dtype, features_of(operation), profile="quick")
+    offset = [case for case in REQUIREMENTS["layouts"].cases(plan) if f"{array}:offset" in case.layout]
+    begun = {fill(case)[array].ctypes.data % 64 for case in offset}
     assert begun == set(range(itemsize, 64, itemsize))
 
 
