@@ -3,9 +3,9 @@
     python benchmarks/blind.py                        every exact case of the standard profile: minutes
     python benchmarks/blind.py --op conv2d --every 50
 
-What makes no difference to random reals on the same shapes cannot matter (a pixel between two windows, the dilation of a
-kernel of one), and where a view repeats its numbers, or the largest one is chosen, an option may not be seen: that is
-counted. What else makes a difference there and none here is a blind spot: it is listed.
+What makes no difference to random reals on the same shapes cannot matter (a pixel between two windows, the dilation of
+a kernel of one), and where a view repeats its numbers, or the largest one is chosen, an option may not be seen: that
+is counted. What else makes a difference there and none here is a blind spot: it is listed.
 """
 
 import argparse
@@ -57,7 +57,10 @@ def of_case(text: str) -> list[tuple[str, str]]:
     """Why each change is not seen, and what is to be printed of it."""
     every = unseen(Case.parse(text))
     return [
-        (f"{each.change.of}: {each.why}" if each.why else "", f"{text}: {each.output} with another {each.change.where}")
+        (
+            f"{each.change.of}: {each.why}" if each.why else "",
+            f"{text}: {each.output} with another {each.change.where}",
+        )
         for each in every
     ]
 

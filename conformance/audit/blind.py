@@ -49,11 +49,14 @@ class Unseen:
 
 
 def unseen(case: Case) -> Iterator[Unseen]:
-    """One number of each array, by chance, and each option moved to its neighbours, where the answer keeps its shape."""
+    """Of one number of each array, by chance, and each option moved to a neighbour that keeps the answer's shape."""
     if case.problem or case.batch == 0:
         return
     arrays = fill(case)
-    answers, real = reference.answer(case, arrays), replace(case, values="mean_zero", dtype="float64", layout="")
+    answers, real = (
+        reference.answer(case, arrays),
+        replace(case, values="mean_zero", dtype="float64", layout=""),
+    )
     reals = fill(real)
     of_reals = reference.answer(real, reals)
     for change in changes(case, arrays):
@@ -62,13 +65,17 @@ def unseen(case: Case) -> Iterator[Unseen]:
             yield Unseen(change, "", "cannot matter")
             continue
         seen = _different(change.answer(arrays), answers)
-        lost = () if case.family.chosen and seen else sorted(able - seen)  # which of the inputs is chosen is no sum
+        lost = (
+            () if case.family.chosen and seen else sorted(able - seen)
+        )  # which of the inputs is chosen is no sum
         yield from (Unseen(change, output, _excuse(change, arrays)) for output in lost)
 
 
 def _excuse(change: Change, arrays: Arrays) -> str:
     """Why a case cannot see a change of an option that others see."""
-    repeats = any(n > 1 and not step for a in arrays.values() for n, step in zip(a.shape, a.strides, strict=True))
+    repeats = any(
+        n > 1 and not step for a in arrays.values() for n, step in zip(a.shape, a.strides, strict=True)
+    )
     if change.place is None and repeats:
         return "a view repeats its numbers"
     chosen = change.place is None and change.case.family.chosen
@@ -97,7 +104,8 @@ def _neighbours(case: Case) -> Iterator[tuple[str, Any]]:
             each = case.strides if value is None else case.axes(value)
             moved = ((axis, step) for axis in range(case.dimensions) for step in (-1, 1))
             yield from (
-                (option.name, tuple(n + step * (i == axis) for i, n in enumerate(each))) for axis, step in moved
+                (option.name, tuple(n + step * (i == axis) for i, n in enumerate(each)))
+                for axis, step in moved
             )
         elif option.other is not None and not option.output:
             yield option.name, option.default if value != option.default else option.other

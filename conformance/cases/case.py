@@ -101,7 +101,9 @@ class Case:
         """The keyword arguments that a kernel is called with."""
         given = {name: getattr(self, name) for name in _keywords(self.operation)}
         if self.written == "lists":
-            given = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+            given = {
+                name: list(value) if isinstance(value, tuple) else value for name, value in given.items()
+            }
         return given
 
     @property

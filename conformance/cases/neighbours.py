@@ -31,7 +31,9 @@ def neighbours(case: Case) -> list[Case]:
 def of_others(case: Case, operations: Iterable[str]) -> Iterator[Case]:
     """Other operations on the same image, padded to the same extents: what one leaves in a workspace another finds."""
     pads = tuple(low for low, _ in case.pads)
-    kernel = tuple(max(k, 2 * p) for k, p in zip(case.kernel, pads, strict=True))  # a pool pads half of it at most
+    kernel = tuple(
+        max(k, 2 * p) for k, p in zip(case.kernel, pads, strict=True)
+    )  # a pool pads half of it at most
     fields = {name: getattr(case, name) for name in ("batch", "channels", "image", "dtype", "values", "seed")}
     for operation in operations:
         found = OPERATIONS[operation]

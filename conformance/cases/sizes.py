@@ -72,7 +72,7 @@ def _grown(case: Case, tail: Tail, n: int) -> tuple[int, ...]:
 
 
 def widths(operation: str, features: Features) -> Iterator[Case]:
-    """Images, filters and answers of fifteen widths each: an offset view starts by its width, in a line of the cache."""
+    """Images, filters and answers of fifteen widths each: by its width an offset view starts in a line of the cache."""
     found = OPERATIONS[operation]
     for n in range(15):
         fields = {"image": (4, 16 + 2 * n), "kernel": (2, 1 + n), "stride": 1, "seed": n, **found.family.few}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ def _transposed(array: Array, dimensions: int) -> Array:
 
 
 def _channels_last(array: Array, dimensions: int) -> Array:
-    """Stored with the channels last; with the strides that frameworks give axes of one, too, which NumPy leaves open."""
+    """Stored with the channels last; with the strides that frameworks give an axis of one, which NumPy leaves open."""
     axis = array.ndim - dimensions - 1
     if axis < 0:
         return array
@@ -107,8 +108,8 @@ def _expanded(array: Array, dimensions: int) -> Array:
 
 def _averaged(array: Array, dimensions: int) -> Array:
     """The image axes alone repeat one element: the gradient of a global average."""
-    first = (..., *(slice(1),) * min(dimensions, array.ndim))
-    return np.broadcast_to(array[first], array.shape) if array.size else array
+    places: tuple[Any, ...] = (..., *(slice(1),) * min(dimensions, array.ndim))
+    return np.broadcast_to(array[places], array.shape) if array.size else array
 
 
 def _offset(array: Array, dimensions: int) -> Array:

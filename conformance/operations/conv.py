@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from conformance.operations.family import Answers, Family, Malformation, Tail
-from conformance.operations.option import Fields, Option
 from conformance.operations.nonfinite import may_be_nan, skipping
+from conformance.operations.option import Fields, Option
 from conformance.operations.special import put_zeros, scatter
 from conformance.operations.transforms import extra_rounding
 from conformance.operations.windows import (

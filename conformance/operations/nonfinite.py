@@ -24,7 +24,11 @@ def _part(case: Problem, arrays: Arrays, padding: bool) -> Answers:
         values |= {n: values[n][None] for n in ("input", "grad_output")}
     with np.errstate(all="ignore"):
         answer = _MEETING[name](case, values, padding)
-    return {"grad_weight": answer} if name == "grad_output" else {"output": answer[0] if case.batch is None else answer}
+    return (
+        {"grad_weight": answer}
+        if name == "grad_output"
+        else {"output": answer[0] if case.batch is None else answer}
+    )
 
 
 def _output_of(case: Problem, arrays: Arrays, padding: bool) -> Array:
@@ -38,7 +42,10 @@ def _output_of(case: Problem, arrays: Arrays, padding: bool) -> Array:
 
 
 def _grad_weight_of(case: Problem, arrays: Arrays, padding: bool) -> Array:
-    grad, padded = grouped(case, arrays["grad_output"], 1), grouped(case, pad(arrays["input"], case.borders), 1)
+    grad, padded = (
+        grouped(case, arrays["grad_output"], 1),
+        grouped(case, pad(arrays["input"], case.borders), 1),
+    )
     outside, grad_weight = _outside(case), np.zeros(grouped(case, arrays["weight"], 0).shape)
     for tap, place in taps(case):
         factor = np.where(outside[place] == padding, grad, 0)

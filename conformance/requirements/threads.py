@@ -39,8 +39,11 @@ def check_threads(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]
     every = [replace(case, seed=case.seed + n) for n in range(3)] + others
     filled = [fill(each) for each in every]
     expected = [oracle(each, arrays) for each, arrays in zip(every, filled, strict=True)]
-    for each in (every, filled, expected):
-        each.append(each[0])  # the very same arrays: what changes one and puts it back, another thread sees
+    every, filled, expected = (
+        [*every, case],
+        [*filled, filled[0]],  # the very same arrays: what changes one and puts it back, another thread sees
+        [*expected, expected[0]],
+    )
     results: dict[str, Judgement] = {}
     for each, arrays, want, got in zip(every, filled, expected, _answers(caller, every, filled), strict=True):
         judged = (judge_all(caller.subject, oracle, each, arrays, want, one) for one in got)
@@ -81,9 +84,9 @@ def _at_once(call: Callable[[], T], rng: random.Random) -> Iterator[T]:
 
     Who wakes up takes the processor from another, which may be in native code; one that only goes on waits for it.
     """
-    end = time.monotonic() + _SECONDS
+    worked, end = time.thread_time() + _WORK, time.monotonic() + _LATE
     for number in range(_MOST):
-        if number >= _LEAST and time.monotonic() > end:
+        if number >= _LEAST and (time.thread_time() > worked or time.monotonic() > end):
             return
         time.sleep(rng.random() * _PAUSE)
         yield call()
@@ -101,8 +104,8 @@ def _often_switched() -> Iterator[None]:
 
 
 _IN_TURN = 3  # calls of each thread that take turns between lines
-_LEAST, _MOST = 3, 40  # calls of each thread at once, where they take no longer than so many
-_SECONDS = 0.02
+_LEAST, _MOST = 3, 40  # calls of each thread at once: so many as take no more than
+_WORK = 0.002  # seconds of its own on a processor, however busy the machine is
 _LATE = 1.0  # seconds
 _PAUSE = 1e-4  # the same
 _SWITCHED = 1e-4  # the same

@@ -47,7 +47,9 @@ def judge(
     """
     tally = _Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [])
     try:
-        tally.take(itertools.chain(_fresh(task, runner), runner.examine(task.requirement, task.cases())), progress)
+        tally.take(
+            itertools.chain(_fresh(task, runner), runner.examine(task.requirement, task.cases())), progress
+        )
         if shrinks:
             _explain(tally, subject, runner, earlier)
     except KeyboardInterrupt:

@@ -33,7 +33,11 @@ def test_no_exact_case_has_a_blind_spot(operation, dtype):
     [
         ("conv2d image=5,6 kernel=1,2 stride=3", "input", "cannot matter"),
         ("conv2d image=5,6 kernel=1,2", "dilation", "cannot matter"),
-        ("conv2d image=7,7 kernel=2,2 stride=4 layout=input:expanded", "stride", "a view repeats its numbers"),
+        (
+            "conv2d image=7,7 kernel=2,2 stride=4 layout=input:expanded",
+            "stride",
+            "a view repeats its numbers",
+        ),
         ("max_pool2d image=1,5 kernel=1,5 padding=0,2", "padding", "the largest of each window is the same"),
     ],
 )

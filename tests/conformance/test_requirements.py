@@ -81,7 +81,9 @@ def test_an_answer_among_many_is_seen():
 
 WRONG = {
     "on tensors that require no gradient": lambda torch, x: not x.requires_grad and torch.is_grad_enabled(),
-    "under torch.no_grad()": lambda torch, x: not torch.is_grad_enabled() and not torch.is_inference_mode_enabled(),
+    "under torch.no_grad()": lambda torch, x: (
+        not torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+    ),
     "under torch.inference_mode()": lambda torch, x: torch.is_inference_mode_enabled(),
 }
 
@@ -108,7 +110,9 @@ def of_lists(changed):
 
 
 def judged(subject: Subject, *requirements: str):
-    return run(subject, InProcess(subject, reference.answer), Settings(["conv2d"], requirements, profile="quick"))
+    return run(
+        subject, InProcess(subject, reference.answer), Settings(["conv2d"], requirements, profile="quick")
+    )
 
 
 def test_a_kernel_that_reads_lists_otherwise_is_found():
@@ -156,11 +160,15 @@ def test_an_argument_that_is_changed_and_put_back_is_met_by_another_thread():
 
 
 SHARED = """
+#include <sched.h>
 #include <string.h>
 static float buffer[1 << 16];
+static volatile int calls;
 void through_buffer(const float *x, float *y, int n) {
-    for (int again = 0; again < 200; again++) memcpy(buffer, x, n * sizeof(float));
-    for (int i = 0; i < n; i++) y[i] = buffer[i];
+    int mine = ++calls;
+    memcpy(buffer, x, n * sizeof(float));
+    for (int i = 0; i < 2000 && calls == mine; i++) sched_yield();
+    memcpy(y, buffer, n * sizeof(float));
 }
 """
 
@@ -178,5 +186,4 @@ def test_memory_that_native_code_shares_is_met(tmp_path):
         return RIGHT.conv2d(copied, w, *arguments, **options)
 
     subject = Subject(SimpleNamespace(conv2d=conv2d), dtypes=("float32",))
-    cases = REQUIREMENTS["threads"].cases(Plan("conv2d", "float32", features_of("conv2d") | {"float32"}))
-    assert any(said("threads", subject, str(case)) for case in cases)
+    assert "from 4 threads" in said("threads", subject, "conv2d image=5,6 kernel=3,3")
