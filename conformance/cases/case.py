@@ -19,6 +19,8 @@ from conformance.operations.windows import windows_all_hit
 
 ANSWERS = "answers"  # in a layout, beside the arrays: what the kernel allocates with NumPy
 
+WRITTEN = ("", "lists")  # how options of several numbers are passed: as tuples, or as lists
+
 Number = int | tuple[int, ...]  # one for all axes, or one an axis
 
 
@@ -41,6 +43,7 @@ class Case:
     values: str
     layout: str
     malformed: str
+    written: str
     seed: int
 
     if TYPE_CHECKING:  # a dataclass once it is made of an operation, with the options of its family as fields
@@ -75,6 +78,7 @@ class Case:
         self._check("dtype", self.dtype, DTYPES)
         self._check("malformed", self.malformed, ("", *self.family.malformations))
         self._check("values", self.values, VALUES)
+        self._check("written", self.written, WRITTEN)
         for array, view in self.views.items() if self.layout else ():
             if not view:
                 raise CaseError(f"layout={array}: a layout is written array:view, as input:reversed")
@@ -95,7 +99,12 @@ class Case:
     @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments that a kernel is called with."""
-        return {name: getattr(self, name) for name in _keywords(self.operation)}
+        given = {name: getattr(self, name) for name in _keywords(self.operation)}
+        if self.written == "lists":
+            given = {
+                name: list(value) if isinstance(value, tuple) else value for name, value in given.items()
+            }
+        return given
 
     @property
     def kernel_size(self) -> Number:
@@ -169,6 +178,7 @@ class Case:
             ("unbatched", self.batch is None),
             ("options per axis", any(len(set(value)) > 1 for value in tuples)),
             ("options as tuples", bool(tuples)),
+            ("options as lists", self.written == "lists"),
             ("options as tuples of one", several and any(len(value) == 1 for value in tuples)),
             ("images not square", len(set(self.image)) > 1),
             (self.family.not_square, len(set(self.kernel)) > 1),
@@ -292,7 +302,7 @@ def plain_of(case: Case) -> dict[str, Any]:
     return dict(_defaults_of(case.operation))
 
 
-_TEXT_FIELDS = ("dtype", "values", "layout", "malformed")
+_TEXT_FIELDS = ("dtype", "values", "layout", "malformed", "written")
 _COUNTS = ("batch", "channels", "filters", "image", "kernel", "seed")
 _FIELDS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
     ("batch", (int, NoneType), 1),
@@ -303,6 +313,7 @@ _FIELDS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
     ("values", (str,), "integers"),
     ("layout", (str,), ""),
     ("malformed", (str,), ""),
+    ("written", (str,), ""),
     ("seed", (int,), 0),
 )
 

@@ -11,7 +11,7 @@ from conformance.operations.option import fit
 
 Features = frozenset[str]
 
-_OF_ONE_AXIS = ("unbatched", "options as tuples", "defaults")
+_OF_ONE_AXIS = ("unbatched", "options as tuples", "options as lists", "defaults")
 _OF_SEVERAL = ("options per axis", "options as tuples of one", "images not square")
 
 
@@ -41,6 +41,7 @@ def probes(operation: str, features: Features | None = None) -> dict[str, Case]:
         "unbatched": {"batch": None},
         "options per axis": {"image": (5, 6), name: (least, least + 1)},
         "options as tuples": {"image": (5, 6), name: (least + 1, least + 1)},
+        "options as lists": {"image": (5, 6), name: (least + 1, least + 1), "written": "lists"},
         "options as tuples of one": {"image": (5, 6), name: (least + 1,)},
         "images not square": {},
         family.not_square: {"kernel": (2, 1)},

@@ -1,7 +1,8 @@
-"""Cases that follow each other in one kernel: other options on arrays of the same shapes."""
+"""Cases that follow each other in one kernel: other options on arrays of the same shapes, other operations."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from conformance.cases.case import Case
@@ -25,3 +26,20 @@ def neighbours(case: Case) -> list[Case]:
     fitting = [o for o in others if o != case and not o.problem and not o.hazard and o.needs <= allowed]
     refused = next(option.name for option in options if option.least)
     return [*fitting, replace(case, **{refused: 0})]
+
+
+def of_others(case: Case, operations: Iterable[str]) -> Iterator[Case]:
+    """Other operations on the same image, padded to the same extents: what one leaves in a workspace another finds."""
+    pads = tuple(low for low, _ in case.pads)
+    kernel = tuple(
+        max(k, 2 * p) for k, p in zip(case.kernel, pads, strict=True)
+    )  # a pool pads half of it at most
+    fields = {name: getattr(case, name) for name in ("batch", "channels", "image", "dtype", "values", "seed")}
+    for operation in operations:
+        found = OPERATIONS[operation]
+        if operation == case.operation or found.dimensions != case.dimensions:
+            continue
+        more = {"filters": case.channels} if "filters" in found.family.few else {}
+        other = Case.of(operation, **fields, **more, kernel=kernel, padding=pads, stride=1)
+        if not other.problem and not other.hazard:
+            yield other

@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance.cases.case import Case
 from conformance.cases.features import Features
-from conformance.cases.values import SMALL, magnitude
+from conformance.cases.values import chance
 from conformance.operations import OPERATIONS, Option
 from conformance.operations.windows import window_outputs, windows_all_hit
 
@@ -23,8 +23,7 @@ class Exhausted:
     """What was asked without a gap: every geometry of one axis up to the largest of each parameter.
 
     chance     of an element that is another polynomial of the integers to be right all the same, in the worst case
-               and in the median one: degree / (2 m + 1) for integers from -m to m (Schwartz, Zippel); 0 where the
-               operation is no polynomial
+               and in the median one; 0 where the operation is no polynomial (see values.chance)
     """
 
     operation: str
@@ -42,8 +41,7 @@ def exhausted(operation: str, features: Features, pairs: bool, values: str = "in
     family = OPERATIONS[operation].family
     ceil_modes = _ceil_modes(operation, features)
     of_axis = [g for mode in ceil_modes for g in geometries(operation, features, family.scope, mode)]
-    largest_of = magnitude if values == "integers" else lambda case: SMALL
-    chances = [family.degree / (2 * largest_of(case) + 1) for case in every]
+    chances = [chance(case, small=values != "integers") for case in every]
     paired = len(geometries(operation, features, family.paired)) ** 2 if pairs else 0
     largest = tuple(max(of) for of in zip(*of_axis, strict=True))
     return Exhausted(operation, len(of_axis), largest, paired, (max(chances), median(chances)))

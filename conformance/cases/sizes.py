@@ -71,6 +71,14 @@ def _grown(case: Case, tail: Tail, n: int) -> tuple[int, ...]:
     return case.image
 
 
+def widths(operation: str, features: Features) -> Iterator[Case]:
+    """Images, filters and answers of fifteen widths each: by its width an offset view starts in a line of the cache."""
+    found = OPERATIONS[operation]
+    for n in range(15):
+        fields = {"image": (4, 16 + 2 * n), "kernel": (2, 1 + n), "stride": 1, "seed": n, **found.family.few}
+        yield from claimed(iter([Case.of(operation, **fit(fields, found.dimensions))]), features)
+
+
 def reaches(operation: str, features: Features) -> Iterator[Case]:
     """Each option by itself large: filters longer than an unrolled loop, strides, dilations, padding."""
     for seed, n in enumerate((4, 5, 6, 7, 8, 9, 12, 17)):

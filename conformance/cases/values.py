@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -13,19 +13,59 @@ from conformance.operations.windows import Array, Problem
 
 REALS = ("mean_zero", "non_negative", "spread")  # values whose sums round
 SMALL = 3  # the largest of small_integers
+LARGEST = 1000  # of integers
+FEW = 256  # of fewer numbers none is 0: what it is multiplied with would not be seen
 
 
 @lru_cache(maxsize=1)  # asked for by each array of a case
-def magnitude(case: Problem) -> int:
-    """Largest m for which sums of products of integers from -m to m are exact in the dtype, in any order.
+def magnitudes(case: Problem) -> dict[str, int]:
+    """Of each array the largest m for which sums of products of integers from -m to m are exact, in any order.
 
-    terms * m^2 + m < 2^24 for float32 (2^53, 2^11), with some headroom (see Dtype).
+    terms * m * m' < 2^24 for float32 (2^53, 2^11), with some headroom (see Dtype); the sum of most terms decides about
+    its two arrays, and what it leaves to the third is as large as the other sums allow.
     """
     if case.problem:
-        return 3  # nothing is computed
-    terms = max((case.terms(output) for output in case.outputs if output != "indices"), default=1)
+        return dict.fromkeys(case.array_names, SMALL)  # nothing is computed
+    largest: dict[str, int] = {}
+    for room, names in sorted(_sums(case), key=lambda of: of[0] ** (1 / len(of[1]))):
+        left = room // math.prod(largest.get(name, 1) for name in names)
+        free = [name for name in names if name not in largest]
+        root = math.isqrt(left) if len(free) > 1 else left
+        largest |= dict.fromkeys(free, max(1, min(LARGEST, root)))
+    added = min(LARGEST, math.prod(largest[name] for name in _factors(case, "output")))  # to such products
+    return {name: largest.get(name, added) for name in case.array_names}
+
+
+def _sums(case: Problem) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Of each output, the largest product that its sum of so many has room for, and the arrays multiplied."""
     dtype = DTYPES[case.dtype]
-    return max(1, min(1000, math.isqrt(dtype.exact // dtype.headroom // (max(terms, 1) + 1))))
+    transformed = min(2, sum(k > 1 for k in case.kernel)) if case.family.bilinear else 0
+    exact = dtype.exact // dtype.headroom**transformed
+    for output in case.outputs:
+        if output != "indices":
+            yield exact // (max(case.terms(output), 1) + 1), _factors(case, output)
+
+
+def _factors(case: Problem, output: str) -> tuple[str, ...]:
+    """The arrays whose elements are multiplied with each other; a bias is added."""
+    multiplied = [name for name in case.array_names if name not in ("bias", "grad_output")]
+    of = output.removeprefix("grad_")
+    if of == output:
+        return tuple(multiplied)
+    return "grad_output", *(name for name in multiplied if name != of and of in multiplied)
+
+
+def chance(case: Problem, small: bool) -> float:
+    """Of an element that another polynomial of these integers gives to be right all the same, in the worst output.
+
+    At most the sum over its factors of how likely the likeliest number is (Schwartz, Zippel).
+    """
+    if case.family.chosen:
+        return 0.0
+    likeliest = {name: 1 / (2 * (SMALL if small else m)) for name, m in magnitudes(case).items()}
+    many = {name for name, shape in case.shapes.items() if math.prod(shape) >= FEW}
+    likeliest |= {name: max(likeliest[name], 1 / (FEW - 1)) for name in many}  # there the zeros
+    return max(sum(likeliest[name] for name in _factors(case, output)) for output in case.outputs)
 
 
 def _integers(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -33,13 +73,21 @@ def _integers(rng: np.random.Generator, case: Problem, name: str, shape: tuple[i
     if case.family.chosen and name == "input":
         size = math.prod(shape)  # all different, so that no answer depends on which of two equals is taken
         return rng.permutation(size).reshape(shape) - size // 2 - 1
-    m = magnitude(case)
-    return rng.integers(-m, m, size=shape, endpoint=True)
+    return _up_to(rng, magnitudes(case)[name], shape)
 
 
 def _small_integers(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
     """Integers from -3 to 3: for kernels that multiply transforms."""
-    return rng.integers(-SMALL, SMALL, size=shape, endpoint=True)
+    return _up_to(rng, SMALL, shape)
+
+
+def _up_to(rng: np.random.Generator, m: int, shape: tuple[int, ...]) -> Array:
+    """Integers from -m to m without 0, and a few zeros among many; not the first, which a view may repeat."""
+    drawn = rng.integers(-m, m, size=shape)
+    drawn += drawn >= 0
+    if drawn.size >= FEW:
+        drawn.reshape(-1)[rng.integers(1, drawn.size, size=drawn.size // FEW)] = 0
+    return drawn
 
 
 def _mean_zero(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:

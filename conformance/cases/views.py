@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +18,13 @@ def _transposed(array: Array, dimensions: int) -> Array:
 
 
 def _channels_last(array: Array, dimensions: int) -> Array:
-    """Stored with the channels last."""
+    """Stored with the channels last; with the strides that frameworks give an axis of one, which NumPy leaves open."""
     axis = array.ndim - dimensions - 1
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(array, axis, -1)), -1, axis) if axis >= 0 else array
+    if axis < 0:
+        return array
+    last = np.array(np.moveaxis(array, axis, -1), order="C")
+    steps = [math.prod(last.shape[i + 1 :]) * last.itemsize for i in range(last.ndim)]
+    return np.moveaxis(np.lib.stride_tricks.as_strided(last, last.shape, steps), -1, axis)
 
 
 def _fortran(array: Array, dimensions: int) -> Array:
@@ -64,6 +70,12 @@ def _mirrored(array: Array, dimensions: int) -> Array:
     return np.ascontiguousarray(array[..., ::-1])[..., ::-1]
 
 
+def _upside_down(array: Array, dimensions: int) -> Array:
+    """Negative strides along the rows of an image alone."""
+    axis = max(array.ndim - 2, 0)
+    return np.flip(np.flip(array, axis).copy(), axis)
+
+
 def _last_image_first(array: Array, dimensions: int) -> Array:
     """Negative strides along the first axis alone."""
     return np.ascontiguousarray(array[::-1])[::-1]
@@ -94,11 +106,20 @@ def _expanded(array: Array, dimensions: int) -> Array:
     )
 
 
+def _averaged(array: Array, dimensions: int) -> Array:
+    """The image axes alone repeat one element: the gradient of a global average."""
+    places: tuple[Any, ...] = (..., *(slice(1),) * min(dimensions, array.ndim))
+    return np.broadcast_to(array[places], array.shape) if array.size else array
+
+
 def _offset(array: Array, dimensions: int) -> Array:
-    """Starts one element into its memory."""
-    memory = np.full(array.size + 1, _JUNK, array.dtype)
-    memory[1:] = array.reshape(-1)
-    return memory[1:].reshape(array.shape)
+    """Starts some elements into its memory, by its width how many: in the midst of a line of the cache."""
+    line = _LINE // array.itemsize
+    memory = np.full(array.size + 2 * line, _JUNK, array.dtype)
+    begun = memory.ctypes.data % _LINE // array.itemsize
+    start = line - begun + 1 + array.shape[-1] % (line - 1)
+    memory[start : start + array.size] = array.reshape(-1)
+    return memory[start : start + array.size].reshape(array.shape)
 
 
 def _read_only(array: Array, dimensions: int) -> Array:
@@ -108,6 +129,7 @@ def _read_only(array: Array, dimensions: int) -> Array:
     return array
 
 
+_LINE = 64  # bytes
 _JUNK = 99  # around a view: what a kernel that ignores strides reads
 
 
@@ -135,4 +157,6 @@ VIEWS: dict[str, Callable[[Array, int], Array]] = {
     "mirrored": _mirrored,
     "last_image_first": _last_image_first,
     "repeated": _repeated,
+    "upside_down": _upside_down,
+    "averaged": _averaged,
 }

@@ -12,6 +12,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -73,6 +74,7 @@ class Framework:
     dtypes         those that a kernel is asked where none are declared
     differentiate  (function, arrays, grad_output) -> the function's answer, and the gradient of each array
     freezes        whether a gradient may be asked of one argument alone; `differentiate` then takes `again`, too
+    inference      how a forward is called where no gradient is wanted: the words, and the context
     oracle         every output of a case in float64; an exception where PyTorch refuses
     kernels        its own, of a variant, and `declared` what a Subject says of them
     shared         the state of the process by name, as "PyTorch's default dtype"
@@ -91,6 +93,7 @@ class Framework:
     dtypes: Callable[[], tuple[str, ...]] = lambda: ("float32", "float64")
     differentiate: Callable[..., Any] | None = None
     freezes: bool = False
+    inference: Mapping[str, Callable[[], AbstractContextManager[Any]]] = field(default_factory=dict)
     oracle: Oracle | None = None
     kernels: Callable[[str], Mapping[str, Callable[..., Any]]] | None = None
     declared: Mapping[str, Any] = field(default_factory=dict)

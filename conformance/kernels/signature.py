@@ -138,7 +138,7 @@ _OPTIONS = {option for name in OPERATIONS for option in _plain_options(name) if 
 
 def _alike(value: Any, default: Any) -> bool:
     """Whether an option is at its default, which may be written once an axis."""
-    return bool(value == default or (isinstance(value, tuple) and set(value) == {default}))
+    return bool(value == default or (isinstance(value, (tuple, list)) and set(value) == {default}))
 
 
 def _bias_of(

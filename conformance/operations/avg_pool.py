@@ -111,7 +111,6 @@ FAMILY = Family(
     forward=lambda case, arrays: {"output": avg_pool(case, arrays)},
     backward=lambda case, arrays: {"grad_input": avg_pool_backward(case, arrays)},
     aten=aten,
-    degree=1,
     divides=1,
     extra_rounding=extra_rounding,
     specials=lambda case: ["input", "grad_output"],

@@ -9,10 +9,23 @@ from typing import Any
 import numpy as np
 
 from conformance.operations.family import Answers, Family, Malformation, Tail
+from conformance.operations.nonfinite import may_be_nan, skipping
 from conformance.operations.option import Fields, Option
-from conformance.operations.special import is_special, put_zeros, scatter
+from conformance.operations.special import put_zeros, scatter
 from conformance.operations.transforms import extra_rounding
-from conformance.operations.windows import Array, Arrays, Problem, at, pad, taps, unpad, window_outputs
+from conformance.operations.windows import (
+    Array,
+    Arrays,
+    Problem,
+    at,
+    flat,
+    grouped,
+    pad,
+    per_channel,
+    taps,
+    unpad,
+    window_outputs,
+)
 
 OPTIONS = (
     Option(name="filters", default=1, feature=False),
@@ -99,25 +112,25 @@ def terms(case: Problem, output: str) -> int:
 
 def conv(case: Problem, arrays: Arrays) -> Array:
     """y[n,g,k,q] = b[g,k] + sum over c and taps t of w[g,k,c,t] x[n,g,c, q stride - padding + t dilation]."""
-    weight = _grouped(case, arrays["weight"], 0)
-    padded = _grouped(case, pad(arrays["input"], case.borders), 1)
+    weight = grouped(case, arrays["weight"], 0)
+    padded = grouped(case, pad(arrays["input"], case.borders), 1)
     n, g, k = padded.shape[0], case.groups, case.filters // case.groups
     output = np.zeros((n, g, k, *case.output_extents))
     for tap, place in taps(case):
         output += np.einsum("ngc...,gkc->ngk...", padded[place], weight[at(tap)])
     output = output.reshape(n, case.filters, *case.output_extents)
-    return output + _per_channel(case, arrays["bias"]) if case.bias else output
+    return output + per_channel(case, arrays["bias"]) if case.bias else output
 
 
 def conv_backward(case: Problem, arrays: Arrays) -> Answers:
     """The adjoint of conv in each argument, tap by tap."""
-    weight = _grouped(case, arrays["weight"], 0)
-    padded = _grouped(case, pad(arrays["input"], case.borders), 1)
-    grad = _grouped(case, arrays["grad_output"], 1)
+    weight = grouped(case, arrays["weight"], 0)
+    padded = grouped(case, pad(arrays["input"], case.borders), 1)
+    grad = grouped(case, arrays["grad_output"], 1)
     grad_padded, grad_weight = np.zeros(padded.shape), np.zeros(weight.shape)
     for tap, place in taps(case):
         grad_padded[place] += np.einsum("ngk...,gkc->ngc...", grad, weight[at(tap)])
-        grad_weight[at(tap)] = np.einsum("ngkx,ngcx->gkc", _flat(grad, 3), _flat(padded[place], 3))
+        grad_weight[at(tap)] = np.einsum("ngkx,ngcx->gkc", flat(grad, 3), flat(padded[place], 3))
     whole = grad_padded.reshape(len(padded), case.channels, *grad_padded.shape[3:])
     gradients = {
         "grad_input": unpad(whole, case.borders),
@@ -135,27 +148,7 @@ def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
     return [output, *operators.convolution_backward(*arguments, *geometry, [True, True, case.bias])]
 
 
-def _grouped(case: Problem, array: Array, axis: int) -> Array:
-    """Split an axis of channels into (groups, channels of a group)."""
-    shape = array.shape
-    return array.reshape(*shape[:axis], case.groups, shape[axis] // case.groups, *shape[axis + 1 :])
-
-
-def _flat(array: Array, keep: int) -> Array:
-    return array.reshape(*array.shape[:keep], math.prod(array.shape[keep:]))
-
-
-def _per_channel(case: Problem, bias: Array) -> Array:
-    return bias.reshape(-1, *(1,) * case.dimensions)
-
-
 # How it is judged.
-
-
-def specials(case: Problem) -> list[str]:
-    """Not the weight where something is padded: 0 times infinity there is the implementation's choice (semantics)."""
-    padded = any(map(any, case.pads))
-    return [name for name in case.array_names if name != "weight" or not padded]
 
 
 def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: str) -> None:
@@ -172,30 +165,6 @@ def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: 
     for other in ("input", "weight", "grad_output"):
         if other != name and not (alone and other == "grad_output"):
             put_zeros(rng, arrays[other])
-
-
-def undefined(case: Problem, arrays: Arrays) -> tuple[str, ...]:
-    """Padding times a NaN of grad_output."""
-    padded = any(map(any, case.pads))
-    return ("grad_weight",) if padded and is_special(case, arrays, "grad_output") else ()
-
-
-def may_be_nan(case: Problem, arrays: Arrays) -> dict[str, Array]:
-    """A full correlation multiplies the weights of a channel by the zeros around grad_output, and one with a stride an
-    input by those between its rows (semantics).
-    """
-    ones = (1,) * case.dimensions
-    if is_special(case, arrays, "weight"):
-        others = ~np.isfinite(arrays["weight"]).reshape(case.groups, -1, *arrays["weight"].shape[1:])
-        axes = (1, *range(3, 3 + case.dimensions))
-        return {"grad_input": others.any(axis=axes).reshape(case.channels, *ones)}
-    if is_special(case, arrays, "input") and max(case.strides) > 1:
-        weight = arrays["weight"].shape
-        images = ~np.isfinite(arrays["input"]).reshape(-1, case.groups, 1, weight[1], *case.image)
-        per_filter = images.any(axis=(0, *range(4, 4 + case.dimensions)))
-        per_filter = per_filter.repeat(case.filters // case.groups, axis=1)
-        return {"grad_weight": per_filter.reshape(*weight[:2], *ones)}
-    return {}
 
 
 def deadly(case: Problem, view: str) -> bool:
@@ -288,11 +257,10 @@ FAMILY = Family(
     backward=conv_backward,
     aten=aten,
     bilinear=True,
-    degree=2,
     extra_rounding=extra_rounding,
-    undefined=undefined,
     may_be_nan=may_be_nan,
-    specials=specials,
+    skipping=skipping,
+    specials=lambda case: list(case.array_names),
     put_specials=put_specials,
     deadly=deadly,
     window="filter",

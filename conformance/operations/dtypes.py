@@ -14,8 +14,8 @@ class Dtype:
     exact        every integer up to it is a number of this format
     accumulator  the format that sums are held in (numerics.md)
     truncation   of a factor whose low bits a narrower multiplier cuts off: 2^-10 for TF32, which takes float32 only
-    headroom     what exact integers leave to kernels that transform them: F(2, 3) of Winograd grows the data by
-                 4 x 9/4 and divides it by 4, its answers by another 9/4
+    headroom     what exact integers leave, along each of two axes of a filter, to kernels that transform them: F(2, 3)
+                 of Winograd grows the data by 2 x 3/2, counts in halves, and adds three of them up
     scales       powers of two by which a sum of products of two scaled numbers is neither infinite nor subnormal
     spread       powers of two that numbers shrink by along an axis
     other        a format that a kernel is called in between
@@ -43,10 +43,8 @@ DTYPES = {
     dtype.name: dtype
     for dtype in (
         Dtype("float16", "f16", 2.0**-11, 2.0**-24, 2**11, "float32", 0.0, 1, (2, -6), 3, "float32"),
-        Dtype(
-            "float32", "f32", 2.0**-24, 2.0**-149, 2**24, "float32", 2.0**-10, 64, (50, -55), 20, "float64"
-        ),
-        Dtype("float64", "f64", 2.0**-53, 2.0**-1074, 2**53, "float64", 0.0, 64, (450, -480), 40, "float32"),
+        Dtype("float32", "f32", 2.0**-24, 2.0**-149, 2**24, "float32", 2.0**-10, 8, (50, -55), 20, "float64"),
+        Dtype("float64", "f64", 2.0**-53, 2.0**-1074, 2**53, "float64", 0.0, 8, (450, -480), 40, "float32"),
     )
 }
 PLAIN = "float32"  # of a case that names none

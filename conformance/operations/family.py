@@ -58,11 +58,10 @@ class Family:
 
     chosen       whether its answer is one of the inputs, so that values and indices are exact
     bilinear     whether it is linear in the input and in the weight: sums of products
-    degree       of the polynomial in the integers of a case that an answer is; 0 for none
     divides      roundings beside those of the sum
     extra_rounding  (case, arrays, output, accuracy, unit) -> rounding of kernels that multiply transforms or use tables
-    undefined    (case, arrays) -> outputs that no kernel is held to, with NaN or infinities in the arrays
     may_be_nan   (case, arrays) -> where an output may be NaN and PyTorch's is not
+    skipping     (case, arrays) -> what kernels answer that leave out what PyTorch may make NaN
     specials     (case) -> arrays that get NaN and infinities in turn, by the seed
     put_specials (generator, case, arrays, name) -> those of one array put in, and zeros in others
     misses       whether PyTorch writes out of bounds where a window's taps all miss the image
@@ -102,11 +101,10 @@ class Family:
 
     chosen: bool = False
     bilinear: bool = False
-    degree: int = 0
     divides: int = 0
     extra_rounding: Callable[[Problem, Arrays, str, str, float], Array | float] = lambda *_: 0.0
-    undefined: Callable[[Problem, Arrays], tuple[str, ...]] = lambda case, arrays: ()
     may_be_nan: Callable[[Problem, Arrays], dict[str, Array]] = lambda case, arrays: {}
+    skipping: Callable[[Problem, Arrays], Answers] = lambda case, arrays: {}
     specials: Callable[[Problem], list[str]]
     put_specials: Callable[[Any, Problem, Arrays, str], None]
     misses: bool = False

@@ -78,3 +78,20 @@ def at(last: Iterable[int | slice]) -> Any:
 def unpad(array: Array, pads: Pads) -> Array:
     inside = (slice(lo, n - hi) for n, (lo, hi) in zip(array.shape[2:], pads, strict=True))
     return cast(Array, array[at(inside)])
+
+
+# The channels of a convolution, in groups.
+
+
+def grouped(case: Problem, array: Array, axis: int) -> Array:
+    """Split an axis of channels into (groups, channels of a group)."""
+    shape = array.shape
+    return array.reshape(*shape[:axis], case.groups, shape[axis] // case.groups, *shape[axis + 1 :])
+
+
+def flat(array: Array, keep: int) -> Array:
+    return array.reshape(*array.shape[:keep], math.prod(array.shape[keep:]))
+
+
+def per_channel(case: Problem, bias: Array) -> Array:
+    return bias.reshape(-1, *(1,) * case.dimensions)

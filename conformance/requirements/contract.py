@@ -23,18 +23,24 @@ from conformance.verdicts.judgement import Judgement, advised, differs
 
 def cases(plan: Plan) -> Iterator[Case]:
     named = itertools.chain(plan.named(), plan.named("busy"))
-    yield from plan.with_values(itertools.chain(named, plan.covering()), plan.integers)
+    lists = (replace(case, written="lists") for case in plan.named())
+    lists = (case for case in lists if case.needs <= plan.features | {case.dtype} and _has_lists(case))
+    yield from plan.with_values(itertools.chain(named, lists, plan.covering()), plan.integers)
     if not plan.transforms:  # a kernel may take NaN out of its arguments
         yield from plan.with_values(plan.named(), "special")
 
 
+def _has_lists(case: Case) -> bool:
+    return any(isinstance(value, list) for value in case.options.values())
+
+
 @dataclass(frozen=True)
 class Calls:
-    """Two calls on the same arrays, and what they changed."""
+    """Several calls on the same arrays, and what they changed."""
 
     first: dict[str, Answer]
     kept: dict[str, Array]  # copies of the first answers, made before the second call
-    again: dict[str, Answer]
+    later: list[dict[str, Answer]]
     arguments: list[str]  # that are not as they were
     surroundings: Changes
 
@@ -43,7 +49,7 @@ def check_contract(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement
     """Arguments untouched; the answer no view of an argument nor of an earlier answer."""
     arrays = fill(case)
     before = {name: array.copy() for name, array in arrays.items()}
-    calls = _called_twice(caller, case, arrays, before)
+    calls = _called(caller, case, arrays, before)
     judged = judge_all(caller.subject, oracle, case, before, oracle(case, before), calls.first)
     results = {judgement.output: judgement for judgement in judged}
     differentiated = () if caller.subject.function(f"{case.operation}_backward") else case.gradients
@@ -55,14 +61,15 @@ def check_contract(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement
         if fault := _fault(name, answer, arrays, calls):
             results[name] = differs(name, fault)
     _add_surroundings(results, calls.surroundings, caller.subject.strict)
-    for judgement in _by_default(caller, oracle, case):
+    for words, judgement in itertools.chain(
+        _by_default(caller, oracle, case), _in_inference(caller, oracle, case)
+    ):
         if judgement.failed and not results[judgement.output].failed:
-            message = f"options left to their defaults: {judgement.message}"
-            results[judgement.output] = judgement._replace(message=message)
+            results[judgement.output] = judgement._replace(message=f"{words}: {judgement.message}")
     return list(results.values())
 
 
-def _called_twice(caller: Caller, case: Case, arrays: Arrays, before: Arrays) -> Calls:
+def _called(caller: Caller, case: Case, arrays: Arrays, before: Arrays) -> Calls:
     writeable = {name: array.flags.writeable for name, array in arrays.items()}
     given = caller.to_framework(case, arrays)
     with restored():
@@ -77,21 +84,39 @@ def _called_twice(caller: Caller, case: Case, arrays: Arrays, before: Arrays) ->
     np.random.random(), random.random()  # noqa: NPY002 - one that is seeded would stand as the first call left it
     around = surroundings()  # the first call may have imported something, which changes a lot
     with restored():
-        again = caller.to_numpy(case, caller.call(case, given))
+        later = [caller.to_numpy(case, caller.call(case, given)) for _ in range(_LATER)]
         moved = changes_since(around)
-    return Calls(answers, kept, again, changed, moved)
+    return Calls(answers, kept, later, changed, moved)
 
 
-def _by_default(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
+_LATER = 3  # calls after the first: an answer may lie in one of several buffers that are used in turn
+
+
+Told = Iterator[tuple[str, Judgement]]  # how it was called, and what that says
+
+
+def _by_default(caller: Caller, oracle: Oracle, case: Case) -> Told:
     """The same case called as a caller would who means the defaults of torch.nn.functional."""
     subject = caller.subject
     if "defaults" in subject.without:
-        return []
+        return
     arrays = fill(case)
     expected = oracle(case, arrays)
     omitting = replace(caller, omits_defaults=True)
     answers = omitting.answer(case, arrays, judged_outputs(subject, case, arrays))
-    return judge_all(subject, oracle, case, arrays, expected, answers)
+    for judgement in judge_all(subject, oracle, case, arrays, expected, answers):
+        yield "options left to their defaults", judgement
+
+
+def _in_inference(caller: Caller, oracle: Oracle, case: Case) -> Told:
+    """The forward alone, as it is called where nobody wants a gradient."""
+    arrays = fill(case)
+    outputs = [output for output in judged_outputs(caller.subject, case, arrays) if is_forward(output)]
+    for words, mode in caller.framework.inference.items():
+        with mode():
+            answers = caller.answer(case, arrays, outputs)
+        for judgement in judge_all(caller.subject, oracle, case, arrays, oracle(case, arrays), answers):
+            yield words, judgement
 
 
 def _fault(name: str, answer: Array, arrays: Arrays, calls: Calls) -> str:
@@ -100,14 +125,14 @@ def _fault(name: str, answer: Array, arrays: Arrays, calls: Calls) -> str:
         f"{name} is a view of the argument {n}" for n, a in arrays.items() if np.shares_memory(answer, a)
     ]
     others = ((n, a, "") for n, a in calls.first.items() if n != name)
-    later = ((n, a, " of the next call") for n, a in calls.again.items())
+    later = ((n, a, " of a later call") for again in calls.later for n, a in again.items())
     for other, value, words in itertools.chain(others, later):
         if isinstance(value, np.ndarray) and np.shares_memory(answer, value):
             shared.append(f"{name} shares its memory with {other}{words}")
     if shared:
         return shared[0]
     if not np.array_equal(answer, calls.kept[name], equal_nan=True):
-        return f"the next call changed the earlier {name}"
+        return f"a later call changed the earlier {name}"
     if calls.arguments and is_forward(name) == (calls.arguments[0] != "grad_output"):
         return f"the kernel changed its argument {calls.arguments[0]}"
     return ""

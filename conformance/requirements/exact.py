@@ -14,9 +14,11 @@ from conformance.requirements.requirement import Requirement
 
 
 def cases(plan: Plan) -> Iterator[Case]:
-    yield from plan.with_values(itertools.chain(plan.named(), plan.covering()), plan.integers)
-    for values in ("large", "tiny") if not plan.transforms else ():
-        yield from plan.with_values(plan.named(), values)
+    by_hand = itertools.chain(plan.named(), plan.named("frameworks"))
+    yield from plan.with_values(itertools.chain(by_hand, plan.covering()), plan.integers)
+    for place, values in enumerate(("large", "tiny") if not plan.transforms else ()):
+        some = itertools.islice(plan.large(0, 0, 0), place, None, 16)  # of the sizes that take fast paths
+        yield from plan.with_values(itertools.chain(plan.named(), some), values)
     parts = [plan.explore(0, 600, 20_000)]
     if plan.exhaustive:
         parts.append(scope.every_geometry(plan.operation, plan.features))

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from conformance.cases import Case
+from conformance.cases import sizes as sizing
 from conformance.cases.views import VIEWS
 from conformance.requirements.answers import check_answers
 from conformance.requirements.plan import Plan
@@ -26,6 +27,8 @@ def cases(plan: Plan) -> Iterator[Case]:
             yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)
         for case in plan.named("busy") if plan.profile != "quick" else ():
             yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)
+    for case in sizing.widths(plan.operation, plan.features):
+        yield replace(case, layout=every_array(case, "offset"), dtype=plan.dtype, values=plan.integers)
     for case, view in zip(plan.large(0, 0, 1_000), itertools.cycle(VIEWS), strict=False):
         if not case.family.deadly(case, view):  # asked by the hazards, in a worker
             yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)

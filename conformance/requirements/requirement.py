@@ -29,6 +29,7 @@ class Requirement:
     guarded         its arrays lie at guarded pages: of a death, which array was left can be found
     misses_images   its windows may miss the image, where PyTorch's gradient writes out of bounds
     threads         that the frameworks may take
+    fresh           so many of its first cases are judged first thing in a new process, too: what a first call fills
     """
 
     name: str
@@ -48,6 +49,7 @@ class Requirement:
     guarded: bool = False
     misses_images: bool = False
     threads: int = 1
+    fresh: int = 0
 
     def why_not(self, plan: Plan, isolated: bool) -> str:
         """Why such a kernel is not held to the requirement, or not in this process; "" where it is."""

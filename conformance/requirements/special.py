@@ -21,6 +21,8 @@ def cases(plan: Plan) -> Iterator[Case]:
             yield from plan.with_values(
                 (replace(case, seed=case.seed + 1001 * seed) for case in plain), values
             )
+        by_hand = itertools.chain(plan.named("special"), plan.named("frameworks"))
+        yield from plan.with_values(by_hand, values)
         yield from plan.with_values(plan.large(0, 30, 1_000), values)
         small = [case for case in plan.named() if case.size < 2000]
         for number, view in enumerate(VIEWS if plan.profile != "quick" else ()):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import random
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-
-import numpy as np
+from typing import TypeVar
 
 from conformance.cases import Case
 from conformance.cases.arrays import Arrays, fill
@@ -18,10 +20,12 @@ from conformance.kernels.answer import Answer
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
 from conformance.kernels.turns import Turns
-from conformance.requirements.answers import judge_all
+from conformance.requirements.answers import judge_all, same
 from conformance.requirements.plan import Plan
 from conformance.requirements.requirement import Requirement
 from conformance.verdicts.judgement import Judgement
+
+T = TypeVar("T")
 
 
 def cases(plan: Plan) -> Iterator[Case]:
@@ -30,18 +34,24 @@ def cases(plan: Plan) -> Iterator[Case]:
 
 
 def check_threads(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
-    """Several threads at once, each with its own arrays and some with other options, get what one gets."""
+    """Several threads at once, two of them with the same arrays and some with other options, get what one gets."""
     others = [other for other in neighbours(case) if not other.problem and not caller.why_not(other)][:2]
-    every = [replace(case, seed=case.seed + n) for n in range(4)] + others
+    every = [replace(case, seed=case.seed + n) for n in range(3)] + others
     filled = [fill(each) for each in every]
     expected = [oracle(each, arrays) for each, arrays in zip(every, filled, strict=True)]
+    every, filled, expected = (
+        [*every, case],
+        [*filled, filled[0]],  # the very same arrays: what changes one and puts it back, another thread sees
+        [*expected, expected[0]],
+    )
     results: dict[str, Judgement] = {}
     for each, arrays, want, got in zip(every, filled, expected, _answers(caller, every, filled), strict=True):
         judged = (judge_all(caller.subject, oracle, each, arrays, want, one) for one in got)
         for judgement in itertools.chain.from_iterable(judged):
             if judgement.failed:
-                again = caller.answer(each, arrays, [judgement.output])
-                (alone,) = judge_all(caller.subject, oracle, each, arrays, want, again)
+                fresh = fill(each)
+                again = caller.answer(each, fresh, [judgement.output])
+                (alone,) = judge_all(caller.subject, oracle, each, fresh, want, again)
                 words = f"{each}, from one thread, too" if alone.failed else f"from {len(every)} threads"
                 judgement = judgement._replace(message=f"{words}: {judgement.message}")
             if judgement.output not in results or judgement.failed:
@@ -59,27 +69,46 @@ def _answers(caller: Caller, every: list[Case], filled: list[Arrays]) -> list[li
             return caller.answer(every[i], filled[i])
 
         answers = turns.calls(i, call, _IN_TURN)
-        for _ in range(_AT_ONCE):
-            with suppress(threading.BrokenBarrierError):  # one of them is late, or raised
-                start.wait(_LATE)
-            answers.append(call())
-        others = (answer for answer in answers if not _same(answer, answers[0]))
+        with suppress(threading.BrokenBarrierError):  # one of them is late, or raised
+            start.wait(_LATE)
+        answers += _at_once(call, random.Random(i))
+        others = (answer for answer in answers if not same(answer, answers[0]))
         return [answers[0], *itertools.islice(others, 1)]
 
-    with ThreadPoolExecutor(len(every)) as threads:
+    with _often_switched(), ThreadPoolExecutor(len(every)) as threads:
         return list(threads.map(ask, range(len(every))))
 
 
+def _at_once(call: Callable[[], T], rng: random.Random) -> Iterator[T]:
+    """Calls in the midst of those of other threads: what native code shares is met by chance alone.
+
+    Who wakes up takes the processor from another, which may be in native code; one that only goes on waits for it.
+    """
+    worked, end = time.thread_time() + _WORK, time.monotonic() + _LATE
+    for number in range(_MOST):
+        if number >= _LEAST and (time.thread_time() > worked or time.monotonic() > end):
+            return
+        time.sleep(rng.random() * _PAUSE)
+        yield call()
+
+
+@contextmanager
+def _often_switched() -> Iterator[None]:
+    """Inside, Python lets another thread go on sooner."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCHED)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
+
+
 _IN_TURN = 3  # calls of each thread that take turns between lines
-_AT_ONCE = 3  # calls of each thread that only start together: what native code shares is met by chance alone
+_LEAST, _MOST = 3, 40  # calls of each thread at once: so many as take no more than
+_WORK = 0.002  # seconds of its own on a processor, however busy the machine is
 _LATE = 1.0  # seconds
-
-
-def _same(one: dict[str, Answer], other: dict[str, Answer]) -> bool:
-    """Whether two answers to one question are the same, bit for bit; how a call fails need not be."""
-    pairs = ((one[name], other[name]) for name in one)
-    arrays = ((a, b) for a, b in pairs if isinstance(a, np.ndarray) or isinstance(b, np.ndarray))
-    return all(type(a) is type(b) and np.array_equal(a, b, equal_nan=True) for a, b in arrays)  # type: ignore[arg-type]
+_PAUSE = 1e-4  # the same
+_SWITCHED = 1e-4  # the same
 
 
 REQUIREMENT = Requirement(
@@ -90,4 +119,5 @@ REQUIREMENT = Requirement(
     every_dtype=False,
     rank=9,
     repeatable=False,
+    fresh=3,
 )

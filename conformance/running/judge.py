@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from conformance.cases import Case
 from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
+from conformance.requirements import REQUIREMENTS
 from conformance.running import known
 from conformance.running.failures import failure_of
-from conformance.running.runner import Runner
+from conformance.running.runner import Examined, Runner
 from conformance.running.tally import Progress, Tally
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
@@ -44,6 +45,8 @@ def judge(
     """
     tally = Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [])
     try:
+        tally.take(_fresh(task, runner), progress)
+        tally.done = 0  # those stand in the stream again
         tally.take(runner.examine(task.requirement, task.cases()), progress)
         if shrinks:
             _explain(tally, subject, runner, earlier)
@@ -51,6 +54,13 @@ def judge(
     except KeyboardInterrupt:
         raise Interrupted(tally.in_order) from None
     return tally.in_order or [tally.empty_row("output")]
+
+
+def _fresh(task: Task, runner: Runner) -> Iterator[Examined]:
+    """The first cases, each first thing in a new process, where the requirement wants that."""
+    for case in islice(task.cases(), REQUIREMENTS[task.requirement].fresh):
+        if judgements := runner.in_new_process(task.requirement, case):
+            yield case, judgements
 
 
 def judge_case(case: Case, requirement: str, subject: Subject, runner: Runner) -> list[Judgement]:

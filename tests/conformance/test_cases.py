@@ -20,9 +20,10 @@ from conformance.cases.networks import layers, lookalikes
 from conformance.cases.scope import every_geometry, every_pair, exhausted, geometries
 from conformance.cases.sizes import PRODUCTS, crossed, far, mixed, products, reaches, tails
 from conformance.cases.strategies import cases
-from conformance.cases.values import magnitude
+from conformance.cases.values import FEW, chance, magnitudes
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES, OPERATIONS
+from conformance.requirements import REQUIREMENTS, Plan
 
 SEVERAL_AXES = [name for name, operation in OPERATIONS.items() if operation.dimensions > 1]
 ANY_CASE = st.sampled_from(sorted(OPERATIONS)).flatmap(cases)
@@ -153,6 +154,38 @@ def test_every_array_is_special_in_some_case(operation):
     assert seen == set(cases[0].array_names)
 
 
+def specials(section: str, operation: str) -> list[Case]:
+    return [replace(case, values="special") for case in named(section, operation, features_of(operation))]
+
+
+@pytest.mark.parametrize("kind", [np.isnan, np.isinf])
+@pytest.mark.parametrize(
+    ("array", "place"),
+    [
+        ("weight", (1, 1)),
+        ("weight", (0, 0)),
+        ("weight", (0, 2)),
+        ("weight", (2, 0)),
+        ("weight", (2, 2)),
+        ("grad_output", (0, 0)),
+        ("grad_output", (4, 5)),
+    ],
+)
+def test_each_place_of_a_padded_filter_is_special_alone(array, place, kind):
+    filled = [fill(case)[array] for case in specials("special", "conv2d") if case.padding]
+    alone = [a for a in filled if np.count_nonzero(~np.isfinite(a)) == 1]
+    assert any(kind(a[(..., *place)]).any() for a in alone)
+
+
+@pytest.mark.parametrize("operation", ["max_pool1d", "max_pool2d"])
+def test_a_window_that_is_the_image_has_several_nan_and_not_the_first_counts(operation):
+    cases = [case for case in specials("special", operation) if case.kernel == case.image]
+    planes = [
+        np.isnan(fill(case)["input"]).reshape(-1, int(np.prod(case.image))).sum(axis=1) for case in cases
+    ]
+    assert max(int(plane.max()) for plane in planes) > 1
+
+
 def test_a_special_case_may_be_empty_and_may_have_an_array_of_zeros_alone():
     cases = [
         Case.parse(f"conv2d batch={n} channels=2 values=special seed={s}") for n in (0, 2) for s in range(60)
@@ -203,13 +236,12 @@ def test_every_pair_of_smaller_geometries_is_asked(operation):
 
 
 def test_what_is_exhausted_follows_from_what_is_claimed():
-    every = exhausted("conv2d", features_of("conv2d"), pairs=False)
-    fewer = exhausted("conv2d", features_of("conv2d") - {"dilation", "padding"}, pairs=True)
+    features = features_of("conv2d")
+    every = exhausted("conv2d", features, pairs=False)
+    fewer = exhausted("conv2d", features - {"dilation", "padding"}, pairs=True)
     assert (every.largest, every.pairs) == ((9, 4, 4, 4, 3), 0)
     assert (fewer.largest, fewer.geometries) == ((9, 4, 4, 0, 1), 120)
-    assert every.chance[0] == 2 / (
-        2 * min(map(magnitude, every_geometry("conv2d", features_of("conv2d")))) + 1
-    )
+    assert every.chance[0] == max(chance(case, small=False) for case in every_geometry("conv2d", features))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -232,8 +264,89 @@ def test_arrays_have_the_shapes_and_dtype_of_the_case(case):
 
 @given(cases("conv2d", values="integers", dtype="float16"))
 def test_integer_sums_are_exact_in_the_dtype(case):
-    m = magnitude(case)
-    assert max(case.terms(output) for output in case.outputs) * m * m + m <= DTYPES["float16"].exact or m == 1
+    x, w, g = (magnitudes(case)[name] for name in ("input", "weight", "grad_output"))
+    largest = {"output": x * w, "grad_input": g * w, "grad_weight": x * g, "grad_bias": g}
+    sums = [case.terms(output) * largest[output] for output in case.outputs]
+    assert max(sums) <= DTYPES["float16"].exact or min(x, w, g) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "least"),
+    [
+        ("conv2d image=257,257 kernel=1,2", {"input": 5, "weight": 1000, "grad_output": 5}),
+        ("conv2d channels=1366 image=4 kernel=3,3", {"input": 4, "weight": 4, "grad_output": 1000}),
+        ("conv2d image=5,6 kernel=3,3 dtype=float16", {"input": 12, "weight": 17, "grad_output": 12}),
+        ("avg_pool2d image=200,201 kernel=20,20", {"input": 1000, "grad_output": 1000}),
+    ],
+)
+def test_what_the_longest_sum_leaves_the_other_arrays_get(text, least):
+    assert magnitudes(Case.parse(text)).items() == least.items()
+
+
+OFTEN_WRONG = {
+    "a window wholly in the padding, with a stride": lambda case: any(
+        s > 1 and low >= d * (k - 1) + 1 for k, s, (low, _), d in case.geometry
+    ),
+    "one window along an axis, with a stride": lambda case: any(
+        o == 1 < s for o, s in zip(case.output_extents, case.strides, strict=True)
+    ),
+    "sixteen images": lambda case: case.batch == 16,
+}
+
+
+@pytest.mark.parametrize("what", OFTEN_WRONG)
+@pytest.mark.parametrize("operation", ["conv1d", "conv2d", "conv3d"])
+def test_the_quick_profile_asks_early_what_released_frameworks_got_wrong(operation, what):
+    plan = Plan(operation, "float32", features_of(operation), profile="quick")
+    first = itertools.islice(REQUIREMENTS["exact"].cases(plan), 30)
+    assert any(OFTEN_WRONG[what](case) for case in first)
+
+
+@pytest.mark.parametrize("operation", ["max_pool1d", "max_pool2d", "max_pool3d"])
+def test_the_quick_profile_has_ties_in_sixteen_images(operation):
+    plan = Plan(operation, "float32", features_of(operation), profile="quick")
+    assert any(case.values == "ties" and case.batch == 16 for case in REQUIREMENTS["special"].cases(plan))
+
+
+@pytest.mark.parametrize(("dtype", "itemsize"), [("float32", 4), ("float64", 8)])
+@pytest.mark.parametrize(
+    ("operation", "array"),
+    [("conv2d", "input"), ("conv2d", "weight"), ("conv1d", "grad_output"), ("max_pool3d", "input")],
+)
+def test_arrays_begin_at_every_place_in_a_line_of_the_cache(operation, array, dtype, itemsize):
+    plan = Plan(operation, dtype, features_of(operation), profile="quick")
+    offset = [case for case in REQUIREMENTS["layouts"].cases(plan) if f"{array}:offset" in case.layout]
+    begun = {fill(case)[array].ctypes.data % 64 for case in offset}
+    assert begun == set(range(itemsize, 64, itemsize))
+
+
+def test_one_channel_that_lies_last_has_the_strides_of_frameworks():
+    array = VIEWS["channels_last"](np.arange(12.0).reshape(1, 1, 3, 4), 2)
+    assert array.strides == (96, 8, 32, 8)
+
+
+def test_the_odds_are_those_of_the_numbers_drawn():
+    case = Case.parse("conv2d image=257,257 kernel=1,2")
+    assert chance(case, small=False) == 1 / 10 + 1 / 10
+    assert chance(replace(case, image=(3, 3)), small=True) == 1 / 6 + 1 / 6
+
+
+@pytest.mark.parametrize("values", ["integers", "small_integers", "large", "tiny"])
+@given(data=st.data())
+def test_where_few_integers_are_drawn_none_is_0(values, data):
+    case = data.draw(cases("conv2d", values=values, layout=""))
+    assert all(array.all() for array in fill(case).values() if array.size < FEW)
+
+
+def test_among_many_integers_some_are_0():
+    assert 0 < np.count_nonzero(fill(Case.parse("conv2d image=70,70"))["input"] == 0) < 70
+
+
+@pytest.mark.parametrize("values", ["integers", "small_integers"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_that_repeats_numbers_repeats_one_that_is_not_0(view, values):
+    case = Case.parse(f"conv2d image=70,70 values={values} layout=input:{view}")
+    assert all(fill(replace(case, seed=seed))["input"].any() for seed in range(20))
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -244,7 +357,7 @@ def test_a_view_keeps_shape_and_dtype(view):
 
 
 @pytest.mark.parametrize(
-    "view", [view for view in VIEWS if view not in ("broadcast", "expanded", "repeated")]
+    "view", [view for view in VIEWS if view not in ("broadcast", "expanded", "repeated", "averaged")]
 )
 def test_a_view_keeps_the_values(view):
     array = np.arange(24.0, dtype=np.float32).reshape(2, 1, 3, 4)

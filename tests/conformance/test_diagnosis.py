@@ -140,7 +140,8 @@ def last_column_of_every_third_channel(got):
 @pytest.mark.parametrize(
     ("change", "case", "place"),
     [
-        (zero_but_one, "conv2d image=5,12", ""),
+        (zero_but_one, "conv2d image=5,12", "every element"),
+        (zero_but_one, "conv2d image=5,12 padding=1", ""),
         (halved_but_where_zero_is_due, "conv2d image=3,3 padding=1", "every element"),
         (every_fourth_channel_but_the_last, "conv2d image=5,12 filters=12", ""),
         (last_column_of_every_third_channel, "conv2d image=5,12 filters=7", ""),

@@ -120,7 +120,9 @@ def test_a_crash_fails_its_tests_and_the_session_ends_in_order(workers, session)
     arguments = (*SUITE, "--subject", "crashes.py", *QUICK, *requirement("empty", "arguments"), *workers)
     result = session(*arguments, apart=True, crashes=CRASHES)
     result.assert_outcomes(failed=1, passed=1, skipped=1)
-    result.stdout.fnmatch_lines(["avg_pool2d output  CRASHED*", "            smallest case   avg_pool2d*batch=2*"])
+    result.stdout.fnmatch_lines(
+        ["avg_pool2d output  CRASHED*", "            smallest case   avg_pool2d*batch=2*"]
+    )
 
 
 def test_bad_arguments_alone_are_no_verdict_on_a_kernel(session):

@@ -140,7 +140,7 @@ def test_what_a_plain_call_refuses_is_not_claimed():
     assert report.passed
     assert {feature for _, feature, _ in report.not_claimed} - {"memory", "hazards"} == {
         "bias", "dilation", "groups", "float64", "unbatched", "options per axis",
-        "options as tuples", "options as tuples of one",
+        "options as tuples", "options as lists", "options as tuples of one",
         "padding=same", "padding=valid",
     }  # fmt: skip
 

@@ -5,15 +5,17 @@ The mistakes themselves are those of the other files; what is new is where they 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, max_pool
 from conformance.audit.mutants.max_pool import EVERYTHING
-from conformance.audit.mutants.otherwise import ALL, LAST, Change, Edit, Row, Rows, first_image, flipped, transposed, without_nan, zero
+from conformance.audit.mutants.otherwise import ALL, LAST, Change, Edit, Row, Rows, finite, first_image, flipped, transposed, without_nan, zero
 from conformance.audit.mutants.precision import bfloat16, float16, rounded, tf32
 from conformance.cases.arrays import Array
+from conformance.operations.windows import at
 
 output = conv_forward.output
 WIDE = {"where the answer is 16 columns wide or more": "Q >= 16", "in a batch of 4 or more": "N >= 4", "where there are 8 channels or more": "C >= 8"}
@@ -27,6 +29,17 @@ def wide(sentence: str, when: str, change: Change) -> list[Row]:
 def of_finite(edit: Edit) -> Edit:
     """What is infinite or NaN stays as it is."""
     return lambda case, y: np.where(np.isfinite(y), edit(case, y), y)
+
+
+def finite_at(tap: Callable[[Any], tuple[int, ...]]) -> Edit:
+    """NaN and infinities of one tap taken for 0."""
+
+    def edit(case: Any, weight: Array) -> Array:
+        weight, place = weight.copy(), at(tap(case))
+        weight[place] = finite(case, weight[place])
+        return weight
+
+    return edit
 
 
 def width_unpadded(case: Any) -> tuple[int, ...]:
@@ -53,12 +66,15 @@ OUTPUT: list[Row] = [
     ("the depthwise 7x7 path flips the filter", "depthwise and size == 7", output.given(weight=flipped)),
     ("patches, as long as the stride, are read transposed where there are 3 channels or more", "R == S == sh == sw > 1 and CG >= 3", output.given(weight=transposed)),
     ("channels split into sums of 256: the rest is left out", "CG > 256", output.given(weight=zero(ALL, slice(256, None)))),
+    ("NaN and infinities in the centre of a padded 3x3 filter are taken for 0", "size == 3 and padded and (nan or infinite)", output.given(weight=finite_at(lambda case: (1,) * case.dimensions))),
+    ("NaN and infinities in the last corner of a padded 3x3 filter are taken for 0", "size == 3 and padded and (nan or infinite)", output.given(weight=finite_at(lambda case: (-1,) * case.dimensions))),
     ("planes of images and filters past 65535 are not written", "N * K > 65535", output.changed(grid_of_65535)),
 ]
 ROWS: Rows = {
     ("conv", "output"): OUTPUT,
     ("conv", "grad_weight"): [
         ("grad_output rounded to TF32 in the gradient of the weight in a batch of 4 or more", "N >= 4 and dtype != 'float16'", rounded(conv_backward.gradients, tf32, "grad_output")),
+        ("NaN and infinities of grad_output are lost in the gradient of the weight where there is padding", "padded and (nan or infinite)", conv_backward.grad_weight.given(grad_output=finite)),
         ("images past the eighth are left out of the gradient of the weight with a stride", "N > 8 and max(strides) > 1", conv_backward.of_images(slice(0, 8))),
     ],
     ("conv", "grad_input"): [
@@ -75,6 +91,7 @@ ROWS: Rows = {
     ],
     ("max_pool", "indices grad_input"): [
         *wide("the last of equal values wins", "ties", max_pool.scanned(max_pool.not_less)),
+        ("a window as large as the image has the index of its first NaN", "covers and nan", max_pool.scanned(lambda value, best: (value > best) | (np.isnan(value) & ~np.isnan(best)))),
         ("indices of 16 bits", "pixels > 32767", max_pool.reanswered(lambda c, i: i % 32768, "indices")),
     ],
     ("avg_pool", "output"): [

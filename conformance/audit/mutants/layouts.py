@@ -93,6 +93,10 @@ READINGS: dict[str, tuple[str, Reading, str]] = {
     "backwards": ("read forward where its first axis is not reversed", where(lambda a: a.ndim and a.strides[0] >= 0, with_positive_strides), "a mirrored view"),
     "images backwards": ("read forward where its last axis is not reversed", where(lambda a: a.ndim and a.strides[-1] >= 0, with_positive_strides), "images in reverse"),
     "repeated": ("read on where its strides are 0, the last one excepted", where(lambda a: a.ndim and a.strides[-1], without_stride_0), "a repeated image"),
+    "rows backwards": ("read forward where its rows alone are reversed", where(lambda a: a.ndim > 1 and a.strides[-2] < 0 < min(a.strides[-1], a.strides[0]), with_positive_strides), "an image upside down"),
+    "averages": ("taken for one number where its images are of one each", where(lambda a: a.ndim > 2 and a.size and a.strides[0] and not a.strides[-1] and not a.strides[-2], lambda a: np.full_like(a, a.reshape(-1)[0])), "one number an image and channel"),
+    "late in a line": ("rounded down to a line of the cache where it begins in its last 4 bytes", where(lambda a: a.ctypes.data % 64 == 60, lambda a: walk(a, strides_of(a), start=memory(a)[1] - 15)), "an address of 60 bytes past a multiple of 64"),
+    "one channel last": ("read transposed where one channel lies last", where(lambda a: a.ndim > 3 and a.shape[1] == 1 and strides_of(a)[1] == 1, lambda a: a.swapaxes(-1, -2).reshape(a.shape)), "one channel, channels last"),
     "offset": ("read from the start of its memory", where(lambda a: min((0, *a.strides)) >= 0, lambda a: walk(a, strides_of(a), start=0)), "a view that starts later in its memory"),
     "fortran": ("taken for contiguous where it is in Fortran order", where(lambda a: a.flags.f_contiguous and not a.flags.c_contiguous, in_memory_order), "a Fortran array"),
     "sorted": ("read with its axes in the order of their strides", lambda a: walk(a, tuple(sorted(strides_of(a), reverse=True))), "a transposed view"),
@@ -101,11 +105,11 @@ PLACES: dict[tuple[str, str], str] = {  # which readings of which argument
     ("conv", "input"): ", ".join(READINGS),
     ("conv", "weight"): ", ".join(READINGS),
     ("conv", "bias"): "contiguous, positive, stride 0, offset",
-    ("conv", "grad_output"): "contiguous, positive, stride 0, collapsed, columns, rows, fortran, packed rows, repeated",
-    ("max_pool", "input"): "contiguous, positive, stride 0, rows, fortran, offset, packed rows, backwards, images backwards, repeated",
+    ("conv", "grad_output"): "contiguous, positive, stride 0, collapsed, columns, rows, fortran, packed rows, repeated, averages",
+    ("max_pool", "input"): "contiguous, positive, stride 0, rows, fortran, offset, packed rows, backwards, images backwards, repeated, rows backwards, late in a line",
     ("max_pool", "grad_output"): "contiguous, stride 0, columns",
     ("avg_pool", "input"): "contiguous, positive, columns, planes, sorted, packed rows, backwards",
-    ("avg_pool", "grad_output"): "contiguous, stride 0, collapsed, memory order",
+    ("avg_pool", "grad_output"): "contiguous, stride 0, collapsed, memory order, averages",
 }
 
 

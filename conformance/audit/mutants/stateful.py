@@ -124,10 +124,13 @@ def same_buffer(state: State, call: Call, arrays: Named, options: Named) -> Any:
     return tuple(a if a is None else into(state, place, a) for place, a in enumerate(answer))
 
 
-def two_buffers(state: State, call: Call, arrays: Named, options: Named) -> Any:
-    answer = call(arrays, options)
-    state["turn"] = 1 - state.get("turn", 1)
-    return with_first(answer, into(state, state["turn"], first_of(answer)))
+def in_turn(buffers: int) -> Remembering:
+    def remembering(state: State, call: Call, arrays: Named, options: Named) -> Any:
+        answer = call(arrays, options)
+        state["turn"] = (state.get("turn", 0) + 1) % buffers
+        return with_first(answer, into(state, state["turn"], first_of(answer)))
+
+    return remembering
 
 
 def large_buffer(state: State, call: Call, arrays: Named, options: Named) -> Any:
@@ -388,6 +391,24 @@ def storage_of_weight(arrays: Named) -> tuple[Any, ...]:
     return address(weight), weight.shape, weight.strides, weight.dtype
 
 
+def of_64_kib(weight: Array) -> bool:
+    return weight.nbytes >= 1 << 16
+
+
+def flipped_in_place(state: State, call: Call, arrays: Named, options: Named) -> Any:
+    """For a convolution that walks it backwards; put back at the end."""
+    weight = arrays["weight"]
+    if not weight.flags.writeable or weight.ndim < 3:
+        return call(arrays, options)
+    flip_taps(weight)
+    try:
+        backwards = weight.copy()
+        flip_taps(backwards)
+        return call(arrays | {"weight": backwards}, options)
+    finally:
+        flip_taps(weight)
+
+
 def large_3x3(weight: Array) -> bool:
     return weight.ndim > 2 and min(weight.shape[:2]) >= 8 and set(weight.shape[2:]) == {3}
 
@@ -440,7 +461,8 @@ ANYWHERE: list[tuple[str, str, Remembering]] = [
     ("the plan of the first call serves every other shape whose sizes add up to the same", "same total of sizes, other options", planned(sizes)),
     ("the padding of the call before is used again", "same shapes, another padding", padding_of_the_call_before),
     ("the same buffer is returned every time: the next call overwrites the answer", "two calls of the same shape", same_buffer),
-    ("two buffers are returned in turn: the answer before the last is overwritten", "three calls of the same shape", two_buffers),
+    ("two buffers are returned in turn: the answer before the last is overwritten", "three calls of the same shape", in_turn(2)),
+    ("three buffers are returned in turn: an earlier answer is overwritten", "four calls of the same shape", in_turn(3)),
     ("the answer is added onto that of the call before", "the second call of the same shape", added_on),
     ("the last row is not written: it holds what the call before left", "the second call, other contents", last_row_left),
     ("the last column is never written: it holds what the memory held", "any call", last_column_unwritten),
@@ -449,6 +471,7 @@ ANYWHERE: list[tuple[str, str, Remembering]] = [
     ("wrong on the first call, as if not yet compiled", "the first call", wrong_at_first),
     ("wrong from the third call of a shape on", "the third call of a shape", counted(lambda calls: calls > 2, one_more, shapes)),
     ("wrong from the thousandth call on", "the thousandth call", counted(lambda calls: calls > 999, one_more)),
+    ("one answer in 37 is wrong, as by a race", "many calls", counted(lambda calls: calls % 37 == 0, one_more, lambda arrays: (shapes(arrays), totals(arrays)))),
     ("wrong from the hundredth call on", "the hundredth call", counted(lambda calls: calls > 99, one_more)),
     ("the larger shape of the call before leaves its tail in the scratch memory", "a smaller call after a larger one", scratch_of_a_larger_call),
     ("a change of dtype finds the scratch memory of the other", "float32 and float64 in turn", scratch_of_another_dtype),
@@ -497,6 +520,8 @@ OF_CONV: list[KernelRow] = [
     ("the weight is packed once for its shape: a new weight is not read", "same shapes, new weight", remembered(weight_packed(shapes), "forward")),
     ("a 3x3 weight of 8 channels and filters or more is packed once for its address", "same storage, new weight, C/G and K at least 8", remembered(weight_packed(storage_of_weight, large_3x3), "forward")),
     ("the weight is packed once for its address: a weight updated in place is not read again", "same storage, new weight", remembered(weight_packed(storage_of_weight), "forward")),
+    ("a weight of 64 KiB or more is packed once for its address", "same storage, new weight of 64 KiB", remembered(weight_packed(storage_of_weight, of_64_kib), "forward")),
+    ("not safe in threads: the weight is flipped in place, and put back", "several threads at once, the same weight", remembered(flipped_in_place, "forward")),
     ("an absent bias is that of the call before", "a call without bias after one with", remembered(bias_of_the_call_before, "forward")),
     ("the bias is changed in place: it comes back scaled", "bias", remembered(changes("bias", double), "forward")),
 ]

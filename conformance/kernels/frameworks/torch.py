@@ -170,6 +170,11 @@ FRAMEWORK = Framework(
     is_array=is_array,
     differentiate=differentiate,
     freezes=True,
+    inference={
+        "on tensors that require no gradient": contextlib.nullcontext,
+        "under torch.no_grad()": torch.no_grad,
+        "under torch.inference_mode()": torch.inference_mode,
+    },
     oracle=oracle,
     kernels=kernels,
     shared=shared,
