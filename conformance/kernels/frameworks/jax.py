@@ -7,7 +7,7 @@ stride below 1) lax answers or reads otherwise, padding of a pooling and ceil_mo
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 import jax
@@ -23,7 +23,11 @@ from conformance.kernels.framework import About, Framework
 from conformance.operations.avg_pool import divisors
 
 ABOUT = About(
-    packages=("jax", "jaxlib"), extra="jax", oracle="JAX in float64, its gradients by vjp", variants=("",)
+    packages=("jax", "jaxlib"),
+    title="JAX",
+    extra="jax",
+    oracle="JAX in float64, its gradients by vjp",
+    variants=("",),
 )
 
 
@@ -143,8 +147,13 @@ def _call(operation: str, arrays: dict[str, jax.Array], options: dict[str, Any])
 
 
 def _jitted(case: Any, *leaves: jax.Array) -> jax.Array:
-    """Compiled once a case, not once an operation of it."""
-    return cast(jax.Array, jax.jit(partial(_answer, case))(*leaves))
+    """Compiled once a case, not once an operation of it, nor once a call."""
+    return cast(jax.Array, _compiled(case)(*leaves))
+
+
+@lru_cache(maxsize=512)
+def _compiled(case: Any) -> Callable[..., jax.Array]:
+    return cast(Callable[..., jax.Array], jax.jit(partial(_answer, case)))
 
 
 def _answer(case: Any, *leaves: jax.Array) -> jax.Array:
