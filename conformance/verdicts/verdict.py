@@ -25,6 +25,7 @@ class Failure:
     """A failing case of one output, shrunk.
 
     known      the reason, where the subject declares it
+    fault      whose it is, where the framework of the subject's arrays fails the same: "PyTorch's own conv2d"
     diagnosis  the known mistake whose wrong numbers these are
     where      what the wrong elements of the first failing cases have in common
     shown_by   the requirement by which a new process shows it, where that is not the one that failed
@@ -34,9 +35,21 @@ class Failure:
     judgement: Judgement
     first: Case
     known: str = ""
+    fault: str = ""
     diagnosis: str = ""
     where: str = ""
     shown_by: str = ""
+
+    @property
+    def verdict(self) -> str:
+        if self.known:
+            return "known failure"
+        return "framework fault" if self.fault else self.judgement.status
+
+    @property
+    def decides(self) -> bool:
+        """Whether the subject does not conform because of it."""
+        return not (self.known or self.fault)
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -97,14 +110,14 @@ class Row:
     @property
     def verdict(self) -> str:
         if self.failure:
-            return "known failure" if self.failure.known else self.failure.judgement.status
+            return self.failure.verdict
         if self.not_claimed and not (self.cases and self.varied):  # what is claimed of it shows nothing
             return "not claimed"
         return "conforms" if self.cases and self.varied else "untested"
 
     @property
     def passed(self) -> bool:
-        return self.verdict in ("conforms", "not claimed", "known failure")
+        return not self.failure.decides if self.failure else self.verdict in ("conforms", "not claimed")
 
 
 @dataclass
@@ -130,7 +143,7 @@ class Report:
     @property
     def verdict(self) -> str:
         """conforms, differs, untested or interrupted."""
-        if self.stale or any(row.failure and not row.failure.known for row in self.rows):
+        if self.stale or any(row.failure and row.failure.decides for row in self.rows):
             return "differs"
         if self.interrupted:
             return "interrupted"
