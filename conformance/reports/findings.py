@@ -96,7 +96,8 @@ def _clearest(rows: Sequence[Row]) -> Failure:
 def _same(one: Failure, other: Failure) -> bool:
     a, b = one.judgement, other.judgement
     explained = bool(one.diagnosis) and (one.diagnosis, one.known) == (other.diagnosis, other.known)
-    return a.output == b.output and a.status == b.status and (one.case == other.case or explained)
+    alike = (a.output, a.status, one.fault) == (b.output, b.status, other.fault)
+    return alike and (one.case == other.case or explained)
 
 
 def _place(finding: Finding) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from conformance.reports.findings import Finding, with_replay
 from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, printable, wrapped
 from conformance.reports.run_info import RunInfo
 from conformance.reports.script import script_or_reason
-from conformance.reports.tables import Cell, Table
+from conformance.reports.tables import MILD, Cell, Table
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
 INDENT = 12  # of what is said of a failure below its first line
@@ -86,9 +86,8 @@ def cell(of: Cell) -> Line:
     if of.verdict == "not claimed":
         return [("  not claimed", "dim")]
     dtypes = f" {','.join(DTYPES[dtype].short for dtype in of.dtypes)}" if of.dtypes else ""
-    if of.verdict == "known failure":
-        return [count, (f"known{dtypes}", "odd")]
-    return [count, (of.verdict + dtypes, "odd" if of.verdict == "untested" else "bad")]
+    word = {"known failure": "known", "framework fault": "framework's"}.get(of.verdict, of.verdict)
+    return [count, (word + dtypes, "odd" if of.verdict in MILD else "bad")]
 
 
 def not_claimed(claims: Sequence[NotClaimed], width: int) -> Iterator[Line]:
@@ -138,7 +137,7 @@ def _odds(each: Exhausted) -> str:
 def finding(each: Finding, width: int) -> Iterator[Line]:
     """A failure: what is wrong, its smallest case, what it looks like, and the command that runs it again."""
     failure = each.failure
-    word = ("known failure", "odd") if failure.known else (each.status.upper(), "bad")
+    word = (each.status.upper(), "bad") if failure.decides else (failure.verdict, "odd")
     first: Line = [(f"{each.output:<{INDENT - 1}} ", "head"), word, ("  ", "")]
     indent = _length(first)
     message, *more = textwrap.wrap(_message(each), max(width - indent, NARROWEST)) or [""]
@@ -147,6 +146,7 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
     for label, text in {
         "smallest case": str(each.case),
         "known because": failure.known,
+        "not its own": f"{failure.fault} does, too" if failure.fault else "",
         "looks like": failure.diagnosis,
         "where": failure.where,
         "if intended": each.declaration,

@@ -10,7 +10,8 @@ from conformance.cases import Case
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running import known
-from conformance.running.failures import failure_of
+from conformance.running.failures import Fault, failure_of, nobodys
+from conformance.running.fault import Faults
 from conformance.running.runner import Examined, Judged, Runner
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
@@ -45,7 +46,8 @@ def judge(
     earlier   failures of other tasks of the operation, whose cases are tried first when one is shrunk
     shrinks   else a failure is the first that there was, as it was
     """
-    tally = _Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [])
+    fault = Faults(subject, runner).of_framework if shrinks else nobodys
+    tally = _Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [], fault)
     try:
         tally.take(runner.examine(task.requirement, task.cases()), progress)
         if shrinks:
@@ -68,11 +70,15 @@ def _explain(tally: _Tally, subject: Subject, runner: Runner, earlier: Sequence[
         if output not in tally.failing and known.has_another_cause(runner, task, tally.known, *first):
             tally.failing[output] = [first]
     for output, failures in tally.failing.items():
-        tally.rows[output].failure = failure_of(runner, task, failures, earlier)
+        tally.rows[output].failure = failure_of(runner, task, failures, earlier, tally.fault)
     for output, failures in tally.excused.items():
         if output not in tally.failing:
             declared = known.failure_of(subject, runner, task, *failures[0])
-            tally.rows[output].failure = declared or failure_of(runner, task, failures, earlier)
+            tally.rows[output].failure = declared or failure_of(runner, task, failures, earlier, tally.fault)
+    for output, failures in tally.foreign.items():
+        costly = failures[0][1].status in COSTLY  # and no matter of the subject's: shown as it is
+        if output not in {*tally.failing, *tally.excused} and not costly:
+            tally.rows[output].failure = failure_of(runner, task, failures, earlier, tally.fault)
 
 
 @dataclass
@@ -81,14 +87,17 @@ class _Tally:
 
     excused   failures that a known one may explain; they do not end the search
     forms     of those, the first with each set of options
+    foreign   failures that are the framework's own; they do not end the search either
     """
 
     task: Task
     known: Sequence[Case]
+    fault: Fault
     rows: dict[str, Row] = field(default_factory=dict)
     failing: dict[str, list[Judged]] = field(default_factory=dict)
     excused: dict[str, list[Judged]] = field(default_factory=dict)
     forms: dict[tuple[str, frozenset[str]], Judged] = field(default_factory=dict)
+    foreign: dict[str, list[Judged]] = field(default_factory=dict)
 
     def take(self, examined: Iterable[Examined], progress: Progress) -> None:
         """Every case, until more would show nothing new."""
@@ -111,16 +120,19 @@ class _Tally:
         return Row(self.task.unit, output, refuses=REQUIREMENTS[self.task.requirement].refuses)
 
     def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
-        excused = any(known.explains(other, case) for other in self.known)
-        if excused:
+        fault, kind = "", self.failing
+        if any(known.explains(other, case) for other in self.known):
             self.forms.setdefault((row.output, known.options_of(case)), (case, judgement))
-        failures = (self.excused if excused else self.failing).setdefault(row.output, [])
+            kind = self.excused
+        elif row.output not in self.failing and (fault := self.fault(self.task.requirement, case, judgement)):
+            kind = self.foreign
+        failures = kind.setdefault(row.output, [])
         _keep(failures, (case, judgement))
-        row.failure = Failure(*failures[0], case)
+        row.failure = Failure(*failures[0], case, fault=fault)
 
     @property
     def _says_enough(self) -> bool:
-        """Every output has failed, or the process died again and again."""
+        """Every output has failed, or the process died again and again; the framework's own failures are none."""
         claimed = {row.output for row in self.rows.values() if row.cases}
         if not claimed or not (self.failing or self.excused):
             return False
