@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -61,7 +62,9 @@ def right_kernels(only: str = "") -> list[str]:
 def pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Processes to judge in; where the block is left early, as by Ctrl-C, what they have in hand is dropped."""
     context = multiprocessing.get_context("spawn")
-    workers = ProcessPoolExecutor(jobs, mp_context=context, initializer=die_with_parent)
+    workers = ProcessPoolExecutor(
+        jobs, mp_context=context, initializer=die_with_parent, initargs=(os.getpid(),)
+    )
     try:
         yield workers
     except BaseException:

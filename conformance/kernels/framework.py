@@ -12,11 +12,13 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from conformance.kernels.handlers import handlers_kept
 
 if TYPE_CHECKING:
     from conformance.cases import Case
@@ -37,6 +39,7 @@ class About:
     """What is asked about a framework before it is imported, if it ever is.
 
     packages  what is imported of it and has a version; the first is the one that a kernel cannot do without
+    title     as a person calls it
     extra     of this project, which installs it
     oracle    what it answers with, where it can be trusted to
     arrays    what a message calls its arrays
@@ -46,6 +49,7 @@ class About:
     """
 
     packages: tuple[str, ...]
+    title: str
     extra: str = ""
     oracle: str = ""
     arrays: tuple[str, ...] = ()
@@ -131,11 +135,16 @@ def installed(name: str) -> bool:
 def framework(name: str) -> Framework:
     """The framework of this name, which is imported."""
     try:
-        return cast(Framework, importlib.import_module(f"conformance.kernels.frameworks.{name}").FRAMEWORK)
+        return cast(Framework, _file(f"conformance.kernels.frameworks.{name}").FRAMEWORK)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in about(name).packages:
             raise
         raise MissingFramework(missing(name)) from None
+
+
+def _file(module: str) -> Any:
+    with nullcontext() if module in sys.modules else handlers_kept():
+        return importlib.import_module(module)
 
 
 def missing(name: str) -> str:

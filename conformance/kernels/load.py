@@ -18,6 +18,7 @@ import numpy as np
 
 from conformance.kernels.answer import said
 from conformance.kernels.framework import FRAMEWORKS, MissingFramework, about, framework, installed, missing
+from conformance.kernels.handlers import handlers_kept
 from conformance.kernels.subject import Subject, SubjectError
 
 
@@ -132,7 +133,7 @@ def _importing(where: str, folder: str) -> Iterator[None]:
     A file may turn every warning or rounding into an error: that is for its kernels, not for who judges them.
     """
     try:
-        with _importable(folder), warnings.catch_warnings(), np.errstate():
+        with _importable(folder), handlers_kept(), warnings.catch_warnings(), np.errstate():
             yield
     except (Exception, SystemExit) as error:
         raise SubjectError(f"{where}: importing it raises {said(error)}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -52,11 +53,11 @@ def _lacking(report: Report) -> dict[str, list[str]]:
 def _conforms(report: Report, _: Sequence[Finding]) -> str:
     judged = [row for row in report.rows if row.verdict != "not claimed"]
     share = max(row.share for row in judged)
-    known = sum(row.verdict == "known failure" for row in judged)
+    excused = Counter(row.verdict for row in judged if row.failure)
     parts = [
         f"{plural(report.cases, 'case')}, {plural(len(judged), 'verdict')}",
         f"worst error {share:.2f} of what rounding explains" if share else "every answer exact",
-        *([plural(known, "known failure")] if known else []),
+        *(plural(number, verdict) for verdict, number in excused.items()),
     ]
     return "; ".join(parts)
 
@@ -72,7 +73,7 @@ def _wrong(findings: Sequence[Finding]) -> Iterator[str]:
     """Each operation with the outputs that are wrong."""
     wrong: dict[str, dict[str, None]] = {}
     for finding in findings:
-        if not finding.failure.known:
+        if finding.failure.decides:
             for each in (finding, *finding.also):
                 wrong.setdefault(each.case.operation, {})[f"{each.output} {each.status}"] = None
     return (f"{operation} {', '.join(outputs)}" for operation, outputs in wrong.items())
@@ -84,8 +85,8 @@ def _untested(report: Report, _: Sequence[Finding]) -> str:
     units = [(row.unit, row.output) for row in report.rows if row.verdict == "untested"]
     names = [f"{unit.operation} {output} {unit.requirement}" for unit, output in units]
     if not names:
-        known = any(row.failure for row in report.rows)
-        return "nothing but known failures" if known else "no case was judged"
+        failures = sorted({f"{row.failure.verdict}s" for row in report.rows if row.failure})
+        return f"nothing but {' and '.join(failures)}" if failures else "no case was judged"
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"{', '.join(names[:NAMED])}{more}: no case, or none whose expected answer varies"
 

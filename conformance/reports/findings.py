@@ -115,7 +115,8 @@ def same(one: Failure, other: Failure) -> bool:
     """Whether two failures are one mistake: of one output, on one case or by one diagnosis."""
     a, b = one.judgement, other.judgement
     explained = bool(one.diagnosis) and (one.diagnosis, one.known) == (other.diagnosis, other.known)
-    return a.output == b.output and a.status == b.status and (one.case == other.case or explained)
+    alike = (a.output, a.status, one.fault) == (b.output, b.status, other.fault)
+    return alike and (one.case == other.case or explained)
 
 
 def _same_cause(one: Failure, other: Failure) -> bool:

@@ -14,8 +14,7 @@ from conformance.reports.findings import Finding, replay_of, with_replay
 from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, printable, wrapped
 from conformance.reports.run_info import RunInfo
 from conformance.reports.script import script_lines
-from conformance.reports.tables import Cell, Table
-from conformance.verdicts.judgement import ADVICE
+from conformance.reports.tables import MILD, Cell, Table
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
 INDENT = 12  # of what is said of a failure below its first line
@@ -88,9 +87,8 @@ def cell(of: Cell) -> Line:
     if of.verdict == "not claimed":
         return [("  not claimed", "dim")]
     dtypes = f" {','.join(DTYPES[dtype].short for dtype in of.dtypes)}" if of.dtypes else ""
-    if of.verdict == "known failure":
-        return [count, (f"known{dtypes}", "odd")]
-    return [count, (of.verdict + dtypes, "odd" if of.verdict in ("untested", ADVICE) else "bad")]
+    word = {"known failure": "known", "framework fault": "framework's"}.get(of.verdict, of.verdict)
+    return [count, (word + dtypes, "odd" if of.verdict in MILD else "bad")]
 
 
 def not_claimed(claims: Sequence[NotClaimed], width: int) -> Iterator[Line]:
@@ -141,7 +139,7 @@ def _odds(each: Exhausted) -> str:
 def finding(each: Finding, width: int) -> Iterator[Line]:
     """A failure: what is wrong, its smallest case, what it looks like, and the command that runs it again."""
     failure = each.failure
-    word = ("known failure", "odd") if failure.known else (each.status.upper(), "bad")
+    word = (each.status.upper(), "bad") if failure.decides else (failure.verdict, "odd")
     heading = f"{each.case.operation} {each.output}"
     first: Line = [(f"{heading}  ", "head"), word, ("  ", "")]
     indent = _length(first)
@@ -153,6 +151,7 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
         "likewise": _likewise(failure.likewise, failure.judgement.message),
         "raised at": failure.judgement.place,
         "known because": failure.known,
+        "not its own": f"{failure.fault} does, too" if failure.fault else "",
         "looks like": failure.diagnosis,
         "where": failure.where,
         "if intended": each.declaration,

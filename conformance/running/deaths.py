@@ -10,6 +10,8 @@ from pathlib import Path
 
 RETRIES = 3  # a case is to blame for a SIGKILL if it gets one so often
 
+LONGER = "; --timeout allows a call longer, as one that compiles may need"
+
 FROM_OUTSIDE = tuple(
     -getattr(signal, name)
     for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT")
@@ -27,6 +29,7 @@ class Death:
     hung: float = 0.0  # the time limit, where that is why it was killed
     full: bool = False  # whether it had taken the memory it may
     printed: str = ""
+    hurried: bool = False  # whether the time limit was a shorter one than was asked for, and is not told
 
     @property
     def from_outside(self) -> bool:
@@ -49,6 +52,8 @@ class Death:
     def _how(self) -> str:
         if self.status == "crashed":
             return f"crashed ({_NAMES.get(-self.code, f'signal {-self.code}')})"
+        if self.hurried:
+            return self.status
         return {"hung": f"hung (> {self.hung:g} s)", "exited": f"exited ({self.code})"}.get(
             self.status, self.status
         )
@@ -65,11 +70,13 @@ class Death:
     @property
     def _words(self) -> str:
         """The last line that it printed itself, as an assertion or the memory allocator does before they abort."""
+        if self.hung:
+            return "" if self.hurried else LONGER
         own = re.split(
             r"Fatal Python error|^(?:Current t|T)hread 0x", self.printed, maxsplit=1, flags=re.MULTILINE
         )[0]
         lines = [line.strip() for line in own.splitlines() if line.strip()]
-        if not lines or self.hung:
+        if not lines:
             return ""
         return "; it had printed: " + "".join(c if c.isprintable() else "?" for c in lines[-1][:200])
 

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 from conformance.cases import Case
 from conformance.cases.shrink import cost, shrink
 from conformance.requirements import REPEATED_CALLS, REQUIREMENTS
-from conformance.running.runner import Judged, Runner, fails
+from conformance.running.runner import Judged, Runner, judgements_of
 from conformance.running.tasks import Task
-from conformance.verdicts.judgement import DEATHS, Judgement
+from conformance.verdicts.judgement import DEATHS, HUNG, Judgement
 from conformance.verdicts.verdict import Failure
 
 CHANGING = "right in a new process: an earlier call, or chance, decides"
+HANGS = 20  # candidates of a smaller case that may hang
+
+Fault = Callable[[str, Case, Judgement], str]  # requirement; see Faults.of_framework
+
+
+def nobodys(requirement: str, case: Case, judgement: Judgement) -> str:
+    return ""
 
 
 def failure_of(
-    runner: Runner, task: Task, failures: Sequence[Judged], earlier: Sequence[Failure] = ()
+    runner: Runner,
+    task: Task,
+    failures: Sequence[Judged],
+    earlier: Sequence[Failure] = (),
+    fault: Fault = nobodys,
 ) -> Failure:
-    """The first of the failures of an output, shrunk and explained."""
+    """The first of the failures of an output, shrunk and explained.
+
+    fault   whose it is, beside the subject
+    """
     first, judgement = failures[0]
     small = _tried_first(first, judgement, failures, earlier)
-    smallest, shown = smallest_failure(runner, task, first, judgement, small)
-    failure = Failure(smallest, shown, first)
+    smallest, shown = smallest_failure(runner, task, first, judgement, small, fault)
+    failure = Failure(smallest, shown, first, fault=fault(task.requirement, smallest, shown))
+    if failure.fault:
+        return failure
     if _is_changing(runner, task, failure):
         again = _fails_in_new_process(runner, REPEATED_CALLS, failure)
         return replace(failure, diagnosis=CHANGING, shown_by=REPEATED_CALLS if again else "")
@@ -50,27 +66,62 @@ def _fails_in_new_process(runner: Runner, requirement: str, failure: Failure) ->
 
 
 def smallest_failure(
-    runner: Runner, task: Task, case: Case, judgement: Judgement, small: Iterable[Case] = ()
+    runner: Runner,
+    task: Task,
+    case: Case,
+    judgement: Judgement,
+    small: Iterable[Case] = (),
+    fault: Fault = nobodys,
 ) -> Judged:
     """Shrink a failure of one output: simpler cases count only where the same output fails the same way.
 
     Small cases that failed before are tried first, so that one mistake is shown by one case.
     """
-    failing = {case: judgement}
-
-    def still_fails(candidate: Case, runner: Runner) -> bool:
-        again = fails(runner, task.requirement, candidate, judgement.output)
-        if again and again.status == judgement.status:
-            failing[candidate] = again
-            return True
-        return False
-
+    search = _Search(task.requirement, judgement, fault, bool(fault(task.requirement, case, judgement)))
     fitting = [other for other in small if _is_part_of(other, case)]
-    start = next((other for other in fitting if still_fails(other, runner.shrinking)), case)
-    shrink(start, lambda candidate: still_fails(candidate, runner.shrinking), task.plan.features)
-    smaller = [candidate for candidate in reversed(list(failing)) if candidate != case]
-    smallest = next((candidate for candidate in smaller if still_fails(candidate, runner)), case)
-    return smallest, failing[smallest]
+    start = next((other for other in fitting if search.takes(other, runner.shrinking)), case)
+    shrink(start, lambda candidate: search.takes(candidate, runner.shrinking), task.plan.features)
+    return search.confirmed(runner.patient) or (case, judgement)
+
+
+@dataclass
+class _Search:
+    """For the smallest case on which an output fails the same way.
+
+    excused   whether the failure is somebody else's; one of the subject's own does not shrink into such
+    hung      how many candidates hung: each costs its time, whichever output it is
+    """
+
+    requirement: str
+    judgement: Judgement
+    fault: Fault
+    excused: bool
+    failing: list[Case] = field(default_factory=list)
+    hung: int = 0
+
+    def takes(self, candidate: Case, runner: Runner) -> bool:
+        if self.hung >= HANGS or not self._failure(candidate, runner):
+            return False
+        self.failing.append(candidate)
+        return True
+
+    def confirmed(self, runner: Runner) -> Judged | None:
+        """The smallest that such a runner finds failing as well; where they hang, only some are asked."""
+        smaller = self.failing[::-1]
+        while smaller:
+            if again := self._failure(smaller[0], runner):
+                return smaller[0], again
+            smaller = smaller[max(1, len(smaller) // 2 if self.judgement.status == HUNG else 1) :]
+        return None
+
+    def _failure(self, candidate: Case, runner: Runner) -> Judgement | None:
+        judgements = judgements_of(runner, self.requirement, candidate)
+        self.hung += any(each.status == HUNG for each in judgements)
+        for each in judgements:
+            if each[:2] == self.judgement[:2]:  # output and status
+                theirs = not self.excused and self.fault(self.requirement, candidate, each)
+                return None if theirs else each
+        return None
 
 
 def _is_part_of(other: Case, case: Case) -> bool:

@@ -59,10 +59,10 @@ class Forecast:
             return
         code = (
             "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-            "from conformance.running.forecast import count; count()"
+            "from conformance.running.forecast import count; count(int(sys.argv[2]))"
         )
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-c", code, json.dumps(sys.path)],
+            [sys.executable, "-P", "-c", code, json.dumps(sys.path), str(os.getpid())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             text=True, start_new_session=True,  # Ctrl-C goes to this process alone
         )  # fmt: skip
@@ -90,9 +90,9 @@ class Forecast:
                 self.counts[task.unit] = int(line)
 
 
-def count() -> None:
+def count(parent: int) -> None:
     """What the other process does: a number for each task."""
-    die_with_parent()
+    die_with_parent(parent)
     os.nice(19)
     for data in json.load(sys.stdin):
         print(sum(1 for _ in Task.from_data(data).cases()), flush=True)

@@ -9,9 +9,10 @@ from functools import cached_property
 from conformance.cases import Case
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
+from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
-from conformance.running.runner import Examined, Runner, examine
+from conformance.running.runner import Examined, examine
 from conformance.verdicts.judgement import Judgement
 
 
@@ -36,6 +37,13 @@ class InProcess:
     def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
         return []
 
+    def of(self, name: str) -> InProcess:
+        return InProcess(load(name), self.oracle)
+
     @property
-    def shrinking(self) -> Runner:
+    def patient(self) -> InProcess:
+        return self
+
+    @property
+    def shrinking(self) -> InProcess:
         return self

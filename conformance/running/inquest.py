@@ -15,7 +15,11 @@ from conformance.running.slot import ORACLE
 from conformance.running.worker import of_oracle
 from conformance.verdicts.judgement import Judgement
 
-Alone = Callable[..., list[Judgement] | Death]  # requirement, case, and "forward" or "backward" for one half
+# Requirement, case, "forward" or "backward" for one half; and where it is called several times, the limit of each call.
+Alone = Callable[..., list[Judgement] | Death]
+
+HURRY = 5  # a function that is known to hang gets such a part of its time
+COMPILATION = 3  # as many limits may a first call take that compiles
 
 
 class Inquest:
@@ -29,44 +33,72 @@ class Inquest:
             set()
         )  # operations that write outside of their arrays: any later call may die of it
         self._hung: set[tuple[str, Case]] = set()  # functions that took all of the time limit, and where
-        self._slow: set[str] = set()  # functions that hung and later answered, as one that compiles first
+        self._slow: set[str] = set()  # functions that hung and later answered
+        self._compiling: set[str] = set()  # those of them that were quick when they were called again
 
     @property
-    def hanging(self) -> set[str]:
-        """Functions that hung, and did not answer when they were called again."""
-        return {function for function, _ in self._hung} - self._slow
+    def limits(self) -> dict[str, float]:
+        """Limits of functions that need another one: of those that hung and never answered, or that compile."""
+        return self.longer | dict.fromkeys(self._hanging - self._slow, self.timeout / HURRY)
+
+    @property
+    def longer(self) -> dict[str, float]:
+        return dict.fromkeys(self._compiling, self.timeout * COMPILATION)
+
+    @property
+    def _hanging(self) -> set[str]:
+        return {function for function, _ in self._hung}
 
     @property
     def ran_out_of_memory(self) -> bool:
         return "out of memory" in self._died.values()
 
-    def look_into(self, chunk: Chunk, death: Death) -> list[Judgement]:
-        """What the death says: of the subject only if it comes back when the case is judged alone, in a new process."""
+    def look_into(self, chunk: Chunk, death: Death, *, patient: bool = False) -> list[Judgement]:
+        """What the death says: of the subject only if it comes back when the case is judged alone, in a new process.
+
+        patient   a hang is believed only of a case that has had all of its time
+        """
         case, requirement = chunk.cases[0], chunk.job.requirement
-        if death.hung and death.hung < self.timeout and (death.function, case) in self._hung:
-            death = replace(death, hung=self.timeout)
-        elif self._is_new(case, death):
-            again = self._again(requirement, case)
+        if self._is_new(case, death, patient):
+            again = self._again(requirement, case, death)
             if not isinstance(again, Death):
                 return self._answered_alone(chunk, death, again)
             death = again
+        if death.hung:
+            waited = death.hung >= self.timeout or (death.function, case) in self._hung
+            death = replace(death, hung=self.timeout, hurried=not waited)
         if death.function in ("", ORACLE) and isinstance(alone := self._alone(ORACLE, case), Death):
             return [of_oracle("died", f"{self.oracle} {alone}")]
         return self._blame(requirement, case, death)
 
-    def _is_new(self, case: Case, death: Death) -> bool:
-        """Whether a death must come back before it is believed; one that took its time need not."""
+    def _is_new(self, case: Case, death: Death, patient: bool) -> bool:
+        """Whether a death must come back before it is believed; of a function that is known to hang, few must."""
         if not death.hung:
             return self._died.get(case) != death.status
-        like = (k for function, k in self._hung if function == death.function and cost(k) <= cost(case))
-        return death.hung < self.timeout and not any(like)
+        if death.hung >= self.timeout:
+            return death.function not in self._hanging
+        hung = [other for function, other in self._hung if function == death.function]
+        return case not in hung and (patient or not any(cost(other) <= cost(case) for other in hung))
 
-    def _again(self, requirement: str, case: Case) -> list[Judgement] | Death:
+    def _again(self, requirement: str, case: Case, death: Death) -> list[Judgement] | Death:
         """Judged alone, and again where somebody else may have killed the process."""
+        if death.hung and death.function not in self._hanging | {ORACLE}:
+            return self._compiled(requirement, case, death)
         for _ in range(RETRIES - 1):
             again = self._alone(requirement, case)
             if not isinstance(again, Death) or not again.from_outside:
                 break
+        return again
+
+    def _compiled(self, requirement: str, case: Case, death: Death) -> list[Judgement] | Death:
+        """Judged alone where a function hangs for the first time: it may compile.
+
+        Then its first call in a process takes long, and the second keeps to the limit.
+        """
+        again = self._alone(requirement, case, limits=(self.timeout / HURRY,))
+        if isinstance(again, Death) and again.hung:
+            again = self._alone(requirement, case, limits=(COMPILATION * self.timeout, self.timeout))
+            self._compiling |= set() if isinstance(again, Death) else {death.function}
         return again
 
     def _answered_alone(self, chunk: Chunk, death: Death, judgements: list[Judgement]) -> list[Judgement]:
@@ -74,8 +106,10 @@ class Inquest:
         case = chunk.cases[0]
         if death.hung:
             self._slow.add(death.function)
-            chunk.job.shorter.pop(death.function, None)
-        limited = death.hung or (death.full and chunk.job.memory < self.memory)
+            chunk.job.limits = self.limits
+        enough = self.longer.get(death.function, self.timeout)
+        hurried = death.hung and (death.hung < enough or death.function == ORACLE)
+        limited = hurried or (death.full and chunk.job.memory < self.memory)
         if limited or death.from_outside or not death.function or case.operation in self._stray:
             return judgements
         words = "; not when it runs alone: an earlier call wrote where it must not, or left a thread running"
@@ -84,7 +118,7 @@ class Inquest:
     def _blame(self, requirement: str, case: Case, death: Death) -> list[Judgement]:
         """The outputs of the function that died get the death, the others are judged without it."""
         self._died[case] = death.status
-        self._hung |= {(death.function, case)} if death.hung == self.timeout else set()
+        self._hung |= {(death.function, case)} if death.hung and not death.hurried else set()
         doubtful = not death.inside or case.operation in self._stray  # another call may have done the damage
         if doubtful and isinstance(self._alone(requirement, case, _half(death.function)), list):
             death = replace(death, function=_other(death.function))

@@ -26,7 +26,7 @@ class Job:
     cases: Iterator[tuple[int, Case]]
     limit: float  # seconds of a call
     memory: int
-    shorter: dict[str, float] = field(default_factory=dict)  # limits of functions that hung before
+    limits: dict[str, float] = field(default_factory=dict)  # of functions that hung before, or compile
     drawn: deque[tuple[int, Case]] = field(default_factory=deque)  # and not yet sent
     returned: list[Chunk] = field(default_factory=list)  # by workers that died
     sent: set[int] = field(default_factory=set)  # numbers of the chunks that workers have
@@ -36,7 +36,7 @@ class Job:
 
     def limit_in(self, function: str) -> float:
         """Seconds that a call of a function may take."""
-        limit = self.shorter.get(function, self.limit)
+        limit = self.limits.get(function, self.limit)
         return min(limit, DROPPED_SECONDS) if self.dropped else limit
 
     def is_finished(self, number: int) -> bool:

@@ -10,9 +10,10 @@ from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running import known
-from conformance.running.failures import failure_of
+from conformance.running.failures import failure_of, nobodys
+from conformance.running.fault import Faults
 from conformance.running.runner import Examined, Runner
-from conformance.running.tally import Progress, Tally
+from conformance.running.tally import COSTLY, Progress, Tally
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Row
@@ -43,7 +44,8 @@ def judge(
     earlier   failures of other tasks of the operation, whose cases are tried first when one is shrunk
     shrinks   else a failure is the first that there was, as it was
     """
-    tally = Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [])
+    fault = Faults(subject, runner).of_framework if shrinks else nobodys
+    tally = Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [], fault)
     try:
         tally.take(_fresh(task, runner), progress)
         tally.done = 0  # those stand in the stream again
@@ -76,14 +78,18 @@ def _explain(tally: Tally, subject: Subject, runner: Runner, earlier: Sequence[F
         if output not in tally.failing and known.has_another_cause(runner, task, tally.known, *first):
             tally.failing[output] = [first]
     for output, failures in tally.failing.items():
-        failure = failure_of(runner, task, failures, earlier)
+        failure = failure_of(runner, task, failures, earlier, tally.fault)
         if tally.lists:
             failure.likewise = tuple(dict.fromkeys(judgement.message for _, judgement in failures[1:]))
         tally.rows[output].failure = failure
     for output, failures in tally.excused.items():
         if output not in tally.failing:
             declared = known.failure_of(subject, runner, task, *failures[0])
-            tally.rows[output].failure = declared or failure_of(runner, task, failures, earlier)
+            tally.rows[output].failure = declared or failure_of(runner, task, failures, earlier, tally.fault)
+    for output, failures in tally.foreign.items():
+        costly = failures[0][1].status in COSTLY  # and no matter of the subject's: shown as it is
+        if output not in {*tally.failing, *tally.excused} and not costly:
+            tally.rows[output].failure = failure_of(runner, task, failures, earlier, tally.fault)
 
 
 def _find_others(tally: Tally, runner: Runner, earlier: Sequence[Failure], progress: Progress) -> None:
@@ -101,5 +107,5 @@ def _find_others(tally: Tally, runner: Runner, earlier: Sequence[Failure], progr
         new = tally.take_others(runner.examine(tally.task.requirement, rest), shown, progress)
         if new is None:
             return
-        tally.rows[new[1].output].add(failure_of(runner, tally.task, [new], earlier))
+        tally.rows[new[1].output].add(failure_of(runner, tally.task, [new], earlier, tally.fault))
         rest = rest[tally.done - before :]

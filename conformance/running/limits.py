@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import signal
 import sys
 from pathlib import Path
+
+GONE = 71  # the exit status of a process whose parent is gone
 
 
 def dump_no_core() -> None:
@@ -37,10 +40,12 @@ def limit_memory(limit: int) -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit if hard < 0 else min(limit, hard), hard))
 
 
-def die_with_parent() -> None:
-    """Leave no process behind where the parent is killed, and can end nobody."""
+def die_with_parent(parent: int) -> None:
+    """Leave no process behind where the parent, the process of this number, is killed, and can end nobody."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it was killed before it could be asked for
+        os._exit(GONE)
 
 
 def exit_at_once() -> None:

@@ -17,6 +17,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from multiprocessing import connection
 from typing import Any
@@ -26,11 +27,14 @@ from conformance.kernels.subject import SubjectError
 from conformance.running.deaths import RETRIES, Death
 from conformance.running.fork_server import ForkServer
 from conformance.running.jobs import Chunk
+from conformance.running.patience import Patience
 from conformance.running.slot import Slot
 from conformance.running.worker import WHERE
 
 START_SECONDS = 120.0  # for a process to start
 IMPORT_SECONDS = 120.0  # for the import of the subject, once its process has started
+END_SECONDS = 30.0  # for a process to end that has closed its connection
+LAST_WORDS_SECONDS = 5.0  # for one that hangs to say where
 
 
 @dataclass(eq=False)
@@ -44,7 +48,12 @@ class Worker:
     resident: int = 0  # bytes, when it was ready
     chunks: deque[Chunk] = field(default_factory=deque)
     answered_at: float = 0.0
-    hung: float = 0.0
+    hung: float = 0.0  # the limit that its call went beyond
+    hung_at: float = 0.0
+
+    @cached_property
+    def patience(self) -> Patience:
+        return Patience(self.process)
 
     def close(self) -> None:
         self.connection.close()
@@ -65,9 +74,9 @@ class Pool:
         if not hasattr(os, "fork"):
             raise SubjectError("workers need fork, which this system lacks: use --in-process")
         self.server.start()
-        first = self._spawn()
-        self.workers.append(first)
-        self._wait_ready(first)
+        while not any(worker.ready for worker in self.workers):  # again where somebody killed the first
+            self.fill(1)
+            self._wait_ready(*self.workers)
         self.fill(jobs)
 
     def close(self) -> None:
@@ -89,7 +98,7 @@ class Pool:
             yield worker
         finally:
             if not worker.connection.closed:
-                _kill(worker)
+                _signal(worker, signal.SIGKILL)
                 worker.close()
 
     def send(self, worker: Worker, chunk: Chunk) -> None:
@@ -146,14 +155,13 @@ class Pool:
         return Death(slot.function, bool(slot.since), code, worker.hung, full, ended["printed"])
 
     def _end_of(self, worker: Worker) -> dict[str, Any]:
-        patience = time.monotonic() + 5
+        patience = time.monotonic() + END_SECONDS
         while worker.number not in self.server.ended:
             if worker.server != self.server.servers:  # killed with its server, which cannot say
-                _kill(worker)
+                _signal(worker, signal.SIGKILL)
                 return {"code": -signal.SIGKILL, "resident": 0, "printed": ""}
             if time.monotonic() > patience:  # it closed its connection and lives on
-                _kill(worker)
-                patience += 60
+                _signal(worker, signal.SIGKILL)
             self.server.listen(0.1)
         return self.server.ended.pop(worker.number)
 
@@ -172,9 +180,10 @@ class Pool:
             return Worker(number, process, connection.Connection(ours.detach()), slot, server=requested_of)
 
     def _wait_ready(self, worker: Worker) -> None:
-        patience = time.monotonic() + IMPORT_SECONDS
-        while not worker.ready:
-            if time.monotonic() > patience:
+        """Until it is ready, or gone."""
+        since = time.monotonic()
+        while worker in self.workers and not worker.ready:
+            if worker.patience.is_over(since, IMPORT_SECONDS):
                 raise SubjectError(f"{self.subject}: importing it takes more than {IMPORT_SECONDS:g} s")
             for _ in self.wait(only=worker):
                 pass
@@ -190,21 +199,20 @@ def _receive(worker: Worker) -> dict[str, Any] | None:
 
 def _watch(worker: Worker) -> None:
     """End a worker whose call takes too long; it first says where it is."""
-    if not worker.chunks or worker.hung or not (since := worker.slot.since):
-        return
-    limit = worker.chunks[0].job.limit_in(worker.slot.function)
-    if time.monotonic() - since > limit:
-        worker.hung = limit
-        worker.slot.freeze()  # a signal may end what it waits for
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(worker.process, WHERE)
-            time.sleep(0.02)
-        _kill(worker)
+    if worker.hung:
+        if time.monotonic() - worker.hung_at > LAST_WORDS_SECONDS:
+            _signal(worker, signal.SIGKILL)
+    elif worker.chunks and (since := worker.slot.since):
+        limit = worker.chunks[0].job.limit_in(worker.slot.function)
+        if worker.patience.is_over(since, limit):
+            worker.hung, worker.hung_at = limit, time.monotonic()
+            worker.slot.freeze()  # a signal may end what it waits for
+            _signal(worker, WHERE)
 
 
-def _kill(worker: Worker) -> None:
+def _signal(worker: Worker, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
-        os.kill(worker.process, signal.SIGKILL)
+        os.kill(worker.process, number)
 
 
 _LOAD_ERRORS: dict[str, type[Exception]] = {

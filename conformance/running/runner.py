@@ -27,6 +27,13 @@ class Runner(Protocol):
     def isolated(self) -> bool:
         """Whether a subject that ends its process does not end this one."""
 
+    def of(self, name: str) -> Runner:
+        """Who examines another subject likewise."""
+
+    @property
+    def patient(self) -> Runner:
+        """The same, where a hang is believed only of a case that has had all of its time."""
+
     @property
     def shrinking(self) -> Runner:
         """The same in a hurry, for the many candidates of a smaller case."""

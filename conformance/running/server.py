@@ -88,11 +88,13 @@ class _Server:
             return False
         if not message:
             return False
-        number = int(message)
+        number, parent = int(message), os.getpid()
         reader, writer = os.pipe()
         process = os.fork()
         if not process:
-            self._become_worker(writer, descriptors, reader)
+            self._become_worker(parent, writer, descriptors, reader)
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone, or has done so itself
+            os.setpgid(process, process)  # before anybody ends its group
         for descriptor in (writer, *descriptors):
             os.close(descriptor)
         os.set_blocking(reader, False)
@@ -101,7 +103,7 @@ class _Server:
         self._report({"worker": number, "process": process})
         return True
 
-    def _become_worker(self, output: int, given: list[int], reader: int) -> NoReturn:
+    def _become_worker(self, parent: int, output: int, given: list[int], reader: int) -> NoReturn:
         from conformance.running import worker
 
         signal.set_wakeup_fd(-1)
@@ -115,7 +117,7 @@ class _Server:
         os.dup2(output, 1)
         os.dup2(output, 2)
         connection, slot = given
-        worker.work(connection, slot, output, self.options)
+        worker.work(parent, connection, slot, output, self.options)
 
     def _reap(self) -> None:
         """Report every worker that ended: how, how much memory it held, and what it printed last."""

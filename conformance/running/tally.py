@@ -10,6 +10,7 @@ from conformance.cases import Case
 from conformance.cases.shrink import options_of
 from conformance.requirements import REQUIREMENTS
 from conformance.running import known
+from conformance.running.failures import Fault
 from conformance.running.runner import Examined, Judged
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
@@ -28,15 +29,19 @@ class Tally:
 
     excused   failures that a known one may explain; they do not end the search
     forms     of those, the first with each set of options
+    fault     tells whose a failure is, beside the subject
+    foreign   failures that are the framework's own; they do not end the search either
     """
 
     task: Task
     known: Sequence[Case]
+    fault: Fault
     done: int = 0  # cases of the task that were judged, in their order
     rows: dict[str, Row] = field(default_factory=dict)
     failing: dict[str, list[Judged]] = field(default_factory=dict)
     excused: dict[str, list[Judged]] = field(default_factory=dict)
     forms: dict[tuple[str, frozenset[str]], Judged] = field(default_factory=dict)
+    foreign: dict[str, list[Judged]] = field(default_factory=dict)
 
     def take(self, examined: Iterable[Examined], progress: Progress) -> None:
         """Every case, until more would show nothing new."""
@@ -62,7 +67,8 @@ class Tally:
     def _is_explained(self, case: Case, judgement: Judgement, shown: Sequence[Failure]) -> bool:
         same = (failure for failure in shown if failure.judgement.output == judgement.output)
         excused = any(known.explains(other, case) for other in self.known)
-        return excused or any(failure.explains(case, judgement) for failure in same)
+        told = excused or any(failure.explains(case, judgement) for failure in same)
+        return told or bool(self.fault(self.task.requirement, case, judgement))
 
     def _note(self, progress: Progress) -> None:
         self.done += 1
@@ -81,14 +87,17 @@ class Tally:
         return Row(self.task.unit, output, refuses=REQUIREMENTS[self.task.requirement].refuses)
 
     def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
-        excused = any(known.explains(other, case) for other in self.known)
-        if excused:
+        fault, kind = "", self.failing
+        if any(known.explains(other, case) for other in self.known):
             self.forms.setdefault((row.output, options_of(case)), (case, judgement))
-        failures = (self.excused if excused else self.failing).setdefault(row.output, [])
+            kind = self.excused
+        elif row.output not in self.failing and (fault := self.fault(self.task.requirement, case, judgement)):
+            kind = self.foreign
+        failures = kind.setdefault(row.output, [])
         failures.append((case, judgement))
         if len(failures) > MOST_FAILURES and not self.lists:
             del failures[MOST_FAILURES // 2]  # the first and the latest are kept
-        row.failure = Failure(*failures[0], case)
+        row.failure = Failure(*failures[0], case, fault=fault)
 
     @property
     def lists(self) -> bool:

@@ -27,7 +27,7 @@ from conformance.running.runner import examine
 from conformance.running.slot import ORACLE, Slot
 from conformance.verdicts.judgement import Judgement
 
-# Sent to a worker that hangs: it prints where, even while native code holds the lock of Python.
+# Sent to a worker that hangs: it prints where, even while native code holds the lock of Python, and ends.
 # 0 and imports in functions where there are no workers: this module is imported there, too.
 WHERE = getattr(signal, "SIGUSR1", 0)
 
@@ -48,15 +48,14 @@ def preload(options: dict[str, Any]) -> None:
         each.preload()
 
 
-def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> NoReturn:
+def work(server: int, connection: int, slot: int, output: int, options: dict[str, Any]) -> NoReturn:
     """Load the subject, then answer chunks until the parent hangs up. Never returns: no exit handler runs."""
     try:
-        limits.die_with_parent()
+        limits.die_with_parent(server)
         os.setpgid(0, 0)  # a kernel that signals its group means itself
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
-        faulthandler.enable(output, all_threads=False)
-        faulthandler.register(WHERE, output, all_threads=True)
-        _serve(Connection(connection), Slot(slot), options)
+        _tell_where(output)
+        _serve(Connection(connection), Slot(slot), output, options)
     except (EOFError, BrokenPipeError, ConnectionResetError):
         os._exit(0)
     except BaseException:
@@ -67,9 +66,19 @@ def work(connection: int, slot: int, output: int, options: dict[str, Any]) -> No
     os._exit(0)
 
 
-def _serve(parent: Connection, slot: Slot, options: dict[str, Any]) -> None:
+def _tell_where(output: int) -> None:
+    """Print where a crash comes, and where a call hangs, before the signal of either ends this process."""
+    faulthandler.disable()  # or else it takes its handlers for those that are set
+    faulthandler.unregister(WHERE)
+    faulthandler.enable(output, all_threads=False)
+    signal.signal(WHERE, signal.SIG_DFL)
+    faulthandler.register(WHERE, output, all_threads=True, chain=True)
+
+
+def _serve(parent: Connection, slot: Slot, output: int, options: dict[str, Any]) -> None:
     try:
         caller, oracle = _load(slot, options)
+        _tell_where(output)  # again: native code that the subject loads may have handlers of its own
     except (SubjectError, MissingFramework) as error:
         parent.send_bytes(json.dumps({"error": type(error).__name__, "text": str(error)}).encode())
         return

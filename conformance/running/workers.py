@@ -9,8 +9,10 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -65,6 +67,8 @@ class Workers:
         self._pool = Pool(options)
         self._numbers = count(1)  # of chunks
         self._seconds = 0.005  # a case takes about so long
+        self._others: dict[str, Workers] = {}
+        self._closing = ExitStack()
 
     def __enter__(self) -> Workers:
         """Start the workers; SubjectError where the subject cannot be loaded, or ends the process that loads it."""
@@ -76,7 +80,8 @@ class Workers:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.close()
+        with self._closing:
+            self._pool.close()
 
     @property
     def processes(self) -> list[int]:
@@ -85,11 +90,19 @@ class Workers:
 
     def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
         """The judgements of each case, in the order of the cases; a death is looked into before it is a finding."""
-        # Once something took all it may, a part of it will do; the rest only for what is new.
-        shorter = dict.fromkeys(self.inquest.hanging, self.timeout / 5)
+        return self._examine(self._job(requirement, cases), self.inquest.look_into)
+
+    def _job(self, requirement: str, cases: Iterable[Case]) -> Job:
+        """Once something took all it may, a part of it will do; the rest only for what is new."""
         memory = min(self.memory, SOME_MEMORY) if self.inquest.ran_out_of_memory else self.memory
-        job = Job(requirement, enumerate(cases), self.timeout, memory, shorter)
-        return self._examine(job, self.inquest.look_into)
+        return Job(requirement, enumerate(cases), self.timeout, memory, self.inquest.limits)
+
+    def of(self, name: str) -> Workers:
+        """One more, for another subject, with as much time and memory."""
+        if name not in self._others:
+            other = Workers(name, self.inquest.oracle, 1, self.timeout, self.memory)
+            self._others[name] = self._closing.enter_context(other)
+        return self._others[name]
 
     def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
         """What a case says first thing in a new process; nothing where that ends."""
@@ -97,10 +110,23 @@ class Workers:
         return alone if isinstance(alone, list) else []
 
     @property
-    def shrinking(self) -> Shrinking:
+    def patient(self) -> Otherwise:
+        """The same, where a hang is believed only of a case that has had all of its time."""
+        return Otherwise(self, self._job, partial(self.inquest.look_into, patient=True))
+
+    @property
+    def shrinking(self) -> Otherwise:
         """The same for candidates of a smaller case: a death is taken as it comes, a hang is recognized sooner."""
+        return Otherwise(self, self._hurried_job, self._take)
+
+    def _hurried_job(self, requirement: str, cases: Iterable[Case]) -> Job:
         limit = min(self.timeout, max(1.0, self.timeout / 20, 20 * self._seconds))
-        return Shrinking(self, limit, min(self.memory, SOME_MEMORY))
+        return Job(requirement, enumerate(cases), limit, min(self.memory, SOME_MEMORY))
+
+    def _take(self, chunk: Chunk, death: Death) -> list[Judgement]:
+        if death.from_outside or death.function in ("", ORACLE):
+            return self.inquest.look_into(chunk, death)
+        return ends_in(replace(death, hurried=0 < death.hung < self.timeout), chunk.cases[0])
 
     # One stream of cases.
 
@@ -156,44 +182,60 @@ class Workers:
 
     # One case by itself.
 
-    def _alone(self, requirement: str, case: Case, *halves: str) -> list[Judgement] | Death:
-        """The judgements of one case in a process of its own, or how that ended."""
-        job = Job(requirement, iter(()), self.timeout, self.memory)
-        chunk = Chunk(next(self._numbers), job, 0, [case], halves)
+    def _alone(
+        self, requirement: str, case: Case, *halves: str, limits: Sequence[float] = ()
+    ) -> list[Judgement] | Death:
+        """The judgements of one case in a process of its own, or how that ended.
+
+        limits   of each call, where it is called more than once: the judgements are those of the last
+        """
+        longer = {} if limits else self.inquest.longer
+        answer: list[Judgement] | Death | None = []
         with self._pool.extra() as worker:
-            self._pool.send(worker, chunk)
-            while True:
-                for _, message in self._pool.wait(only=worker):
-                    if not isinstance(message, Death):
-                        return [Judgement(*judgement) for judgement in _answers(message)[0]]
-                    begun = worker.slot.case_of(chunk.number) is not None
-                    worker.slot.close()
-                    return message if begun else self._alone(requirement, case, *halves)
+            for limit in limits or (self.timeout,):
+                if isinstance(answer, list):
+                    job = Job(requirement, iter(()), limit, self.memory, longer)
+                    answer = self._answer(worker, Chunk(next(self._numbers), job, 0, [case], halves))
+        return self._alone(requirement, case, *halves, limits=limits) if answer is None else answer
+
+    def _answer(self, worker: Worker, chunk: Chunk) -> list[Judgement] | Death | None:
+        """What a worker answers to a chunk of one case, or how it ended; None where it had not begun."""
+        self._pool.send(worker, chunk)
+        while True:
+            for _, message in self._pool.wait(only=worker):
+                if not isinstance(message, Death):
+                    worker.chunks.popleft()
+                    return [Judgement(*judgement) for judgement in _answers(message)[0]]
+                begun = worker.slot.case_of(chunk.number) is not None
+                worker.slot.close()
+                return message if begun else None
 
 
 @dataclass(frozen=True)
-class Shrinking:
-    """Workers in a hurry; see Workers.shrinking."""
+class Otherwise:
+    """Workers that give a case other time, and take deaths in another way; see Workers.patient and shrinking."""
 
     workers: Workers
-    limit: float
-    memory: int
+    job: Callable[[str, Iterable[Case]], Job]
+    of_death: OfDeath
     isolated = True
 
-    @property
-    def shrinking(self) -> Shrinking:
-        return self
+    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
+        return self.workers._examine(self.job(requirement, cases), self.of_death)
 
     def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
         return self.workers.in_new_process(requirement, case)
 
-    def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
-        return self.workers._examine(Job(requirement, enumerate(cases), self.limit, self.memory), self._take)
+    def of(self, name: str) -> Workers:
+        return self.workers.of(name)
 
-    def _take(self, chunk: Chunk, death: Death) -> list[Judgement]:
-        if death.from_outside or death.function in ("", ORACLE):
-            return self.workers.inquest.look_into(chunk, death)
-        return ends_in(death, chunk.cases[0])
+    @property
+    def patient(self) -> Otherwise:
+        return self.workers.patient
+
+    @property
+    def shrinking(self) -> Otherwise:
+        return self.workers.shrinking
 
 
 def _note_death(worker: Worker, death: Death) -> None:

@@ -16,15 +16,19 @@ class Told:
 
     def reference(self, said: dict[str, Any], test: str) -> str:
         """A line that names the test that has told it; "" for what is new."""
-        for row in map(Row.from_data, said.get("rows", ())):
-            if row.failure and not row.passed:
-                return self._reference(said["subject"], row.failure, test)
-        return ""
+        lines = [
+            self._reference(said["subject"], failure, test)
+            for row in map(Row.from_data, said.get("rows", ()))
+            for failure in row.failures
+            if failure.decides
+        ]
+        return "\n".join(lines) if all(lines) else ""
 
     def _reference(self, subject: str, failure: Failure, test: str) -> str:
         for whose, told, by in self._failures:
             if whose == subject and same(told, failure):
-                words = f"{failure.judgement.output:<11} {failure.judgement.status.upper()}"
+                output, status = failure.judgement[:2]
+                words = f"{failure.case.operation} {output}  {status.upper()}"
                 return f"{words}  as told by {by.rpartition('::')[2]} ({failure.case})"
         self._failures.append((subject, failure, test))
         return ""

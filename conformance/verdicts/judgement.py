@@ -9,11 +9,12 @@ import numpy as np
 from conformance.cases.arrays import Array
 from conformance.kernels.answer import Answer, Malformed, Refused
 
-DEATHS = ("crashed", "hung", "exited", "out of memory", "oracle died")
+DIFFERS, HUNG = "differs", "hung"
+DEATHS = ("crashed", HUNG, "exited", "out of memory", "oracle died")
 ADVICE = "advice"  # what a careful kernel would not do, and no answer depends on
 
 EXCEPTIONS = ("refused", "raised")  # meant as an answer, or not
-GRAVEST = (*DEATHS, "oracle raised", "differs", *reversed(EXCEPTIONS))  # failures, the gravest first
+GRAVEST = (*DEATHS, "oracle raised", DIFFERS, *reversed(EXCEPTIONS))  # failures, the gravest first
 
 LOOKED_INTO = 4096  # elements
 
@@ -64,7 +65,7 @@ def judge(output: str, dtype: str, got: Answer, expected: Array, bound: Array | 
         return Judgement(output, "conforms", worst, varied)
     at = np.unravel_index(int(share.argmax()), share.shape)
     message = _describe(output, got, expected, bound, share, at)
-    return Judgement(output, "differs", worst, varied, message, _plain(got))
+    return Judgement(output, DIFFERS, worst, varied, message, _plain(got))
 
 
 def _fault_of_dtype(output: str, dtype: str, got: Array) -> str:
@@ -79,7 +80,7 @@ def _plain(got: Array) -> Any:
 
 
 def differs(output: str, message: str) -> Judgement:
-    return Judgement(output, "differs", float("inf"), True, message)
+    return Judgement(output, DIFFERS, float("inf"), True, message)
 
 
 def advised(output: str, message: str, strict: bool) -> Judgement:

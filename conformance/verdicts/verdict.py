@@ -26,6 +26,7 @@ class Failure:
     """A failing case of one output, shrunk.
 
     known      the reason, where the subject declares it
+    fault      whose it is, where the framework of the subject's arrays fails the same: "PyTorch's own conv2d"
     diagnosis  the known mistake whose wrong numbers these are
     where      what the wrong elements of the first failing cases have in common
     shown_by   the requirement by which a new process shows it, where that is not the one that failed
@@ -36,6 +37,7 @@ class Failure:
     judgement: Judgement
     first: Case
     known: str = ""
+    fault: str = ""
     diagnosis: str = ""
     where: str = ""
     shown_by: str = ""
@@ -43,7 +45,19 @@ class Failure:
 
     def explains(self, case: Case, judgement: Judgement) -> bool:
         """Whether a failure of the same output may be the same mistake: no graver, and its case holds all of this."""
-        return _gravity(self) <= GRAVEST.index(judgement.status) and is_part_of(self.case, case)
+        graver = GRAVEST.index(judgement.status) < GRAVEST.index(self.judgement.status)
+        return not graver and is_part_of(self.case, case)
+
+    @property
+    def verdict(self) -> str:
+        if self.known:
+            return "known failure"
+        return "framework fault" if self.fault else self.judgement.status
+
+    @property
+    def decides(self) -> bool:
+        """Whether the subject does not conform because of it."""
+        return not (self.known or self.fault)
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -123,7 +137,7 @@ class Row:
     @property
     def verdict(self) -> str:
         if self.failure:
-            return "known failure" if self.failure.known else self.failure.judgement.status
+            return self.failure.verdict
         if self.advice:
             return ADVICE
         if self.not_claimed and not (self.cases and self.varied):  # what is claimed of it shows nothing
@@ -132,11 +146,13 @@ class Row:
 
     @property
     def passed(self) -> bool:
-        return self.verdict in ("conforms", "not claimed", "known failure", ADVICE)
+        mild = self.verdict in ("conforms", "not claimed", ADVICE)
+        return not any(failure.decides for failure in self.failures) if self.failure else mild
 
 
-def _gravity(failure: Failure) -> int:
-    return GRAVEST.index(failure.judgement.status)
+def _gravity(failure: Failure) -> tuple[bool, int]:
+    """What is graver has less; what decides nothing comes last."""
+    return not failure.decides, GRAVEST.index(failure.judgement.status)
 
 
 @dataclass
@@ -162,7 +178,7 @@ class Report:
     @property
     def verdict(self) -> str:
         """conforms, differs, untested or interrupted."""
-        if self.stale or any(row.failure and not row.failure.known for row in self.rows):
+        if self.stale or any(row.failure and row.failure.decides for row in self.rows):
             return "differs"
         if self.interrupted:
             return "interrupted"

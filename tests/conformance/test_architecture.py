@@ -24,8 +24,8 @@ LAYERS = [  # each imports itself and those before it only
 ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 ORDERED = {  # so do the files of these folders
     "kernels": [
-        "reference", "framework", "versions", "frameworks", "surroundings", "probes", "own", "raised", "answer",
-        "guess", "hints", "subject", "signature", "layout", "call", "load", "turns", "functions",
+        "reference", "handlers", "framework", "versions", "frameworks", "surroundings", "probes", "own", "raised",
+        "answer", "guess", "hints", "subject", "signature", "layout", "call", "load", "turns", "functions",
     ],
     "reports": [
         "lines", "run_info", "progress", "claims", "advice", "tables", "findings", "conclusion", "document", "script",

@@ -681,6 +681,23 @@ def conv2d(input, weight, bias=None):
     assert output.splitlines()[-1].startswith("interrupted: nothing wrong in ")
 
 
+@pytest.mark.parametrize("ended_by", ["SIGINT", "SIGTERM"])
+def test_a_tool_that_a_subject_loads_does_not_decide_how_a_run_ends(write_kernel, ended_by):
+    source = f"""
+import ctypes, pathlib, signal, time
+ctypes.CDLL(None).signal(signal.{ended_by}, ctypes.c_void_p(1))  # ignored, and Python does not know
+def conv2d(input, weight, bias=None):
+    pathlib.Path("begun").touch()
+    time.sleep(600)
+"""
+    with process("run", write_kernel("deaf", source), "--oracle", "reference", "--jobs", "1") as run:
+        wait_until(Path("begun").exists)
+        run.send_signal(getattr(signal, ended_by))
+        output, errors = run.communicate(timeout=60)
+    assert (run.returncode, "Traceback" in errors) == (130, False)
+    assert output.splitlines()[-1].startswith("interrupted: ")
+
+
 def test_replay_names_the_outputs_in_their_order_also_where_a_later_one_crashes(write_kernel):
     source = "import os\ndef conv2d_backward(*arrays, **options): os.abort()\n"
     with process("replay", write_kernel("aborts", source), "conv2d", "--oracle", "reference") as run:

@@ -80,6 +80,62 @@ def test_a_state_of_a_framework_is_seen_to_change_and_put_back():
     assert changes_since(before) == ([], [])
 
 
+SWITCHES = {
+    "PyTorch's inference mode": "held.append(torch.inference_mode()); held[-1].__enter__()",
+    "PyTorch's anomaly mode": "torch.autograd.set_detect_anomaly(True)",
+    "PyTorch's deterministic mode": "torch.use_deterministic_algorithms(True)",
+    "PyTorch's autocast": "torch.autocast('cpu').__enter__()",
+    "PyTorch's default device": "torch.set_default_device('meta')",
+    "PyTorch's float32 matmul precision": "torch.set_float32_matmul_precision('medium')",
+    "PyTorch's flushing of subnormal numbers": "torch.set_flush_denormal(True)",
+}
+HELD: list[object] = []  # PyTorch ends an inference mode that nobody holds
+
+
+@pytest.fixture
+def switched():
+    """Does a deed, and later puts back what it did."""
+    torch = pytest.importorskip("torch")
+    with restored():
+        yield lambda deed: exec(deed, {"torch": torch, "held": HELD})
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_of_pytorch_that_changes_answers_is_seen_to_change(switched, name):
+    before = surroundings()
+    switched(SWITCHES[name])
+    assert name in changes_since(before).deciding
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_a_switch_of_pytorch_that_changes_answers_is_put_back(name):
+    torch = pytest.importorskip("torch")
+    before = surroundings()
+    with restored():
+        exec(SWITCHES[name], {"torch": torch, "held": HELD})
+    assert changes_since(before) == ([], [])
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize("text", ["conv2d image=3,3 padding=same", "avg_pool2d image=4,4 kernel=2,2"])
+def test_the_oracle_answers_alike_whatever_a_kernel_left_switched(switched, name, text):
+    case = Case.parse(text)
+    arrays = {n: a.astype(np.float64) * 2.0**-1070 for n, a in fill(case).items()}
+    arrays["grad_output"] = np.full_like(arrays["grad_output"], np.nan)
+    before = oracle("torch")(case, arrays)
+    switched(SWITCHES[name])
+    after = oracle("torch")(case, arrays)
+    assert all(np.array_equal(after[output], before[output], equal_nan=True) for output in case.outputs)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_the_oracle_leaves_switched_what_a_kernel_left_so(switched, name):
+    switched(SWITCHES[name])
+    before = surroundings()
+    oracle("torch")(Case.parse("conv2d"), fill(Case.parse("conv2d")))
+    assert changes_since(before) == ([], [])
+
+
 TEXTS = [
     "conv1d channels=4 groups=2 filters=6 image=9 kernel=3 stride=2 padding=1 bias=true",
     "conv1d channels=2 filters=3 image=9 kernel=2 dilation=2 padding=same",
@@ -114,6 +170,22 @@ def assert_right(name: str, text: str) -> None:
     arrays = fill(case)
     got = Caller(replace(subject, without=without)).answer(case, arrays, ("output",))["output"]
     np.testing.assert_allclose(got, reference.answer(case, arrays)["output"], rtol=1e-6)
+
+
+def test_a_kernel_of_jax_is_compiled_once_a_shape(monkeypatch):
+    jax = pytest.importorskip("jax")
+    jit, jitted = jax.jit, []
+
+    def counted(function):
+        jitted.append(function)
+        return jit(function)
+
+    monkeypatch.setattr(jax, "jit", counted)
+    conv2d = dict(framework("jax").kernels(""))["conv2d"]  # type: ignore[misc]
+    image, weight = np.ones((1, 3, 11, 13), np.float32), np.ones((2, 3, 2, 3), np.float32)
+    conv2d(image, weight)
+    conv2d(2 * image, weight)
+    assert len(jitted) == 1
 
 
 def test_indices_of_a_plane_are_those_of_all_its_axes():

@@ -191,7 +191,7 @@ def test_a_failure_is_told_once_and_referred_to_by_other_tests(session):
     asked = (*SUITE, "--subject", "wrong.py", *QUICK, *requirement("empty", "exact"))
     result = session(*asked, wrong=BIAS_IGNORED)
     assert result.stdout.str().count("smallest case") == 1
-    told = "output      DIFFERS  as told by test_subject[[]conv2d-output-*-float32[]] (conv2d bias=true)"
+    told = "conv2d output  DIFFERS  as told by test_subject[[]conv2d-output-*-float32[]] (conv2d bias=true)"
     result.stdout.fnmatch_lines([told])
 
 

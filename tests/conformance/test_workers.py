@@ -3,6 +3,7 @@
 import contextlib
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -23,14 +24,17 @@ from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
 from conformance.running.deaths import Death
-from conformance.running.failures import CHANGING
+from conformance.running.failures import CHANGING, HANGS, smallest_failure
 from conformance.running.in_process import InProcess
+from conformance.running.limits import GONE
 from conformance.running.run import run
 from conformance.running.server import _Server
 from conformance.running.settings import Settings
 from conformance.running.slot import Slot
+from conformance.running.tasks import Task
 from conformance.running.worker import Watch
 from conformance.running.workers import ExaminationError, Workers
+from conformance.verdicts.judgement import HUNG, Judgement
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers need fork")
 
@@ -435,16 +439,16 @@ def compiled(function, done=[]):
     @functools.wraps(function)
     def call(*arrays, **options):
         if function not in done:
-            time.sleep(0.8)  # as a just-in-time compiler does at the first call of a process
+            time.sleep(SECONDS)  # as a just-in-time compiler does at the first call of a process
             done.append(function)
         return function(*arrays, **options)
     return call
 """
 
 
-def compiling(name, function):
+def compiling(name, function, seconds=0.8):
     text = Path(name).read_text().replace(f"def {function}(", f"@compiled\ndef {function}(")
-    Path(name).write_text(COMPILED + text)
+    Path(name).write_text(COMPILED.replace("SECONDS", str(seconds)) + text)
     return name
 
 
@@ -468,6 +472,85 @@ def test_a_function_that_answers_after_all_is_not_hurried_again(subject):
         ((_, judgements),) = workers.examine("exact", [PLAIN])
         assert workers.processes == before
     assert {j.output: j.status for j in judgements} == RIGHT
+
+
+@pytest.mark.parametrize("function", ["conv2d", "conv2d_backward"])
+def test_a_first_call_that_compiles_for_longer_than_a_call_may_take_is_no_finding(subject, function):
+    name = compiling(subject(), function, seconds=1.5)
+    assert {status for _, found in judged(name, [WIDE, PLAIN]) for _, status, *_ in found} == {"conforms"}
+
+
+def test_a_function_that_is_as_slow_when_it_is_called_again_hung(subject):
+    assert statuses(subject("time.sleep(1.5)")) == RIGHT | {"output": "hung"}
+
+
+def test_a_call_that_hangs_after_earlier_ones_and_not_alone_is_a_finding(subject):
+    name = subject("calls.append(1); len(calls) < 3 or time.sleep(60)", top="calls = []")
+    cases = [replace(WIDE, seed=seed) for seed in range(3)]
+    *_, (_, judgements) = judged(name, cases)
+    assert judgements[0].status == "hung"
+    assert "not when it runs alone" in judgements[0].message
+
+
+def test_no_hang_is_shown_with_a_limit_that_nobody_set(subject):
+    name = subject("time.sleep(60)")
+    path = Path(name)
+    path.write_text(path.read_text().replace("input.shape[-1] == 9", "input.shape[-1] > 1"))
+    settings = Settings(requirements=("exact", "empty"), dtypes=("float32",), profile="quick")
+    with Workers(name, "reference", jobs=1, timeout=2.0) as workers:
+        report = run(load(name), workers, settings)
+    shown = [row.failure.judgement.message for row in report.rows if row.failure]
+    assert [re.findall(r"hung(?: \(> (\S+) s\))?", message) for message in shown] == [["2"], ["2"]]
+
+
+def test_a_hang_is_shrunk_by_a_few_candidates_that_hang():
+    always = _AlwaysHung()
+    case = Case.parse("conv2d batch=7 channels=9 filters=8 image=40,50 kernel=5,6 stride=3,4 padding=1,2")
+    task = Task.of_case("exact", case)
+    smallest_failure(always, task, case, Judgement("output", HUNG))
+    assert always.asked < 2 * HANGS
+
+
+class _AlwaysHung:
+    """A runner under which every case hangs."""
+
+    asked = 0
+
+    def examine(self, requirement, cases):
+        for case in cases:
+            self.asked += 1
+            yield case, [Judgement("output", HUNG)]
+
+    @property
+    def shrinking(self):
+        return self
+
+    patient = shrinking
+
+
+def test_a_hang_is_placed_also_where_native_code_took_the_signal_that_asks_where(subject):
+    top = "import ctypes, signal\nctypes.CDLL(None).signal(signal.SIGUSR1, ctypes.c_void_p(1))"
+    assert "hung (> 1 s) at kernel.py:" in message(subject("while True: pass", top=top))
+
+
+def test_a_process_that_hangs_and_cannot_be_asked_where_is_ended_all_the_same(subject, monkeypatch):
+    monkeypatch.setattr("conformance.running.pool.LAST_WORDS_SECONDS", 0.1)
+    deed = "signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1}); time.sleep(60)"
+    assert statuses(subject(deed)) == RIGHT | {"output": "hung"}
+
+
+def test_a_process_whose_parent_is_gone_already_ends():
+    code = "import os; from conformance.running.limits import die_with_parent; die_with_parent(os.getpid())"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == GONE
+
+
+def test_a_first_worker_that_is_killed_as_it_imports_the_subject_is_followed_by_another(subject, tmp_path):
+    top = (
+        f"import os, pathlib, signal, time\nonce = pathlib.Path({str(tmp_path / 'once')!r})\n"
+        "if not once.exists():\n    once.touch(); os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)\n"
+    )
+    assert statuses(subject(top=top)) == RIGHT
 
 
 def test_a_wrong_answer_of_one_thread_is_not_blamed_on_threads(subject):
@@ -506,7 +589,9 @@ def test_a_death_is_shrunk_like_any_failure(subject):
         (Death("conv2d", True, -40), "crashed (signal 40)"),
         (Death("conv2d", False, -6), "crashed (SIGABRT) after conv2d had answered"),
         (Death("conv2d", True, 3), "exited (3)"),
-        (Death("conv2d", True, -9, hung=10.0), "hung (> 10 s)"),
+        (Death("conv2d", True, -9, hung=10.0),
+         "hung (> 10 s); --timeout allows a call longer, as one that compiles may need"),
+        (Death("conv2d", True, -9, hung=1.5, hurried=True), "hung"),
         (Death("conv2d", True, -6, printed="terminate: std::bad_alloc\n"),
          "out of memory; it had printed: terminate: std::bad_alloc"),
     ],

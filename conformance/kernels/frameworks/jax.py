@@ -25,6 +25,7 @@ from conformance.operations.avg_pool import divisors
 
 ABOUT = About(
     packages=("jax", "jaxlib"),
+    title="JAX",
     extra="jax",
     oracle="JAX in float64, its gradients by vjp",
     arrays=("jax", "jaxlib", "Tracer"),

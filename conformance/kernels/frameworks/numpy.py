@@ -9,7 +9,7 @@ import numpy as np
 from conformance.cases.arrays import Array
 from conformance.kernels.framework import About, Framework, Shared
 
-ABOUT = About(packages=("numpy",))
+ABOUT = About(packages=("numpy",), title="NumPy")
 
 
 def from_numpy(array: Array, device: str | None) -> Array:

@@ -20,7 +20,7 @@ from conformance.cases.arrays import Array
 from conformance.kernels.framework import About, Framework
 from conformance.kernels.frameworks import numpy as arrays
 
-ABOUT = About(packages=("onnxruntime", "onnx"), extra="onnxruntime", variants=("",))
+ABOUT = About(packages=("onnxruntime", "onnx"), title="onnxruntime", extra="onnxruntime", variants=("",))
 OPSET, IR_VERSION = 19, 9  # AveragePool counts padding and has dilations since opset 19
 
 

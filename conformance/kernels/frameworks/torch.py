@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,6 +20,7 @@ from conformance.operations import OPERATIONS
 
 ABOUT = About(
     packages=("torch",),
+    title="PyTorch",
     extra="torch",
     oracle="PyTorch in float64, contiguous, on the CPU",
     arrays=("Tensor",),
@@ -116,11 +118,68 @@ def _channels_last(function: Callable[..., Any], dimensions: int) -> Callable[..
 
 
 def shared() -> dict[str, Shared]:
-    return {
+    return {name: Shared(switch.read, switch.set) for name, switch in _SWITCHES.items()} | {
         "PyTorch's default dtype": Shared(torch.get_default_dtype, torch.set_default_dtype),
         "PyTorch's number of threads": Shared(torch.get_num_threads, torch.set_num_threads),
         "PyTorch's gradient mode": Shared(torch.is_grad_enabled, torch.set_grad_enabled),
     }
+
+
+class _Switch(NamedTuple):
+    """What changes the answers of everybody, and how the oracle has it."""
+
+    read: Callable[[], Any]
+    set: Callable[[Any], Any]
+    ours: Any
+
+
+def _set_inference_mode(enabled: bool) -> None:
+    _modes.append(torch.inference_mode(enabled))
+    _modes[-1].__enter__()
+
+
+_modes: list[Any] = []  # that stay: PyTorch ends one that nobody holds
+
+
+def _set_default_device(device: str) -> None:
+    torch.set_default_device(None if device == "cpu" else device)
+
+
+def _flushes() -> bool:
+    """Whether subnormal numbers count as 0, as after the import of what was compiled with -ffast-math."""
+    return not _SUBNORMAL * np.float64(1.0)
+
+
+_SUBNORMAL = np.float64(5e-324)
+_SWITCHES = {
+    "PyTorch's inference mode": _Switch(torch.is_inference_mode_enabled, _set_inference_mode, False),
+    "PyTorch's anomaly mode": _Switch(torch.is_anomaly_enabled, torch.autograd.set_detect_anomaly, False),
+    "PyTorch's deterministic mode": _Switch(
+        torch.get_deterministic_debug_mode, torch.set_deterministic_debug_mode, 0
+    ),
+    "PyTorch's autocast": _Switch(
+        partial(torch.is_autocast_enabled, "cpu"), partial(torch.set_autocast_enabled, "cpu"), False
+    ),
+    "PyTorch's default device": _Switch(lambda: str(torch.get_default_device()), _set_default_device, "cpu"),
+    "PyTorch's float32 matmul precision": _Switch(
+        torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"
+    ),
+    "PyTorch's flushing of subnormal numbers": _Switch(_flushes, torch.set_flush_denormal, False),
+}
+
+
+@contextlib.contextmanager
+def _our_switches() -> Iterator[None]:
+    """Whatever a kernel left; afterwards as it left them."""
+    theirs = {name: switch.read() for name, switch in _SWITCHES.items()}
+    others = {name: value for name, value in theirs.items() if value != _SWITCHES[name].ours}
+    for name in others:
+        _SWITCHES[name].set(_SWITCHES[name].ours)
+    try:
+        yield
+    finally:
+        for name, value in others.items():
+            _SWITCHES[name].set(value)
 
 
 def preload() -> None:
@@ -129,6 +188,7 @@ def preload() -> None:
         importlib.import_module("torch.fx.experimental.symbolic_shapes")
 
 
+@_our_switches()
 def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     """Every output of a case in float64; an exception where PyTorch refuses.
 

@@ -80,6 +80,7 @@ def _failure(finding: Finding) -> dict[str, Any]:
         "first_case": str(failure.first),
         "found_by": [{"requirement": requirement, "dtype": dtype} for requirement, dtype in finding.found_by],
         "known": failure.known or None,
+        "fault": failure.fault or None,
         "diagnosis": failure.diagnosis or None,
         "where": failure.where or None,
         "replay": finding.replay or None,
