@@ -36,6 +36,18 @@ def magnitudes(case: Problem) -> dict[str, int]:
     return {name: largest.get(name, added) for name in case.array_names}
 
 
+def inexact(case: Problem) -> set[str]:
+    """The outputs whose sums of integers are too long to be exact however small those are: they may round."""
+    m, exact = magnitudes(case), DTYPES[case.dtype].exact
+    return {
+        output
+        for output in case.outputs
+        if output != "indices"
+        and (case.terms(output) + 1) * math.prod(m[name] for name in _factors(case, output) if name in m)
+        > exact
+    }
+
+
 def _sums(case: Problem) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Of each output, the largest product that its sum of so many has room for, and the arrays multiplied."""
     dtype = DTYPES[case.dtype]

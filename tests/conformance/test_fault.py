@@ -80,7 +80,7 @@ def test_a_failure_that_is_the_framework_s_own_is_told_with_its_smallest_case():
     found = findings(report, RunInfo("reference"))
     text = findings_text(found, report.subject, RunInfo("reference"))
     assert [str(each.case) for each in found] == ["conv2d stride=1,2"]
-    assert "output      framework fault  output[0, 0, 0, 0] = " in text
+    assert "conv2d output  framework fault  output[0, 0, 0, 0] = " in text
     assert "not its own     PyTorch's own conv2d does, too" in text
     assert conclusion(report, found).because.endswith("; 1 framework fault")
 

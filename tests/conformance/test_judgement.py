@@ -174,3 +174,12 @@ def test_transforms_of_small_integers_are_nearly_exact(accuracy):
 def test_numbers_that_six_digits_do_not_tell_apart_are_told_in_full():
     told = judge("output", "float64", np.array([2652.000244]), np.array([2652.0])).message
     assert told == "output[0] = 2652.000244, expected 2652.0: off by 0.000244, rounding explains 0"
+
+
+def test_a_sum_too_long_to_be_exact_may_round():
+    text = "conv2d image=9,229 dtype=float16 layout=input:averaged,weight:averaged,grad_output:averaged"
+    case = Case.parse(text)
+    arrays = fill(case)
+    expected = reference.answer(case, arrays)
+    limits = limits_of(Subject({"conv2d": len}), reference.answer, case, arrays, expected)
+    assert {name for name, limit in limits.items() if limit.any()} == {"grad_weight"}

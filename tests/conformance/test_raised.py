@@ -118,7 +118,7 @@ def raises(write_kernel):
 def test_a_finding_says_that_a_kernel_raised_and_where(raises):
     asked = ["--requirement", "exact", "--profile", "quick", "--dtype", "float32", "--json", "report.json"]
     result = command("run", raises, "--in-process", "--oracle", "reference", *asked)
-    assert re.search(r"^output +RAISED  IndexError: tuple index out of range$", result.output, re.M)
+    assert re.search(r"^conv2d output +RAISED  IndexError: tuple index out of range$", result.output, re.M)
     assert re.search(r"^ +raised at +raises\.py:\d+ in conv2d$", result.output, re.M)
     (failure,) = json.loads(Path("report.json").read_text())["failures"]
     assert (failure["status"], failure["raised_at"][:10]) == ("raised", "raises.py:")
