@@ -14,6 +14,10 @@ def start() -> None:
         _main()
     except KeyboardInterrupt:
         sys.exit(130)
+    except RuntimeError as error:  # what Python 3.11 makes of one in the midst of a class that is being made
+        if not isinstance(error.__cause__, KeyboardInterrupt):
+            raise
+        sys.exit(130)
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

@@ -18,6 +18,7 @@ from conformance import usage
 from conformance.cases import Case
 from conformance.cases.arrays import VIEWS
 from conformance.cases.guarded import GUARDS
+from conformance.__main__ import start
 from conformance.cli import main
 from conformance.cli import run as run_command
 from conformance.cli.list import LISTS
@@ -747,6 +748,17 @@ def test_ctrl_c_while_the_command_is_loaded_is_no_traceback(module):
         output, errors = run.communicate(timeout=60)
     assert (run.returncode in (130, -signal.SIGINT), output) == (True, "")
     assert "Traceback" not in errors
+
+
+def test_ctrl_c_while_a_class_is_made_is_no_traceback(monkeypatch):
+    class Interrupted:
+        def __set_name__(self, owner, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("conformance.__main__._main", lambda: type("Made", (), {"field": Interrupted()}))
+    with pytest.raises(SystemExit) as ended:
+        start()
+    assert ended.value.code == 130
 
 
 def test_ctrl_c_before_there_is_a_verdict_is_no_verdict_and_no_traceback(write_kernel):
