@@ -25,7 +25,7 @@ from conformance.operations import OPERATIONS
 from conformance.operations.family import Answers
 
 COVERED, SIZED = 100, 250  # cases of the covering array, and of the sizes, beside the named ones
-LARGEST = 20_000  # elements of a case: none takes long
+LARGEST = 5_000  # elements of a case: none takes long
 VALUES = {
     True: ("integers", "ties", "special"),
     False: ("integers", "mean_zero", "special"),

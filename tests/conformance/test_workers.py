@@ -457,7 +457,7 @@ LARGE = Case.parse("conv2d image=9,12 kernel=2,2")
 
 def test_a_function_is_not_hurried_because_another_hung(subject):
     name = compiling(subject("time.sleep(60)"), "conv2d_backward")
-    with Workers(name, "reference", jobs=1, timeout=2.0) as workers:
+    with Workers(name, "reference", jobs=1, timeout=0.5) as workers:
         list(workers.examine("exact", [WIDE]))
         ((_, judgements),) = workers.examine("exact", [LARGE])
     assert {j.output: j.status for j in judgements} == RIGHT
@@ -465,7 +465,7 @@ def test_a_function_is_not_hurried_because_another_hung(subject):
 
 def test_a_function_that_answers_after_all_is_not_hurried_again(subject):
     name = compiling(subject("time.sleep(60)"), "conv2d")
-    with Workers(name, "reference", jobs=1, timeout=2.0) as workers:
+    with Workers(name, "reference", jobs=1, timeout=0.5) as workers:
         list(workers.examine("exact", [WIDE]))
         list(workers.examine("exact", CASES[2:4]))
         before = workers.processes
@@ -497,10 +497,10 @@ def test_no_hang_is_shown_with_a_limit_that_nobody_set(subject):
     path = Path(name)
     path.write_text(path.read_text().replace("input.shape[-1] == 9", "input.shape[-1] > 1"))
     settings = Settings(requirements=("exact", "empty"), dtypes=("float32",), profile="quick")
-    with Workers(name, "reference", jobs=1, timeout=2.0) as workers:
+    with Workers(name, "reference", jobs=1, timeout=0.5) as workers:
         report = run(load(name), workers, settings)
     shown = [row.failure.judgement.message for row in report.rows if row.failure]
-    assert [re.findall(r"hung(?: \(> (\S+) s\))?", message) for message in shown] == [["2"], ["2"]]
+    assert [re.findall(r"hung(?: \(> (\S+) s\))?", message) for message in shown] == [["0.5"], ["0.5"]]
 
 
 def test_a_hang_is_shrunk_by_a_few_candidates_that_hang():
