@@ -9,12 +9,12 @@ from functools import cache, cached_property
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from conformance.cases.fields import COUNTS, fields_of, read_fields, types_of
 from conformance.cases.guarded import GUARDS
-from conformance.cases.text import CaseError, read, suggest, write, write_field
+from conformance.cases.text import CaseError, suggest, write, write_field
 from conformance.cases.values import VALUES
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES, OPERATIONS, Family, Operation
-from conformance.operations.dtypes import PLAIN
 from conformance.operations.windows import windows_all_hit
 
 ANSWERS = "answers"  # in a layout, beside the arrays: what the kernel allocates with NumPy
@@ -66,14 +66,14 @@ class Case:
             if len(getattr(self, name)) != self.dimensions:
                 raise CaseError(f"{name}={write(extents)}: {self.operation} has {self.dimensions} extents")
         values = vars(self)
-        for name, types in _types_of(self.operation):
+        for name, types in types_of(self.operation):
             kind = type(value := values[name])
             if kind not in types or (kind is tuple and set(map(type, value)) != {int}):
                 allowed = " or ".join("None" if t is NoneType else t.__name__ for t in types)
                 raise CaseError(f"{name}={write(value)}: {name} is {allowed}")
             if kind is tuple and len(value) not in (1, self.dimensions):
                 raise CaseError(f"{name}={write(value)}: {self.operation} has {self.dimensions} axes")
-            if name in _COUNTS and value is not None and (min(value) if kind is tuple else value) < 0:
+            if name in COUNTS and value is not None and (min(value) if kind is tuple else value) < 0:
                 raise CaseError(f"{name}={write(value)}: {name} is not negative")
         self._check("dtype", self.dtype, DTYPES)
         self._check("malformed", self.malformed, ("", *self.family.malformations))
@@ -281,54 +281,16 @@ class Case:
         return Case.of(operation, **read_fields(operation, words))
 
 
-def read_fields(operation: str, words: list[str]) -> dict[str, Any]:
-    """The values of fields written name=value."""
-    known = tuple(name for name, _ in _defaults_of(operation))
-    values: dict[str, Any] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals:
-            raise CaseError(f"{word}: a field is written name=value")
-        if name not in known:
-            raise CaseError(f"{word}: {operation} has no field {name}{suggest(name, known)}")
-        if name in values:
-            raise CaseError(f"{word}: {name} is given twice")
-        values[name] = value if name in _TEXT_FIELDS else read(word, value)
-    return values
-
-
 def plain_of(case: Case) -> dict[str, Any]:
     """The fields of a case of the same operation that names none."""
     return dict(_defaults_of(case.operation))
-
-
-_TEXT_FIELDS = ("dtype", "values", "layout", "malformed", "written")
-_COUNTS = ("batch", "channels", "filters", "image", "kernel", "seed")
-_FIELDS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
-    ("batch", (int, NoneType), 1),
-    ("channels", (int,), 1),
-    ("image", (tuple,), ()),
-    ("kernel", (tuple,), ()),
-    ("dtype", (str,), PLAIN),
-    ("values", (str,), "integers"),
-    ("layout", (str,), ""),
-    ("malformed", (str,), ""),
-    ("written", (str,), ""),
-    ("seed", (int,), 0),
-)
-
-
-def _fields_of(operation: Operation) -> Iterator[tuple[str, tuple[type, ...], Any]]:
-    yield from _FIELDS
-    for option in operation.options:
-        yield option.name, option.value_types, option.default
 
 
 @cache
 def _class_of(operation: str) -> type[Any]:
     """The class of an operation's cases: a frozen dataclass of its fields."""
     found = OPERATIONS[operation]
-    named = [(name, Any, field(default=default)) for name, _, default in _fields_of(found)]
+    named = [(name, Any, field(default=default)) for name, _, default in fields_of(found)]
     lacking = {option.name: option.default for option in found.family.options if option not in found.options}
     about: dict[str, Any] = {
         "operation": operation,
@@ -340,11 +302,6 @@ def _class_of(operation: str) -> type[Any]:
     made = make_dataclass(operation, named, bases=(Case,), namespace=about, frozen=True, kw_only=True)
     made.__module__ = Case.__module__
     return made
-
-
-@cache
-def _types_of(operation: str) -> tuple[tuple[str, tuple[type, ...]], ...]:
-    return tuple((name, types) for name, types, _ in _fields_of(OPERATIONS[operation]))
 
 
 @cache

@@ -9,8 +9,9 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from conformance.cases.case import Case, read_fields
+from conformance.cases.case import Case
 from conformance.cases.features import FEATURES, Features
+from conformance.cases.fields import read_fields
 from conformance.operations import OPERATIONS
 from conformance.operations.option import fit
 from conformance.operations.windows import along, image_extent

@@ -62,6 +62,11 @@ def options_of(case: Case) -> frozenset[str]:
     return frozenset(name for name in names if getattr(case, name) != getattr(plain, name))
 
 
+def explains(known: Case, case: Case) -> bool:
+    """Whether a case has every option that a known failure needs; one that lacks it fails for another reason."""
+    return bool(known.problem) == bool(case.problem) and options_of(known) <= options_of(case)
+
+
 def is_part_of(small: Case, case: Case) -> bool:
     """Whether a case has every option of a smaller one, and no extent that is smaller: what fails there may here."""
     if bool(small.problem) != bool(case.problem) or not options_of(small) <= options_of(case):

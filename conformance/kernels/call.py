@@ -12,6 +12,7 @@ from typing import Any
 
 from conformance.cases import Case
 from conformance.cases.arrays import Arrays, fill
+from conformance.cases.shrink import explains
 from conformance.kernels.answer import Answer, Malformed, Refused, of_backward, of_call, of_forward
 from conformance.kernels.framework import Framework, framework
 from conformance.kernels.layout import from_channels_last, to_channels_last
@@ -53,6 +54,14 @@ class Caller:
 
     def claims(self, case: Case) -> bool:
         return self.subject.claims(case)
+
+    def is_known(self, case: Case) -> bool:
+        """Whether the subject declares a failure that a case with its options has."""
+        return any(known.operation == case.operation and explains(known, case) for known in self._known)
+
+    @cached_property
+    def _known(self) -> tuple[Case, ...]:
+        return tuple(map(Case.parse, self.subject.known_failures))
 
     def why_not(self, case: Case) -> str | None:
         """The first feature of a case that the forward does not claim, or None."""

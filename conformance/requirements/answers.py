@@ -61,9 +61,9 @@ def limits_of(
 ) -> dict[str, Array]:
     """The bound of each output that need not be equal bit for bit.
 
-    A quotient rounds, so average pooling has one even on integers: that of any data, and so have outputs that the
-    subject scales, and sums too long to be exact. So do transforms, and their answers must be right once they are rounded to integers: off by less
-    than a half.
+    A quotient rounds, so average pooling has one even on integers: that of any data; so have outputs that the subject
+    scales, and sums too long to be exact. So do transforms, and their answers must be right once they are rounded to
+    integers: off by less than a half.
     """
     transforms = case.family.bilinear and subject.accuracy in TRANSFORMS
     rounded = case.values in REALS or transforms or case.family.divides

@@ -82,7 +82,8 @@ def check_state(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
             continue
         given = story.arrays()
         answers = story.answer(caller, given)
-        if story.case.problem or not story.judged:
+        known = story.case != case and caller.is_known(story.case)
+        if story.case.problem or not story.judged or known:
             continue
         filled = as_filled(story.case, given)
         key = story.case, b"".join(array.tobytes() for array in filled.values())

@@ -8,7 +8,7 @@ from operator import add
 from typing import Any
 
 from conformance.cases import Case
-from conformance.cases.shrink import options_of
+from conformance.cases.shrink import explains, options_of
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running.failures import smallest_failure
@@ -21,11 +21,6 @@ from conformance.verdicts.verdict import Failure, Row
 def cases_of(subject: Subject, operation: str) -> list[Case]:
     """The known failures of an operation."""
     return [case for case in map(Case.parse, subject.known_failures) if case.operation == operation]
-
-
-def explains(known: Case, case: Case) -> bool:
-    """Whether a case has every option that a known failure needs; one that lacks it fails for another reason."""
-    return bool(known.problem) == bool(case.problem) and options_of(known) <= options_of(case)
 
 
 def failure_of(

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.cases import Case
-from conformance.cases.shrink import options_of
+from conformance.cases.shrink import explains, options_of
 from conformance.requirements import REQUIREMENTS
-from conformance.running import known
 from conformance.running.failures import Fault
 from conformance.running.runner import Examined, Judged
 from conformance.running.tasks import Task
@@ -66,7 +65,7 @@ class Tally:
 
     def _is_explained(self, case: Case, judgement: Judgement, shown: Sequence[Failure]) -> bool:
         same = (failure for failure in shown if failure.judgement.output == judgement.output)
-        excused = any(known.explains(other, case) for other in self.known)
+        excused = any(explains(other, case) for other in self.known)
         told = excused or any(failure.explains(case, judgement) for failure in same)
         return told or bool(self.fault(self.task.requirement, case, judgement))
 
@@ -88,7 +87,7 @@ class Tally:
 
     def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
         fault, kind = "", self.failing
-        if any(known.explains(other, case) for other in self.known):
+        if any(explains(other, case) for other in self.known):
             self.forms.setdefault((row.output, options_of(case)), (case, judgement))
             kind = self.excused
         elif row.output not in self.failing and (fault := self.fault(self.task.requirement, case, judgement)):

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 import conformance
 from conformance import usage
+from conformance.__main__ import start
 from conformance.cases import Case
 from conformance.cases.arrays import VIEWS
 from conformance.cases.guarded import GUARDS
-from conformance.__main__ import start
 from conformance.cli import main
 from conformance.cli import run as run_command
 from conformance.cli.list import LISTS

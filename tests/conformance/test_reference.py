@@ -21,7 +21,9 @@ pytest.importorskip("torch")
 def assert_agree(one: dict, other: dict) -> None:
     assert set(one) == set(other)
     for name in one:
-        largest = np.abs(other[name][np.isfinite(other[name])]).max(initial=1)  # of which quotients may cancel
+        largest = np.abs(other[name][np.isfinite(other[name])]).max(
+            initial=1
+        )  # of which quotients may cancel
         np.testing.assert_allclose(one[name], other[name], rtol=1e-9, atol=1e-9 * largest)
 
 

@@ -1,0 +1,54 @@
+"""The fields of a case: their names, types and defaults, and how they are read from words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from types import NoneType
+from typing import Any
+
+from conformance.cases.text import CaseError, read, suggest
+from conformance.operations import OPERATIONS, Operation
+from conformance.operations.dtypes import PLAIN
+
+TEXT_FIELDS = ("dtype", "values", "layout", "malformed", "written")
+COUNTS = ("batch", "channels", "filters", "image", "kernel", "seed")
+_FIELDS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
+    ("batch", (int, NoneType), 1),
+    ("channels", (int,), 1),
+    ("image", (tuple,), ()),
+    ("kernel", (tuple,), ()),
+    ("dtype", (str,), PLAIN),
+    ("values", (str,), "integers"),
+    ("layout", (str,), ""),
+    ("malformed", (str,), ""),
+    ("written", (str,), ""),
+    ("seed", (int,), 0),
+)
+
+
+def fields_of(operation: Operation) -> Iterator[tuple[str, tuple[type, ...], Any]]:
+    yield from _FIELDS
+    for option in operation.options:
+        yield option.name, option.value_types, option.default
+
+
+@cache
+def types_of(operation: str) -> tuple[tuple[str, tuple[type, ...]], ...]:
+    return tuple((name, types) for name, types, _ in fields_of(OPERATIONS[operation]))
+
+
+def read_fields(operation: str, words: list[str]) -> dict[str, Any]:
+    """The values of fields written name=value."""
+    known = tuple(name for name, _ in types_of(operation))
+    values: dict[str, Any] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals:
+            raise CaseError(f"{word}: a field is written name=value")
+        if name not in known:
+            raise CaseError(f"{word}: {operation} has no field {name}{suggest(name, known)}")
+        if name in values:
+            raise CaseError(f"{word}: {name} is given twice")
+        values[name] = value if name in TEXT_FIELDS else read(word, value)
+    return values
