@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 from conformance.cases.case import Case
 from conformance.operations import OPERATIONS
 from conformance.operations.option import fit
+
+
+def _of_the_same_shapes(case: Case) -> Iterator[Case]:
+    """With another step of an option that the case uses, where the answer keeps its shape all the same."""
+    for option in OPERATIONS[case.operation].options:
+        value = getattr(case, option.name)
+        if option.per_axis and value != option.default and not isinstance(value, str):
+            steps = (tuple(n + more for n in case.axes(value)) for more in (1, 2, -1))
+            others = (replace(case, **{option.name: step}) for step in steps)
+            yield from (other for other in others if not other.problem and other.shapes == case.shapes)
 
 
 def neighbours(case: Case) -> list[Case]:
@@ -22,8 +33,14 @@ def neighbours(case: Case) -> list[Case]:
         pads = tuple(p + 1 for p in case.axes(case.padding))
         changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
     allowed = case.needs | {f for o in options if o.array or o.keeps for f in (o.name, o.lacking)}
-    others = dict.fromkeys(replace(case, **change) for change in changes)
-    fitting = [o for o in others if o != case and not o.problem and not o.hazard and o.needs <= allowed]
+    others = [replace(case, **change) for change in changes]
+    others += [other for other in _of_the_same_shapes(case) if other.needs <= case.needs]
+    others.sort(key=lambda other: other.problem is not None or other.shapes != case.shapes)
+    fitting = [
+        other
+        for other in dict.fromkeys(others)
+        if other != case and not other.problem and not other.hazard and other.needs <= allowed
+    ]
     refused = next(option.name for option in options if option.least)
     return [*fitting, replace(case, **{refused: 0})]
 

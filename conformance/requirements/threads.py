@@ -37,14 +37,11 @@ def check_threads(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]
     """Several threads at once, two of them with the same arrays and some with other options, get what one gets."""
     others = [other for other in neighbours(case) if not (other.problem or caller.why_not(other))]
     others = [other for other in others if not caller.is_known(other)][:2]
-    every = [replace(case, seed=case.seed + n) for n in range(3)] + others
+    # Those with other options last: of threads that go abreast, the last leaves its options to all.
+    every = [*(replace(case, seed=case.seed + n) for n in range(3)), case, *others]
     filled = [fill(each) for each in every]
     expected = [oracle(each, arrays) for each, arrays in zip(every, filled, strict=True)]
-    every, filled, expected = (
-        [*every, case],
-        [*filled, filled[0]],  # the very same arrays: what changes one and puts it back, another thread sees
-        [*expected, expected[0]],
-    )
+    filled[3] = filled[0]  # the very same arrays: what changes one and puts it back, another thread sees
     results: dict[str, Judgement] = {}
     for each, arrays, want, got in zip(every, filled, expected, _answers(caller, every, filled), strict=True):
         judged = (judge_all(caller.subject, oracle, each, arrays, want, one) for one in got)
