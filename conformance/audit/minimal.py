@@ -24,7 +24,7 @@ from conformance.kernels import reference
 from conformance.operations import OPERATIONS
 from conformance.operations.family import Answers
 
-COVERED, SIZED = 100, 250  # cases of the covering array, and of the sizes, beside the named ones
+COVERED, SIZED = 50, 60  # cases of the covering array, and of the sizes, beside the named ones
 LARGEST = 5_000  # elements of a case: none takes long
 VALUES = {
     True: ("integers", "ties", "special"),
