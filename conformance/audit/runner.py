@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import islice, repeat
 from operator import length_hint
 from typing import TypeVar
@@ -45,13 +45,17 @@ SLICES = 8  # of the mutants of an operation, asked side by side which cases kil
 
 
 def chosen(operations: Sequence[str] = (), only: str = "") -> list[str]:
-    """The names of the mutants of these operations (if none, those over two axes) whose name holds the text.
+    """The names of the mutants of these operations whose name holds the text."""
+    every = (mutant for operation in measured(operations) for mutant in mutants.of(operation))
+    return [mutant.name for mutant in every if only in mutant.name]
+
+
+def measured(operations: Sequence[str] = ()) -> Sequence[str]:
+    """These operations; if none, those over two axes.
 
     The rows for one and for three axes are the same: what a run of all would add to the measure, it costs threefold.
     """
-    measured = operations or [name for name, found in OPERATIONS.items() if found.dimensions == 2]
-    every = (mutant for operation in measured for mutant in mutants.of(operation))
-    return [mutant.name for mutant in every if only in mutant.name]
+    return operations or [name for name, found in OPERATIONS.items() if found.dimensions == 2]
 
 
 def right_kernels(only: str = "") -> list[str]:
@@ -109,10 +113,11 @@ def minimal_of(workers: ProcessPoolExecutor, names: Sequence[str]) -> Minimal:
 
 @_endings_held()
 def accusations(
-    workers: ProcessPoolExecutor, names: Sequence[str], profile: str
+    workers: ProcessPoolExecutor, names: Sequence[str], profile: str, operations: Sequence[str] = ()
 ) -> Iterator[tuple[str, list[str]]]:
-    """Each right kernel with what accuses it: nothing, where the suite is right."""
-    return zip(names, _each(workers, _accused, names, profile), strict=True)
+    """Each right kernel with what accuses it in these operations: nothing, where the suite is right."""
+    accused = partial(_accused, operations=measured(operations))
+    return zip(names, _each(workers, accused, names, profile), strict=True)
 
 
 def _each(
@@ -126,16 +131,18 @@ def _each(
     return (future.result() for future in futures)
 
 
-def _accused(name: str, profile: str) -> list[str]:
+def _accused(name: str, profile: str, operations: Sequence[str]) -> list[str]:
     """What accuses a right kernel in one case in six, others for the next: together they are asked all of them."""
     kernel = right.ALL[name]
     subject = Subject(kernel.subject(), name=name, strict=True, **kernel.declared)
-    runner, settings = InProcess(subject, _oracle), Settings(profile=profile)
+    runner = InProcess(subject, _oracle)
+    settings = [Settings([name], profile=profile) for name in operations if name in subject.operations]
     start = list(right.ALL).index(name) % PARTS
     return [
         f"{row.output} {row.verdict} {row.unit.requirement} {row.failure.case}"
-        for claims in claims_of(subject, runner, settings)
-        for task in tasks.plan(subject, claims, settings)
+        for each in settings
+        for claims in claims_of(subject, runner, each)
+        for task in tasks.plan(subject, claims, each)
         for row in judge(replace(task, start=start, step=PARTS), subject, runner, shrinks=False)
         if row.failure
     ]

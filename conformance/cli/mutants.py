@@ -44,7 +44,7 @@ def command(
     with wrong_usage():
         names, kernels = _chosen(operations, profile, only, right, json_path)
     start = time.perf_counter()
-    audit = _audited(names, kernels, profile, jobs)
+    audit = _audited(operations, names, kernels, profile, jobs)
     click.echo(audit.summary(time.perf_counter() - start))
     if json_path:
         write("--json", json_path, json.dumps(audit.as_data(), indent=1) + "\n")
@@ -70,7 +70,9 @@ def _chosen(
     return names, kernels
 
 
-def _audited(names: Sequence[str], kernels: Sequence[str], profile: str, jobs: int | None) -> Audit:
+def _audited(
+    operations: Sequence[str], names: Sequence[str], kernels: Sequence[str], profile: str, jobs: int | None
+) -> Audit:
     """Each mutant and each right kernel judged, with a line as soon as it is."""
     from conformance import usage
     from conformance.audit import runner
@@ -84,7 +86,7 @@ def _audited(names: Sequence[str], kernels: Sequence[str], profile: str, jobs: i
                 click.echo(str(kill))
             if any(kill.pure for kill in audit.kills):
                 audit.minimal = runner.minimal_of(workers, names)
-            for name, rows in runner.accusations(workers, kernels, profile):
+            for name, rows in runner.accusations(workers, kernels, profile, operations):
                 audit.accused[name] = rows
                 click.echo(f"{'ACCUSED' if rows else 'ok':<9}{name}  {'; '.join(rows)}".rstrip())
     except KeyboardInterrupt:

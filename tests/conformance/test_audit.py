@@ -46,7 +46,7 @@ order = runner._order
 def test_a_declared_right_kernel_is_not_accused(name, monkeypatch):
     assert name in right.ALL
     monkeypatch.setattr("conformance.requirements.Plan.covering", lambda plan: _some(plan))
-    assert runner._accused(name, "quick") == []
+    assert runner._accused(name, "quick", runner.measured()) == []
 
 
 def _some(plan):
