@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from collections.abc import Iterator
 from dataclasses import replace
 
 from conformance.cases.case import Case

@@ -73,10 +73,10 @@ T = TypeVar("T")
 
 
 def _grouped(every: Iterable[T], alike: Callable[[T, T], bool]) -> list[list[T]]:
-    """Each with the first before it that is the same."""
+    """Each with those before it of which one is alike."""
     groups: list[list[T]] = []
     for each in every:
-        group = next((group for group in groups if alike(group[0], each)), None)
+        group = next((group for group in groups if any(alike(one, each) for one in group)), None)
         if group is None:
             groups.append(group := [])
         group.append(each)

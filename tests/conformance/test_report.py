@@ -190,6 +190,13 @@ def seen_as(*failures):
     return [len(finding.also) for finding in findings(report(*rows), RUN)]
 
 
+def test_what_is_explained_joins_what_is_shown_on_the_same_case_without_an_explanation():
+    explained_here, elsewhere = (
+        explained(text, "stride dropped") for text in ("conv2d stride=2", "conv2d padding=1")
+    )
+    assert seen_as(failure("conv2d stride=2"), explained_here, elsewhere) == [0]
+
+
 @pytest.mark.parametrize(
     "others",
     [
