@@ -110,12 +110,15 @@ def _by_default(caller: Caller, oracle: Oracle, case: Case) -> Told:
 
 def _in_inference(caller: Caller, oracle: Oracle, case: Case) -> Told:
     """The forward alone, as it is called where nobody wants a gradient."""
+    if not caller.framework.inference:
+        return
     arrays = fill(case)
+    expected = oracle(case, arrays)
     outputs = [output for output in judged_outputs(caller.subject, case, arrays) if is_forward(output)]
     for words, mode in caller.framework.inference.items():
         with mode():
             answers = caller.answer(case, arrays, outputs)
-        for judgement in judge_all(caller.subject, oracle, case, arrays, oracle(case, arrays), answers):
+        for judgement in judge_all(caller.subject, oracle, case, arrays, expected, answers):
             yield words, judgement
 
 

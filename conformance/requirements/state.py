@@ -110,7 +110,7 @@ def _repeated(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     first = next(answers)
     kept = {name: np.array(a) if isinstance(a, np.ndarray) else a for name, a in first.items()}
     other = next((answer for answer in answers if not same(answer, kept)), kept)
-    return judge_all(caller.subject, oracle, case, arrays, oracle(case, arrays), other)
+    return judge_all(caller.subject, oracle, case, arrays, oracle(case, as_filled(case, arrays)), other)
 
 
 _OFTEN = 40
@@ -165,7 +165,7 @@ def _differentiated(caller: Caller, oracle: Oracle, case: Case, way: Differentia
     given = fill(case)
     then = {name: _turned(array) for name, array in given.items()} if way.later else None
     answers = caller.alone(case, given, way.outputs, then, again=way.again)
-    return judge_all(caller.subject, oracle, case, given, oracle(case, given), answers)
+    return judge_all(caller.subject, oracle, case, given, oracle(case, as_filled(case, given)), answers)
 
 
 def _shared(first: Arrays, other: Case) -> Arrays:

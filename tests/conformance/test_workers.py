@@ -465,7 +465,7 @@ def test_a_function_is_not_hurried_because_another_hung(subject):
 
 def test_a_function_that_answers_after_all_is_not_hurried_again(subject):
     name = compiling(subject("time.sleep(60)"), "conv2d")
-    with Workers(name, "reference", jobs=1, timeout=0.5) as workers:
+    with Workers(name, "reference", jobs=1, timeout=2.0) as workers:
         list(workers.examine("exact", [WIDE]))
         list(workers.examine("exact", CASES[2:4]))
         before = workers.processes
