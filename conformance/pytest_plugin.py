@@ -93,13 +93,14 @@ def _matrix(config: pytest.Config) -> Matrix:
         if len(names := option("subject")) > 1:
             raise usage.WrongUsage(f"--subject {' --subject '.join(names)}: one at a time")
         words = {name: option(name) for name in ("strict", "framework", "device")}
-        subject = usage.subject_of(names[0], usage.declared_in_words(**words))
+        declared = usage.declared_in_words(**words)
+        subject = usage.subject_of(names[0], declared)
         usage.check_oracle(option("oracle"))
         usage.check_timeout(option("timeout"))
         settings = usage.settings(subject, **{word: _split(option(name)) for word, name in SETTINGS.items()})
     except (usage.WrongUsage, SubjectError, MissingFramework) as error:
         raise pytest.UsageError(str(error)) from None
-    return Matrix(subject, settings, option("oracle"), option("timeout"), option("in_process"), words)
+    return Matrix(subject, settings, option("oracle"), option("timeout"), option("in_process"), declared)
 
 
 SETTINGS = {  # and the option of each

@@ -28,8 +28,6 @@ ROOM = 1 << 18  # bytes that a report may need
 SHORTEST = 0.1  # seconds: a sound call takes less, also on a busy machine
 LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's copies, what a worker may hold
 
-_NOTHING: Mapping[str, Any] = {}
-
 # Requirements that judge the answer alone: `replay` takes one of them where none is named.
 ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.plain)
 
@@ -54,23 +52,25 @@ def check(
     >>> import conformance, mykernels
     >>> assert conformance.check(mykernels, profile="quick").passed
     """
-    subject = subject_of(kernels, {"strict": True} if strict else {})
+    subject = subject_of(kernels, declared_in_words(strict=strict))
     chosen = settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
     return run(subject, InProcess(subject, checked_oracle(oracle)), chosen)
 
 
-def subject_of(kernels: Any, declared: Mapping[str, Any] = _NOTHING) -> Subject:
+def subject_of(kernels: Any, declared: Mapping[str, Any] | None = None) -> Subject:
     """A Subject from a name, a module, a Subject or any object that has the functions; it declares this, too."""
     if isinstance(kernels, ModuleType) and kernels.__name__ != "__main__":
         kernels = kernels.__name__
     if isinstance(kernels, str):
-        return load(kernels, **declared)
-    return declaring(kernels if isinstance(kernels, Subject) else Subject(kernels), declared)
+        return load(kernels, **declared or {})
+    return declaring(kernels if isinstance(kernels, Subject) else Subject(kernels), declared or {})
 
 
-def declared_in_words(*, strict: bool, framework: str | None, device: str | None) -> dict[str, Any]:
+def declared_in_words(
+    *, strict: bool = False, framework: str | None = None, device: str | None = None
+) -> dict[str, Any]:
     """What the options of the command line and of pytest declare of a subject, as fields of it."""
     if framework is not None:
         require("framework", framework, FRAMEWORKS)
@@ -225,7 +225,7 @@ def opened(
     jobs: int | None = None,
     in_process: bool = False,
     timeout: float = 10.0,
-    declared: Mapping[str, Any] = _NOTHING,
+    declared: Mapping[str, Any] | None = None,
     operations: Sequence[str] = (),
 ) -> Iterator[tuple[Subject, Runner]]:
     """A subject by its name, with who examines its cases.
@@ -239,15 +239,15 @@ def opened(
     check_oracle(oracle)
     check_name(name)
     if any(seems_to_lack(name, asked) for asked in ([[each] for each in operations] or [list(OPERATIONS)])):
-        settings(load(name, **declared), operations=operations)  # says so before the oracle is imported
+        settings(load(name, **declared or {}), operations=operations)  # says so before the oracle is imported
     if in_process:
-        subject = load(name, **declared)
+        subject = load(name, **declared or {})
         yield subject, InProcess(subject, checked_oracle(oracle))
         return
     from conformance.running.workers import Workers
 
     with Workers(name, oracle, jobs or cores(), timeout, declared=declared) as workers:
-        yield load(name, **declared), workers
+        yield load(name, **declared or {}), workers
 
 
 @contextmanager
@@ -258,7 +258,7 @@ def runner_of(
     jobs: int | None = None,
     in_process: bool = False,
     timeout: float = 10.0,
-    declared: Mapping[str, Any] = _NOTHING,
+    declared: Mapping[str, Any] | None = None,
 ) -> Iterator[Runner]:
     """Who examines the cases: worker processes, or this one if wanted and where a subject has no name to load it by."""
     if in_process or not subject.name:

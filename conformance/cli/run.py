@@ -97,13 +97,14 @@ def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> 
     words = {name: options.pop(name) for name in DECLARING}
     start = time.perf_counter()
     with wrong_usage(), printing_to(sys.stderr, 2):
-        runner["declared"] = declared_in_words(**words)
+        declared = declared_in_words(**words)
+        runner["declared"] = dict(declared)
         if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
             runner["declared"]["dtypes"] = options["dtypes"]
         report, journal = _judged(subject, files, resume, runner, **options)
     resumed = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
     how = options["oracle"], options["profile"], options["seed"]
-    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=words)
+    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=declared)
     _report(document(report, run), files, scripts, journal)
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from conformance.verdicts.verdict import Report
+from conformance.verdicts.verdict import Report, Row
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,18 @@ class Advice:
 
 def advice(report: Report) -> list[Advice]:
     """Everything that a kernel is advised of, each thing once."""
-    named: dict[str, str] = {}
-    cases: dict[str, dict[str, str]] = {}  # by what it does: the detail of each message, with its case
-    operations: dict[str, dict[str, None]] = {}
+    rows: dict[str, list[tuple[Row, str, str]]] = {}  # by what it does, each with a detail and its case
     for row in report.rows:
         for message, case in row.advice.items():
             what, _, detail = message.partition(": ")
-            cases.setdefault(what, {}).setdefault(detail, case)
-            operations.setdefault(what, {})[row.unit.operation] = None
-            named.setdefault(what, "" if row.refuses else row.unit.requirement)
-    return [
-        Advice(what, list(operations[what]), [d for d in of if d], next(iter(of.values())), named[what])
-        for what, of in cases.items()
-    ]
+            rows.setdefault(what, []).append((row, detail, case))
+    return [_advice(what, shown) for what, shown in rows.items()]
+
+
+def _advice(what: str, shown: Sequence[tuple[Row, str, str]]) -> Advice:
+    first, _, case = shown[0]
+    operations = dict.fromkeys(row.unit.operation for row, _, _ in shown)
+    details = dict.fromkeys(detail for _, detail, _ in shown if detail)
+    return Advice(
+        what, list(operations), list(details), case, "" if first.refuses else first.unit.requirement
+    )

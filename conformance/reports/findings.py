@@ -88,10 +88,9 @@ def with_replay(finding: Finding, subject: str, run: RunInfo) -> Finding:
     requirements = [name for name, _ in finding.found_by]
     if finding.failure.shown_by:
         requirements = [finding.failure.shown_by]
-    asked = not finding.case.problem and run.answers.isdisjoint(
-        requirements
-    )  # one alone judges refused cases
-    command = replay_of(subject, str(finding.case), run, requirements[0] if asked else "")
+    alone = bool(finding.case.problem)  # one requirement judges refused cases: it need not be named
+    named = not alone and run.answers.isdisjoint(requirements)
+    command = replay_of(subject, str(finding.case), run, requirements[0] if named else "")
     return replace(finding, replay=command)
 
 
@@ -121,7 +120,7 @@ def same(one: Failure, other: Failure) -> bool:
 
 def _same_cause(one: Failure, other: Failure) -> bool:
     """Whether two failures of an operation that are not alike may well be one mistake."""
-    if one.case.operation != other.case.operation or one.known or other.known:
+    if one.case.operation != other.case.operation or not (one.decides and other.decides):
         return False
     if one.diagnosis and other.diagnosis:
         return one.diagnosis == other.diagnosis

@@ -38,5 +38,5 @@ class RunInfo:
         if self.timeout != RunInfo.timeout:
             words += ["--timeout", f"{self.timeout:g}"]
         for name, value in self.declared.items():
-            words += [f"--{name}"] * bool(value) + [str(value)] * bool(value and value is not True)
+            words += [f"--{name}"] if value is True else [f"--{name}", str(value)]
         return words

@@ -68,7 +68,7 @@ def limits_of(
     transforms = case.family.bilinear and subject.accuracy in TRANSFORMS
     rounded = case.values in REALS or transforms or case.family.divides
     scaled = expected.keys() & subject.scaled
-    inexact = scaled | (inexact_of(case) & expected.keys() if not case.family.chosen else set())
+    inexact = scaled | (inexact_of(case) & expected.keys())
     if not rounded and not inexact:
         return {}
     limits = bound(case, arrays, expected, oracle, subject.accuracy, scaled)

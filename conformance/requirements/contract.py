@@ -92,10 +92,10 @@ def _called(caller: Caller, case: Case, arrays: Arrays, before: Arrays) -> Calls
 _LATER = 3  # calls after the first: an answer may lie in one of several buffers that are used in turn
 
 
-Told = Iterator[tuple[str, Judgement]]  # how it was called, and what that says
+InWords = Iterator[tuple[str, Judgement]]  # how it was called, and what that says
 
 
-def _by_default(caller: Caller, oracle: Oracle, case: Case) -> Told:
+def _by_default(caller: Caller, oracle: Oracle, case: Case) -> InWords:
     """The same case called as a caller would who means the defaults of torch.nn.functional."""
     subject = caller.subject
     if "defaults" in subject.without:
@@ -108,7 +108,7 @@ def _by_default(caller: Caller, oracle: Oracle, case: Case) -> Told:
         yield "options left to their defaults", judgement
 
 
-def _in_inference(caller: Caller, oracle: Oracle, case: Case) -> Told:
+def _in_inference(caller: Caller, oracle: Oracle, case: Case) -> InWords:
     """The forward alone, as it is called where nobody wants a gradient."""
     if not caller.framework.inference:
         return

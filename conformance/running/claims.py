@@ -48,22 +48,24 @@ def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[
         for dtype in settings.dtypes:
             if dtype not in probe.caller.dtypes:
                 probe.note(dtype, UNDECLARED)
-        names = _held_to(subject, settings, probe) if judged else ()
+        names, others = requirements_of(subject, operation, settings, runner.isolated) if judged else ((), {})
+        for name, reason in others.items():
+            probe.note(name, reason)
         yield Claims(
             operation, judged, features.union(dtypes), names, tuple(probe.not_claimed), probe.refusing
         )
 
 
-def _held_to(subject: Subject, settings: Settings, probe: _Probe) -> tuple[str, ...]:
-    """The requirements that such a subject is held to, by such a runner."""
-    plan = Plan(probe.operation, "", frozenset(), accuracy=subject.accuracy)
+def requirements_of(
+    subject: Subject, operation: str, settings: Settings, isolated: bool
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """The requirements that such a subject is held to, in their order, and why not to the others that are wanted."""
+    plan = Plan(operation, "", frozenset(), accuracy=subject.accuracy)
     names = sorted(settings.requirements or REQUIREMENTS, key=lambda name: REQUIREMENTS[name].order)
-    reasons = {name: REQUIREMENTS[name].why_not(plan, probe.runner.isolated) for name in names}
+    reasons = {name: REQUIREMENTS[name].why_not(plan, isolated) for name in names}
     reasons |= {name: "skipped" for name in names if name in settings.skipped}
-    for name, reason in reasons.items():
-        if reason:
-            probe.note(name, reason)
-    return tuple(name for name in names if not reasons[name])
+    others = {name: reason for name, reason in reasons.items() if reason}
+    return tuple(name for name in names if name not in others), others
 
 
 @dataclass

@@ -78,7 +78,7 @@ def smallest_failure(
     Small cases that failed before are tried first, so that one mistake is shown by one case.
     """
     search = _Search(task.requirement, judgement, fault, bool(fault(task.requirement, case, judgement)))
-    fitting = [other for other in small if _is_part_of(other, case)]
+    fitting = [other for other in small if _asks_no_more(other, case)]
     start = next((other for other in fitting if search.takes(other, runner.shrinking)), case)
     shrink(start, lambda candidate: search.takes(candidate, runner.shrinking), task.plan.features)
     return search.confirmed(runner.patient) or (case, judgement)
@@ -88,14 +88,14 @@ def smallest_failure(
 class _Search:
     """For the smallest case on which an output fails the same way.
 
-    excused   whether the failure is somebody else's; one of the subject's own does not shrink into such
+    foreign   whether the failure is somebody else's; one of the subject's own does not shrink into such
     hung      how many candidates hung: each costs its time, whichever output it is
     """
 
     requirement: str
     judgement: Judgement
     fault: Fault
-    excused: bool
+    foreign: bool
     failing: list[Case] = field(default_factory=list)
     hung: int = 0
 
@@ -119,12 +119,12 @@ class _Search:
         self.hung += any(each.status == HUNG for each in judgements)
         for each in judgements:
             if each[:2] == self.judgement[:2]:  # output and status
-                theirs = not self.excused and self.fault(self.requirement, candidate, each)
+                theirs = not self.foreign and self.fault(self.requirement, candidate, each)
                 return None if theirs else each
         return None
 
 
-def _is_part_of(other: Case, case: Case) -> bool:
+def _asks_no_more(other: Case, case: Case) -> bool:
     """Whether a case needs and lays out nothing that the other does not."""
     return other.needs <= case.needs | {other.dtype} and other.views.items() <= case.views.items()
 

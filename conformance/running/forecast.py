@@ -16,8 +16,7 @@ from collections.abc import Iterator
 from conformance.cases.features import features_of
 from conformance.kernels.call import Caller
 from conformance.kernels.subject import Subject
-from conformance.requirements import REQUIREMENTS, Plan
-from conformance.running.claims import Claims
+from conformance.running.claims import Claims, requirements_of
 from conformance.running.limits import die_with_parent
 from conformance.running.settings import Settings
 from conformance.running.tasks import Task, plan
@@ -30,11 +29,8 @@ def tasks_of(subject: Subject, settings: Settings, isolated: bool) -> Iterator[T
     for operation in settings.operations or subject.operations:
         features = frozenset(f for f in features_of(operation) if not caller.lacks(operation, f))
         dtypes = tuple(dtype for dtype in caller.dtypes if dtype in (settings.dtypes or caller.dtypes))
-        every = Plan(operation, "", frozenset(), accuracy=subject.accuracy)
-        asked = [n for n in settings.requirements or REQUIREMENTS if n not in settings.skipped]
-        names = [name for name in asked if not REQUIREMENTS[name].why_not(every, isolated)]
-        names.sort(key=lambda name: REQUIREMENTS[name].order)
-        yield from plan(subject, Claims(operation, dtypes, features.union(dtypes), tuple(names)), settings)
+        names, _ = requirements_of(subject, operation, settings, isolated)
+        yield from plan(subject, Claims(operation, dtypes, features.union(dtypes), names), settings)
 
 
 class Forecast:

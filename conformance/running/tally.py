@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from conformance.cases import Case
 from conformance.cases.shrink import explains, options_of
+from conformance.operations import OUTPUTS
 from conformance.requirements import REQUIREMENTS
 from conformance.running.failures import Fault
 from conformance.running.runner import Examined, Judged
@@ -57,7 +58,7 @@ class Tally:
         for case, judgements in examined:
             self._note(progress)
             for judgement in judgements:
-                row = self.rows.setdefault(judgement.output, self.empty_row(judgement.output))
+                row = self._row(judgement.output)
                 row.count(case, judgement)
                 if judgement.failed and not self._is_explained(case, judgement, shown):
                     return case, judgement
@@ -65,9 +66,14 @@ class Tally:
 
     def _is_explained(self, case: Case, judgement: Judgement, shown: Sequence[Failure]) -> bool:
         same = (failure for failure in shown if failure.judgement.output == judgement.output)
-        excused = any(explains(other, case) for other in self.known)
-        told = excused or any(failure.explains(case, judgement) for failure in same)
-        return told or bool(self.fault(self.task.requirement, case, judgement))
+        return (
+            self._is_excused(case)
+            or any(failure.explains(case, judgement) for failure in same)
+            or bool(self.fault(self.task.requirement, case, judgement))
+        )
+
+    def _is_excused(self, case: Case) -> bool:
+        return any(explains(other, case) for other in self.known)
 
     def _note(self, progress: Progress) -> None:
         self.done += 1
@@ -75,19 +81,20 @@ class Tally:
 
     def _add(self, case: Case, judgements: Iterable[Judgement]) -> None:
         for judgement in judgements:
-            row = self.rows.get(judgement.output)
-            if row is None:
-                row = self.rows[judgement.output] = self.empty_row(judgement.output)
+            row = self._row(judgement.output)
             row.count(case, judgement)
             if judgement.failed:
                 self._add_failure(row, case, judgement)
+
+    def _row(self, output: str) -> Row:
+        return self.rows.setdefault(output, self.empty_row(output))
 
     def empty_row(self, output: str) -> Row:
         return Row(self.task.unit, output, refuses=REQUIREMENTS[self.task.requirement].refuses)
 
     def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
         fault, kind = "", self.failing
-        if any(explains(other, case) for other in self.known):
+        if self._is_excused(case):
             self.forms.setdefault((row.output, options_of(case)), (case, judgement))
             kind = self.excused
         elif row.output not in self.failing and (fault := self.fault(self.task.requirement, case, judgement)):
@@ -120,7 +127,4 @@ class Tally:
 
     @property
     def in_order(self) -> list[Row]:
-        return [self.rows[output] for output in sorted(self.rows, key=_OUTPUTS.index)]
-
-
-_OUTPUTS = ("output", "indices", "grad_input", "grad_weight", "grad_bias")
+        return [self.rows[output] for output in sorted(self.rows, key=OUTPUTS.index)]

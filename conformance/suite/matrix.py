@@ -34,8 +34,6 @@ from conformance.running.tasks import plan
 from conformance.running.workers import ExaminationError
 from conformance.verdicts.verdict import Row, Unit
 
-_NOTHING: Mapping[str, Any] = {}
-
 NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker starts
 
 
@@ -68,14 +66,14 @@ def matrix(
     What has a name runs in worker processes; an object made in the test file has none, and runs in this process.
     With pytest-xdist, `--dist loadgroup` keeps the outputs of a unit in one process, where they are judged together.
     """
-    words = {"strict": strict}
-    subject = usage.subject_of(kernels, words if strict else {})
+    declared = usage.declared_in_words(strict=strict)
+    subject = usage.subject_of(kernels, declared)
     settings = usage.settings(
         subject, operations=operations, requirements=requirements, dtypes=dtypes, profile=profile, seed=seed
     )
     usage.check_oracle(oracle)
     usage.check_timeout(timeout)
-    judged = Matrix(subject, settings, oracle, timeout, in_process, words)
+    judged = Matrix(subject, settings, oracle, timeout, in_process, declared)
     return pytest.mark.parametrize("verdict", parameters([*judged.verdicts(), *judged.known_failures()]))
 
 
@@ -163,7 +161,7 @@ class Matrix:
         oracle: str,
         timeout: float = 10.0,
         in_process: bool = False,
-        declared: Mapping[str, Any] = _NOTHING,
+        declared: Mapping[str, Any] | None = None,
     ) -> None:
         self.subject, self.settings = subject, settings
         self.run_info = RunInfo(
@@ -172,7 +170,7 @@ class Matrix:
             settings.seed,
             answers=usage.ANSWERS,
             timeout=timeout,
-            declared=declared,
+            declared=declared or {},
         )
         self.stale: dict[str, bool] = {}
         self._timeout, self._in_process = timeout, in_process
@@ -262,7 +260,7 @@ class Matrix:
                 jobs=jobs,
                 in_process=self._in_process,
                 timeout=self._timeout,
-                declared={name: value for name, value in self.run_info.declared.items() if value},
+                declared=self.run_info.declared,
             )
         )
         weakref.finalize(self, stack.close)

@@ -8,13 +8,13 @@ import inspect
 import json
 import os
 import sys
-import sysconfig
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from conformance.kernels.framework import PLAIN
+from conformance.kernels.own import is_own
 from conformance.kernels.subject import Subject
 from conformance.kernels.versions import versions
 from conformance.verdicts.verdict import Row, Unit
@@ -100,10 +100,10 @@ def state_of(subject: Subject, setup: Mapping[str, Any]) -> dict[str, Any]:
 def digest(subject: Subject) -> str:
     """Of the kernels' files, and modules and shared libraries beside or below them; what is installed has a version."""
     own = _sources(subject)
-    folders = {file.parent for file in own if not _installed(file)}
+    folders = {file.parent for file in own if is_own(str(file))}
     loaded = {Path(file).resolve() for module in [*sys.modules.values()] if (file := _file_of(module))}
     loaded |= _mapped() | {library for folder in folders for library in filter(_is_library, folder.glob("*"))}
-    near = {file for file in loaded if not _installed(file) and not folders.isdisjoint(file.parents)}
+    near = {file for file in loaded if is_own(str(file)) and not folders.isdisjoint(file.parents)}
     contents = (file.read_bytes() for file in sorted(own | near) if file.is_file())
     return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]
 
@@ -133,12 +133,3 @@ def _mapped() -> set[Path]:
 
 def _is_library(path: Path) -> bool:
     return bool({".so", ".dylib", ".dll", ".pyd"} & set(path.suffixes))
-
-
-def _installed(file: Path) -> bool:
-    packages = {"site-packages", "dist-packages"} & set(file.parts)
-    return bool(packages) or file.is_relative_to(_STDLIB) or file.is_relative_to(_SUITE)
-
-
-_STDLIB = Path(sysconfig.get_path("stdlib")).resolve()
-_SUITE = Path(__file__).resolve().parents[1]

@@ -154,9 +154,7 @@ def test_the_summary_tells_of_a_function_that_is_not_asked_because_of_its_name(s
     result.stdout.fnmatch_lines(["maxpool2d is not called; did you mean max_pool2d[?]"])
 
 
-@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
-def test_a_session_that_ends_early_does_not_say_that_a_kernel_conforms(workers, session):
-    own = """
+ENDING = """
 import conformance, npcnn
 
 @conformance.matrix(npcnn, profile="quick", oracle="reference", operations="avg_pool2d", requirements=["empty"])
@@ -164,27 +162,22 @@ def test_first(verdict):
     verdict.check()
 
 def test_then():
-    raise KeyboardInterrupt
+    {end}
 """
+INTERRUPTED = "interrupted: npcnn: nothing wrong in * cases, but the rest was not judged"
+
+
+@pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "xdist"])
+def test_a_session_that_ends_early_does_not_say_that_a_kernel_conforms(workers, session):
+    own = ENDING.format(end="raise KeyboardInterrupt")
     result = session("test_own.py", *workers, apart=True, test_own=own)
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    result.stdout.fnmatch_lines(["interrupted: npcnn: nothing wrong in * cases, but the rest was not judged"])
+    result.stdout.fnmatch_lines([INTERRUPTED])
 
 
 def test_tests_that_a_failure_elsewhere_stops_do_not_say_that_a_kernel_conforms(session):
-    own = """
-import conformance, npcnn
-
-@conformance.matrix(npcnn, profile="quick", oracle="reference", operations="avg_pool2d", requirements=["empty"])
-def test_first(verdict):
-    verdict.check()
-
-def test_then():
-    assert False
-"""
-    session("test_own.py", "-x", test_own=own).stdout.fnmatch_lines(
-        ["interrupted: npcnn: nothing wrong in *"]
-    )
+    result = session("test_own.py", "-x", test_own=ENDING.format(end="assert False"))
+    result.stdout.fnmatch_lines([INTERRUPTED])
 
 
 def test_a_failure_is_told_once_and_referred_to_by_other_tests(session):

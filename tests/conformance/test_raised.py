@@ -39,36 +39,29 @@ def refused(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "status"),
     [
-        "raise ValueError('no')",
-        "raise NotImplementedError",
-        "raise RuntimeError('no such device')",
-        "assert x.ndim == 3, 'unbatched only'",
-        "raise SystemExit(2)",
-        "raise TypeError from ValueError()",
+        # What a kernel raises itself is a refusal.
+        ("raise ValueError('no')", "refused"),
+        ("raise NotImplementedError", "refused"),
+        ("raise RuntimeError('no such device')", "refused"),
+        ("assert x.ndim == 3, 'unbatched only'", "refused"),
+        ("raise SystemExit(2)", "refused"),
+        ("raise TypeError from ValueError()", "refused"),
+        # Any other exception is raised.
+        ("return x.shape[7]", "raised"),
+        ("return 1 / 0", "raised"),
+        ("return x.reshape(7)", "raised"),  # ValueError of NumPy's native code
+        ("return np.pad(x, -1)", "raised"),  # and of its Python
+        ("a, b = x.shape", "raised"),
+        ("return missing", "raised"),
+        ("return len(3)", "raised"),
+        ("return helper_of_raises.pick([], 1)", "raised"),
+        ("import sys; sys.exit(2)", "raised"),
     ],
 )
-def test_what_a_kernel_raises_itself_is_a_refusal(refused, line):
-    assert refused(line).status == "refused"
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "return x.shape[7]",
-        "return 1 / 0",
-        "return x.reshape(7)",  # ValueError of NumPy's native code
-        "return np.pad(x, -1)",  # and of its Python
-        "a, b = x.shape",
-        "return missing",
-        "return len(3)",
-        "return helper_of_raises.pick([], 1)",
-        "import sys; sys.exit(2)",
-    ],
-)
-def test_any_other_exception_is_raised(refused, line):
-    assert refused(line).status == "raised"
+def test_what_a_kernel_raises_itself_is_a_refusal_and_any_other_exception_is_not(refused, line, status):
+    assert refused(line).status == status
 
 
 def test_a_call_that_does_not_fit_the_signature_is_a_refusal():

@@ -228,6 +228,10 @@ def test_what_may_be_one_mistake_is_one_finding(others):
         ),
         (failure("conv2d stride=2"), failure("conv2d stride=2", output="grad_input", status="crashed")),
         (failure("conv2d", status="hung"), failure("conv2d", output="grad_input", status="hung")),
+        (
+            replace(failure("conv2d stride=2"), fault="PyTorch's own conv2d"),
+            failure("conv2d stride=2", "grad_input"),
+        ),
     ],
 )
 def test_failures_that_differ_are_shown_apart(others):
