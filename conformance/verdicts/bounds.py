@@ -48,7 +48,8 @@ def _of_output(case: Case, arrays: Arrays, output: str, y: Array, sums: Arrays, 
     if dtype.narrow:
         total = total + dtype.unit * np.abs(y)  # one rounding of the sum
         if "bias" in arrays and output == "output":  # and one before the bias, as PyTorch's own on a GPU
-            unbiased = y - arrays["bias"].reshape(-1, *(1,) * case.dimensions)
+            with np.errstate(invalid="ignore"):  # an infinite sum less an infinite bias has no bound
+                unbiased = y - arrays["bias"].reshape(-1, *(1,) * case.dimensions)
             total = total + dtype.unit * (1 + dtype.unit) * np.abs(unbiased)
     if case.dtype == "float64":
         total = 2 * total  # the oracle rounds as well

@@ -10,7 +10,7 @@ from conformance.kernels import reference
 from conformance.kernels.answer import Malformed, Refused
 from conformance.kernels.subject import Subject
 from conformance.operations.windows import taps
-from conformance.requirements.answers import limits_of
+from conformance.requirements.answers import judge_all, limits_of
 from conformance.verdicts.bounds import bound, growth
 from conformance.verdicts.judgement import judge, number
 
@@ -183,3 +183,22 @@ def test_a_sum_too_long_to_be_exact_may_round():
     expected = reference.answer(case, arrays)
     limits = limits_of(Subject({"conv2d": len}), reference.answer, case, arrays, expected)
     assert {name for name, limit in limits.items() if limit.any()} == {"grad_weight"}
+
+
+@pytest.mark.parametrize(
+    ("right", "got", "status"),
+    [
+        (65520.0, np.inf, "conforms"),
+        (-70000.0, -np.inf, "conforms"),
+        (65519.0, np.inf, "differs"),
+        (70000.0, -np.inf, "differs"),
+        (70000.0, 1.0, "differs"),
+    ],
+)
+def test_what_is_beyond_the_numbers_of_a_dtype_may_be_an_infinity(right, got, status):
+    case = Case.parse("conv2d dtype=float16")
+    expected, answer = np.full((1, 1, 1, 1), right), np.full((1, 1, 1, 1), got, np.float16)
+    judged = judge_all(
+        Subject({"conv2d": len}), reference.answer, case, fill(case), {"output": expected}, {"output": answer}
+    )
+    assert [each.status for each in judged] == [status]
