@@ -6,6 +6,7 @@ and dtypes stay the same for all.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -20,11 +21,12 @@ from conformance.operations import OPERATIONS
 from conformance.operations.family import Answers
 
 Compute = Callable[[Any, Arrays, tuple[str, ...]], Answers]  # case, arrays with a batch axis, outputs wanted
+Function = Callable[..., Any]
 
 
 def functions(operation: str, compute: Compute | None = None) -> SimpleNamespace:
     """`operation` and its `_backward`, answered by `compute` (the reference in float64 where none is given)."""
-    forward, backward = _FAMILIES[OPERATIONS[operation].family.name](operation, compute or by_reference)
+    forward, backward = (make(operation, compute or by_reference) for make in (_forward, _backward))
     forward.__name__, backward.__name__ = operation, f"{operation}_backward"
     return SimpleNamespace(**{operation: forward, f"{operation}_backward": backward})
 
@@ -45,95 +47,77 @@ def by_group(case: Any, array: Array) -> Array:
     return array.reshape(len(array), case.groups, array.shape[1] // case.groups, *array.shape[2:])
 
 
-# The functions of each family, with the signatures that torch.nn.functional has.
+# Their signatures, as torch.nn.functional has them.
 
-Pair = tuple[Callable[..., Any], Callable[..., Any]]
+_REQUIRED = inspect.Parameter.empty
 
 
-def _conv(operation: str, compute: Compute) -> Pair:
-    def forward(
-        input: Array, weight: Array, bias: Array | None = None,
-        stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
-    ) -> Array:  # fmt: skip
-        arrays = _present(input=input, weight=weight, bias=bias)
-        case = _called(operation, arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
-        return _answers(compute, case, arrays, ("output",))["output"]
+def _parameters(operation: str, *, backward: bool) -> inspect.Signature:
+    """The arrays, those that an option may leave out being None, and then the options at PyTorch's defaults.
 
-    def backward(
-        grad_output: Array, input: Array, weight: Array, bias: Array | None = None,
-        stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
-    ) -> tuple[Array | None, ...]:  # fmt: skip
-        arrays = _present(input=input, weight=weight, bias=bias)
-        case = _called(operation, arrays, stride=stride, padding=padding, dilation=dilation, groups=groups)
-        arrays["grad_output"] = _checked_grad(case, grad_output, input)
+    A backward takes grad_output before them, and no option that says what else the forward returns.
+    """
+    found = OPERATIONS[operation]
+    options = {option.name: option for option in found.options}
+    defaults: dict[str, Any] = {"grad_output": _REQUIRED} if backward else {}
+    defaults |= {name: None if name in options else _REQUIRED for name in found.family.array_names}
+    for name in found.family.keywords:
+        if name in options and not (backward and options[name].output):
+            defaults[name] = options[name].default
+        elif name == "kernel_size":  # an extent of a case, not an option
+            defaults[name] = _REQUIRED
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return inspect.Signature([inspect.Parameter(name, kind, default=d) for name, d in defaults.items()])
+
+
+def _forward(operation: str, compute: Compute) -> Function:
+    signature, family = _parameters(operation, backward=False), OPERATIONS[operation].family
+    others = {o.name: o.output for o in OPERATIONS[operation].options if o.output and not o.array}
+
+    def forward(*args: Any, **keywords: Any) -> Any:
+        given = _bound(signature, args, keywords)
+        arrays, options = _apart(family.array_names, given)
+        answers = _answers(compute, _called(operation, arrays, options), arrays, ("output", *others.values()))
+        asked = [output for option, output in others.items() if options[option]]
+        return (answers["output"], *(answers[o] for o in asked)) if asked else answers["output"]
+
+    forward.__signature__ = signature  # type: ignore[attr-defined]
+    return forward
+
+
+def _backward(operation: str, compute: Compute) -> Function:
+    signature, family = _parameters(operation, backward=True), OPERATIONS[operation].family
+
+    def backward(*args: Any, **keywords: Any) -> Any:
+        given = _bound(signature, args, keywords)
+        grad_output = given.pop("grad_output")
+        arrays, options = _apart(family.array_names, given)
+        case = _called(operation, arrays, options)
+        arrays["grad_output"] = _checked_grad(case, grad_output, arrays["input"])
         answers = _answers(compute, case, arrays, case.gradients)
-        return answers["grad_input"], answers["grad_weight"], answers.get("grad_bias")
+        gradients = tuple(answers.get(f"grad_{name}") for name in family.array_names)
+        return gradients if len(gradients) > 1 else gradients[0]
 
-    return forward, backward
-
-
-def _max_pool(operation: str, compute: Compute) -> Pair:
-    def forward(
-        input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-        ceil_mode: bool = False, return_indices: bool = False,
-    ) -> Array | tuple[Array, Array]:  # fmt: skip
-        options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-        case = _called(
-            operation, {"input": input}, kernel_size=kernel_size, return_indices=return_indices, **options
-        )
-        answers = _answers(compute, case, {"input": input}, ("output", "indices"))
-        return (answers["output"], answers["indices"]) if return_indices else answers["output"]
-
-    def backward(
-        grad_output: Array, input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-        ceil_mode: bool = False,
-    ) -> Array:  # fmt: skip
-        options = {"stride": stride, "padding": padding, "dilation": dilation, "ceil_mode": ceil_mode}
-        case = _called(operation, {"input": input}, kernel_size=kernel_size, **options)
-        arrays = {"input": input, "grad_output": _checked_grad(case, grad_output, input)}
-        return _answers(compute, case, arrays, ("grad_input",))["grad_input"]
-
-    return forward, backward
+    backward.__signature__ = signature  # type: ignore[attr-defined]
+    return backward
 
 
-def _avg_pool(operation: str, compute: Compute) -> Pair:
-    def forward(
-        input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0, ceil_mode: bool = False,
-        count_include_pad: bool = True, divisor_override: int | None = None,
-    ) -> Array:  # fmt: skip
-        counting = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
-        case = _called(operation, {"input": input}, kernel_size=kernel_size, **options, **counting)
-        return _answers(compute, case, {"input": input}, ("output",))["output"]
-
-    def backward(
-        grad_output: Array, input: Array, kernel_size: Any, stride: Any = None, padding: Any = 0,
-        ceil_mode: bool = False, count_include_pad: bool = True, divisor_override: int | None = None,
-    ) -> Array:  # fmt: skip
-        counting = {"count_include_pad": count_include_pad, "divisor_override": divisor_override}
-        options = {"stride": stride, "padding": padding, "ceil_mode": ceil_mode}
-        case = _called(operation, {"input": input}, kernel_size=kernel_size, **options, **counting)
-        arrays = {"input": input, "grad_output": _checked_grad(case, grad_output, input)}
-        return _answers(compute, case, arrays, ("grad_input",))["grad_input"]
-
-    return forward, backward
+def _bound(signature: inspect.Signature, args: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+    bound = signature.bind(*args, **keywords)
+    bound.apply_defaults()
+    return bound.arguments
 
 
-_FAMILIES: dict[str, Callable[[str, Compute], Pair]] = {
-    "conv": _conv,
-    "max_pool": _max_pool,
-    "avg_pool": _avg_pool,
-}
+def _apart(array_names: tuple[str, ...], given: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
+    """The arrays that are there, and the options."""
+    arrays = {name: given[name] for name in array_names if given[name] is not None}
+    return arrays, {name: value for name, value in given.items() if name not in array_names}
 
 
 # A call as the case that it is.
 
 
-def _present(**arrays: Array | None) -> Arrays:
-    return {name: array for name, array in arrays.items() if array is not None}
-
-
-def _called(operation: str, arrays: Arrays, **options: Any) -> Case:
+def _called(operation: str, arrays: Arrays, options: dict[str, Any]) -> Case:
     """The case of a call; ValueError where PyTorch refuses the arguments."""
     _check_dtypes(arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
