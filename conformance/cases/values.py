@@ -38,13 +38,15 @@ def magnitudes(case: Problem) -> dict[str, int]:
 
 def inexact(case: Problem) -> set[str]:
     """The outputs whose sums of integers are too long to be exact however small those are: they may round."""
-    m, exact = magnitudes(case), DTYPES[case.dtype].exact
+    exact = DTYPES[case.dtype].exact
+    sums = {output: case.terms(output) + 1 for output in case.outputs if output != "indices"}
+    if not case.problem and max(sums.values()) * LARGEST**2 <= exact:
+        return set()
+    m = magnitudes(case)
     return {
         output
-        for output in case.outputs
-        if output != "indices"
-        and (case.terms(output) + 1) * math.prod(m[name] for name in _factors(case, output) if name in m)
-        > exact
+        for output, terms in sums.items()
+        if terms * math.prod(m[name] for name in _factors(case, output) if name in m) > exact
     }
 
 

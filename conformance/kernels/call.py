@@ -67,7 +67,7 @@ class Caller:
         """The first feature of a case that the forward does not claim, or None."""
         if not self.claims(case):
             return "such cases (declared)"
-        return self._signature(case.operation).lacks(case.needs, self.subject.without)
+        return self._lacking(case.operation, case.needs)
 
     def lacks(self, operation: str, feature: str) -> str | None:
         """Why a feature is not claimed, as far as declaration and signature tell."""
@@ -82,7 +82,7 @@ class Caller:
         if "backward" not in self.halves:
             return "not asked"
         if self.subject.function(backward):
-            return self._signature(backward).lacks(case.needs, self.subject.without)
+            return self._lacking(backward, case.needs)
         return None if self.framework.differentiate else f"no {backward}"
 
     def parameters(self, operation: str) -> dict[str, Signature]:
@@ -168,6 +168,16 @@ class Caller:
             function, without = self.subject.function(name), self.subject.without
             self._signatures[name] = Signature.read(name, function, without)
         return self._signatures[name]
+
+    def _lacking(self, name: str, needs: frozenset[str]) -> str | None:
+        """The first feature that a function lacks; many cases need the same."""
+        if (name, needs) not in self._lacked:
+            self._lacked[name, needs] = self._signature(name).lacks(needs, self.subject.without)
+        return self._lacked[name, needs]
+
+    @cached_property
+    def _lacked(self) -> dict[tuple[str, frozenset[str]], str | None]:
+        return {}
 
     @cached_property
     def _signatures(self) -> dict[str, Signature]:

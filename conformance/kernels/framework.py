@@ -132,6 +132,7 @@ def installed(name: str) -> bool:
     return all(importlib.util.find_spec(package) for package in about(name).packages)
 
 
+@cache
 def framework(name: str) -> Framework:
     """The framework of this name, which is imported."""
     try:

@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 from conformance import operations
 from conformance.operations.family import Family
@@ -20,7 +21,7 @@ class Operation:
     family: Family
     dimensions: int
 
-    @property
+    @cached_property
     def options(self) -> tuple[Option, ...]:
         """The options of the family that this operation has."""
         return tuple(option for option in self.family.options if self.dimensions in option.dimensions)

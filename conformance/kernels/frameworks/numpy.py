@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ def is_array(value: Any) -> bool:
     return isinstance(value, np.ndarray) and not isinstance(value, (np.matrix, np.ma.MaskedArray))
 
 
+@cache
 def shared() -> dict[str, Shared]:
     return {"NumPy's global random state": Shared(_random_state, decides=False)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,6 +117,7 @@ def _channels_last(function: Callable[..., Any], dimensions: int) -> Callable[..
     return lambda *arrays, **options: function(*map(stored, arrays), **options)
 
 
+@cache
 def shared() -> dict[str, Shared]:
     return {name: Shared(switch.read, switch.set) for name, switch in _SWITCHES.items()} | {
         "PyTorch's default dtype": Shared(torch.get_default_dtype, torch.set_default_dtype),
