@@ -77,7 +77,8 @@ class Signature:
             positional.append(options.pop("kernel_size"))
         options = self._taken(case, options, omits_defaults)
         positional += [options.pop(name) for name in self.ordered if name in options]
-        options = {self.named.get(name, name): value for name, value in options.items()}
+        if self.named:
+            options = {self.named.get(name, name): value for name, value in options.items()}
         if self.bias_keyword:
             options[self.bias_keyword] = arrays.get("bias")
         return positional, options
