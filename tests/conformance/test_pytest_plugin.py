@@ -17,6 +17,7 @@ from conformance.running.settings import Settings
 from conformance.suite.matrix import Matrix
 
 pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
 
 REPOSITORY = Path(conformance.__file__).parents[1]
 PLUGIN = "conformance.pytest_plugin"
@@ -50,7 +51,11 @@ def avg_pool2d(input, kernel_size, stride=None):
 
 @pytest.fixture
 def session(pytester, monkeypatch):
-    """Run pytest in a folder of its own: in this process, or where workers are to live and die, in another."""
+    """Run pytest in a folder of its own: in this process, or where workers are to live and die, in another.
+
+    A session in this process takes the modules that it imported away with it, and PyTorch cannot be imported twice.
+    """
+    pytest.importorskip("torch")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     monkeypatch.setenv("COLUMNS", "100")

@@ -36,7 +36,7 @@ from conformance.running.worker import Watch
 from conformance.running.workers import ExaminationError, Workers
 from conformance.verdicts.judgement import HUNG, Judgement
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers need fork")
+pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="workers need fork"), pytest.mark.slow]
 
 PLAIN = Case.parse("conv2d image=3,4 kernel=2,2")
 WIDE = Case.parse("conv2d image=3,9 kernel=2,2")
@@ -497,10 +497,10 @@ def test_no_hang_is_shown_with_a_limit_that_nobody_set(subject):
     path = Path(name)
     path.write_text(path.read_text().replace("input.shape[-1] == 9", "input.shape[-1] > 1"))
     settings = Settings(requirements=("exact", "empty"), dtypes=("float32",), profile="quick")
-    with Workers(name, "reference", jobs=1, timeout=0.5) as workers:
+    with Workers(name, "reference", jobs=1, timeout=0.2) as workers:
         report = run(load(name), workers, settings)
     shown = [row.failure.judgement.message for row in report.rows if row.failure]
-    assert [re.findall(r"hung(?: \(> (\S+) s\))?", message) for message in shown] == [["0.5"], ["0.5"]]
+    assert [re.findall(r"hung(?: \(> (\S+) s\))?", message) for message in shown] == [["0.2"], ["0.2"]]
 
 
 def test_a_hang_is_shrunk_by_a_few_candidates_that_hang():

@@ -23,6 +23,8 @@ from conformance.usage import runner_of
 README = Path(__file__).resolve().parents[2] / "README.md"
 EXAMPLES = README.with_name("examples")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def built():
@@ -123,5 +125,5 @@ def check(name, **asked):
 
 def check_in_workers(name, requirement):
     subject = load(str(EXAMPLES / name))
-    with runner_of(subject, "reference", jobs=2, timeout=1.0) as runner:
+    with runner_of(subject, "reference", jobs=2, timeout=0.4) as runner:
         return run(subject, runner, Settings(requirements=(requirement,), profile="quick"))
