@@ -43,6 +43,11 @@ def failure(case="conv2d image=1,3", output="output", message="off", status="dif
     return Failure(Case.parse(case), judgement, Case.parse(case), known)
 
 
+def raised(case, output="output", place="kernel.py:3 in f"):
+    made = failure(case, output, "ValueError: no", "raised")
+    return replace(made, judgement=made.judgement._replace(place=place))
+
+
 def explained(case, diagnosis, output="output"):
     return replace(failure(case, output), diagnosis=diagnosis)
 
@@ -212,6 +217,7 @@ def test_what_is_explained_joins_what_is_shown_on_the_same_case_without_an_expla
             failure("conv2d stride=2 image=5,5", output="grad_input", status="refused"),
         ),
         (failure("conv2d", status="hung"), failure("conv2d stride=2", status="hung")),
+        (raised("conv2d batch=0", "grad_input"), raised("conv2d batch=0 bias=true", "grad_bias")),
     ],
 )
 def test_what_may_be_one_mistake_is_one_finding(others):
@@ -232,6 +238,7 @@ def test_what_may_be_one_mistake_is_one_finding(others):
             replace(failure("conv2d stride=2"), fault="PyTorch's own conv2d"),
             failure("conv2d stride=2", "grad_input"),
         ),
+        (raised("conv2d batch=0"), raised("conv2d stride=2", "grad_bias", "kernel.py:9 in g")),
     ],
 )
 def test_failures_that_differ_are_shown_apart(others):
