@@ -15,7 +15,7 @@ from conformance.verdicts.judgement import DEATHS, HUNG, Judgement
 from conformance.verdicts.verdict import Failure
 
 CHANGING = "right in a new process: an earlier call, or chance, decides"
-HANGS = 20  # candidates of a smaller case that may hang
+HANGS = 8  # candidates of a smaller case that may hang
 
 Fault = Callable[[str, Case, Judgement], str]  # requirement; see Faults.of_framework
 
