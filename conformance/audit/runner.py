@@ -38,7 +38,6 @@ from conformance.running.settings import Settings
 
 T = TypeVar("T")
 
-DTYPES = ("float32", "float64")
 FIRST_ROUND = 16  # cases
 PARTS = 6  # of the cases of a profile: a right kernel is asked one of them
 SLICES = 8  # of the mutants of an operation, asked side by side which cases kill them
@@ -169,7 +168,7 @@ def judged(mutant: Mutant, profile: str) -> Kill:
 
 
 def _subject(mutant: Mutant) -> Subject:
-    return Subject(mutant.subject(), name=mutant.name, strict=True)
+    return Subject(mutant.subject(), name=mutant.name, dtypes=mutant.dtypes, strict=True)
 
 
 def _in_rounds(
@@ -196,8 +195,9 @@ def _in_rounds(
 def _order(mutant: Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
     first = mutants.NOTICED_BY.get(mutant.table, [])
     names = [*first, *(name for name in REQUIREMENTS if name not in first)]
-    for dtype in DTYPES:
-        plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile, first=dtype == DTYPES[0])
+    for dtype in mutant.dtypes:
+        first_dtype = dtype == mutant.dtypes[0]
+        plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile, first=first_dtype)
         yield from ((requirement, plan) for requirement in _asked(plan, names))
 
 

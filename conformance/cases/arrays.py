@@ -8,6 +8,7 @@ from conformance.cases.case import Case
 from conformance.cases.guarded import GUARDS
 from conformance.cases.values import VALUES
 from conformance.cases.views import VIEWS
+from conformance.operations import DTYPES
 from conformance.operations.windows import Array, Arrays
 
 __all__ = ["Array", "Arrays", "fill"]
@@ -18,7 +19,8 @@ def fill(case: Case) -> Arrays:
     rng = np.random.default_rng(case.seed)
     make = VALUES[case.values]
     with np.errstate(over="ignore"):  # of a float16 pool's integers, which need not stay finite
-        arrays = {n: make(rng, case, n, shape).astype(case.dtype) for n, shape in case.shapes.items()}
+        dtype = DTYPES[case.dtype].numpy
+        arrays = {n: make(rng, case, n, shape).astype(dtype) for n, shape in case.shapes.items()}
     if case.values == "special":
         names = case.family.specials(case)
         case.family.put_specials(rng, case, arrays, names[case.seed % len(names)])

@@ -11,7 +11,7 @@ import numpy as np
 from conformance.operations import DTYPES
 from conformance.operations.windows import Array, Problem
 
-REALS = ("mean_zero", "non_negative", "spread")  # values whose sums round
+REALS = ("mean_zero", "non_negative", "spread", "overflowing")  # values whose sums round
 SMALL = 3  # the largest of small_integers
 LARGEST = 1000  # of integers
 FEW = 256  # of fewer numbers none is 0: what it is multiplied with would not be seen
@@ -123,6 +123,15 @@ def _spread(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int
     return numbers
 
 
+def _overflowing(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
+    """Reals whose products are about the largest number of the dtype: some sums round to infinity.
+
+    The bias is 0: a kernel may round before it is added (numerics.md).
+    """
+    scale = 0.0 if name == "bias" else 2.0 ** ((DTYPES[case.dtype].top + 1) // 2)
+    return rng.standard_normal(shape) * scale
+
+
 def _ties(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
     """An input of few different numbers, among them zeros of both signs."""
     if name != "input":
@@ -134,7 +143,7 @@ def _close(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int,
     """Neighbouring floats: equality by tolerance takes them for ties."""
     if name != "input":
         return _integers(rng, case, name, shape)
-    return 1 + rng.permutation(math.prod(shape)).reshape(shape) * float(np.finfo(case.dtype).eps)
+    return 1 + rng.permutation(math.prod(shape)).reshape(shape) * 2 * DTYPES[case.dtype].unit
 
 
 def _special(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -165,6 +174,7 @@ VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]],
     "mean_zero": _mean_zero,
     "non_negative": _non_negative,
     "spread": _spread,
+    "overflowing": _overflowing,
     "ties": _ties,
     "close": _close,
     "large": _large,

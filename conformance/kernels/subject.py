@@ -17,7 +17,8 @@ from conformance.operations import DTYPES, OPERATIONS
 
 GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
 ONE_OF = {
-    "accuracy": ("direct", "winograd", "fft", "tf32"), "layout": ("NCHW", "NHWC"), "ties": ("first", "any")
+    "accuracy": ("direct", "winograd", "fft", "tf32"), "layout": ("NCHW", "NHWC"), "ties": ("first", "any"),
+    "sums": ("wide", "narrow"),
 }  # fmt: skip
 WORDS = {"dtypes": tuple(DTYPES), "without": (*sorted(FEATURES), *GRADIENTS), "scaled": GRADIENTS}
 
@@ -39,6 +40,7 @@ class Subject:
     without     features and gradients it does not claim, in the words of the report ("unbatched", "grad_weight", ...)
     only        a function of a case, whether it is claimed, for what no word says: lambda case: case.kernel == (2, 2)
     accuracy    how it multiplies: direct, winograd, fft or tf32; its bound follows
+    sums        how half precision is summed: in float32 and rounded once (wide), or in its own dtype (narrow)
     ties        which of equal maxima it takes: "first", or "any" (then gradient and indices of ties are not judged)
     blocks      extents that it blocks over and that are worth probing around
     scaled      outputs that come through a division and a multiplication, as gradients of a mean do
@@ -55,6 +57,7 @@ class Subject:
     without: tuple[str, ...] = ()
     only: Callable[[Case], bool] | None = field(default=None, repr=False, compare=False)
     accuracy: str = "direct"
+    sums: str = "wide"
     ties: str = "first"
     blocks: tuple[int, ...] = ()
     scaled: tuple[str, ...] = ()

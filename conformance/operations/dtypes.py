@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
 
 
 @dataclass(frozen=True)
@@ -11,6 +15,7 @@ class Dtype:
 
     unit         unit roundoff: half the distance from 1 to the next number
     subnormal    the smallest number above 0
+    top          the exponent of its largest numbers
     exact        every integer up to it is a number of this format
     accumulator  the format that sums are held in (numerics.md)
     truncation   of a factor whose low bits a narrower multiplier cuts off: 2^-10 for TF32, which takes float32 only
@@ -19,12 +24,14 @@ class Dtype:
     scales       powers of two by which a sum of products of two scaled numbers is neither infinite nor subnormal
     spread       powers of two that numbers shrink by along an axis
     other        a format that a kernel is called in between
+    package      what makes it known to NumPy, where NumPy does not have it
     """
 
     name: str
     short: str
     unit: float
     subnormal: float
+    top: int
     exact: int
     accumulator: str
     truncation: float
@@ -32,20 +39,44 @@ class Dtype:
     scales: tuple[int, int]
     spread: int
     other: str
+    package: str = ""
 
     @property
     def narrow(self) -> bool:
         """Whether a sum is rounded once more when it is stored."""
         return self.accumulator != self.name
 
+    @property
+    def beyond(self) -> float:
+        """From this on a number is rounded to infinity: the largest and half a step (IEEE 754-2019, 4.3.1)."""
+        return 2.0**self.top * (2 - self.unit)
+
+    @property
+    def largest(self) -> float:
+        return 2.0**self.top * (2 - 2 * self.unit)
+
+    @property
+    def smallest(self) -> float:
+        """Above 0, of those that are not subnormal."""
+        return 2.0 ** (1 - self.top)
+
+    @cached_property
+    def numpy(self) -> np.dtype[np.generic]:
+        if self.package:
+            importlib.import_module(self.package)
+        return np.dtype(self.name)
+
 
 DTYPES = {
     dtype.name: dtype
     for dtype in (
-        Dtype("float16", "f16", 2.0**-11, 2.0**-24, 2**11, "float32", 0.0, 1, (2, -6), 3, "float32"),
-        Dtype("float32", "f32", 2.0**-24, 2.0**-149, 2**24, "float32", 2.0**-10, 8, (50, -55), 20, "float64"),
-        Dtype("float64", "f64", 2.0**-53, 2.0**-1074, 2**53, "float64", 0.0, 8, (450, -480), 40, "float32"),
+        Dtype(
+            "bfloat16", "bf16", 2.0**-8, 2.0**-133, 127, 2**8, "float32", 0.0, 1, (50, -55), 3, "float32", "ml_dtypes"
+        ),
+        Dtype("float16", "f16", 2.0**-11, 2.0**-24, 15, 2**11, "float32", 0.0, 1, (2, -6), 3, "float32"),
+        Dtype("float32", "f32", 2.0**-24, 2.0**-149, 127, 2**24, "float32", 2.0**-10, 8, (50, -55), 20, "float64"),
+        Dtype("float64", "f64", 2.0**-53, 2.0**-1074, 1023, 2**53, "float64", 0.0, 8, (450, -480), 40, "float32"),
     )
-}
+}  # fmt: skip
 PLAIN = "float32"  # of a case that names none
 USUAL = ("float32", "float64")  # what a kernel is asked that declares none

@@ -12,6 +12,7 @@ from conformance.kernels.answer import Answer
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
 from conformance.kernels.subject import Subject
+from conformance.operations import DTYPES
 from conformance.requirements.plan import TRANSFORMS
 from conformance.verdicts.bounds import bound
 from conformance.verdicts.judgement import Judgement, judge
@@ -56,13 +57,8 @@ def judge_all(
 
 
 def _in_range(case: Case, got: Array, expected: Array, limit: Array | None) -> Array:
-    """Expected, where the right number may round to an infinity, is that, if it was answered.
-
-    A number does from the largest of the dtype and half a step on (to the nearest: IEEE 754-2019, 4.3.1).
-    """
-    largest = np.finfo(case.dtype).max
-    step = float(largest) - float(np.nextafter(largest, largest.dtype.type(0)))
-    beyond = np.abs(expected) + (0 if limit is None else limit) >= float(largest) + step / 2
+    """Expected, where the right number may round to an infinity, is that, if it was answered."""
+    beyond = np.abs(expected) + (0 if limit is None else limit) >= DTYPES[case.dtype].beyond
     return np.where(beyond & np.isinf(got) & (np.sign(got) == np.sign(expected)), got, expected)
 
 
@@ -89,7 +85,7 @@ def limits_of(
     inexact = scaled | (inexact_of(case) & expected.keys())
     if not rounded and not inexact:
         return {}
-    limits = bound(case, arrays, expected, oracle, subject.accuracy, scaled)
+    limits = bound(case, arrays, expected, oracle, subject.accuracy, scaled, subject.sums)
     if not rounded:
         return {name: limits[name] for name in inexact}
     if transforms and case.values not in REALS:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from conformance.cases import Case, covering, networks, scope, sizes
 from conformance.cases.features import Features
 from conformance.cases.named import named
-from conformance.operations import OPERATIONS, Family
+from conformance.operations import DTYPES, OPERATIONS, Family
 
 TRANSFORMS = ("winograd", "fft")  # accuracies of kernels that multiply transforms of whole tiles
 PROFILES = ("quick", "standard", "deep")
@@ -25,6 +25,7 @@ class Plan:
     profile: str = "standard"
     seed: int = 0
     accuracy: str = "direct"
+    sums: str = "wide"
     ties: str = "first"
     blocks: tuple[int, ...] = ()
     first: bool = True  # whether it asks what has nothing to do with the dtype
@@ -42,6 +43,13 @@ class Plan:
     def integers(self) -> str:
         """Transforms of large integers are not exact: a kernel that declares them is asked small ones."""
         return "small_integers" if self.transforms else "integers"
+
+    @property
+    def overflows(self) -> bool:
+        """Whether sums of products are held in a format of larger numbers, so that only the answer overflows."""
+        dtype = DTYPES[self.dtype]
+        held = self.sums == "wide" and not self.transforms
+        return self.family.bilinear and held and DTYPES[dtype.accumulator].top > dtype.top
 
     @property
     def exhaustive(self) -> bool:

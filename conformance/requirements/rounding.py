@@ -19,6 +19,8 @@ def cases(plan: Plan) -> Iterator[Case]:
     yield from plan.with_values(plan.large(0, 40, 1_000), "mean_zero")
     spread = itertools.chain(plan.named(), plan.large(0, 0, 1_000))
     yield from plan.with_values(itertools.islice(spread, 0, None, 2), "spread")
+    if plan.overflows:
+        yield from plan.with_values(itertools.chain(plan.named(), plan.covering()), "overflowing")
 
 
 REQUIREMENT = Requirement(

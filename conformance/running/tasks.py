@@ -82,6 +82,7 @@ def plans(subject: Subject, claims: Claims, settings: Settings) -> Iterator[Plan
             settings.profile,
             settings.seed,
             subject.accuracy,
+            subject.sums,
             subject.ties,
             subject.blocks,
             first=dtype == main,

@@ -25,23 +25,32 @@ def bound(
     oracle: Oracle,
     accuracy: str,
     scaled: Collection[str] = (),
+    added: str = "wide",
 ) -> dict[str, Array]:
     """The bound of every output, by name, for a kernel of an accuracy class; zero where the answer is exact.
 
+    added    how half precision is summed, in float32 (wide) or in its own dtype (narrow)
     scaled   outputs of sums whose terms were divided by a number, and that are multiplied by it: (1 + u)^2 S more
     """
     sums = _absolute(case, arrays, oracle)
-    limits = {out: _of_output(case, arrays, out, expected[out], sums, accuracy) for out in expected}
+    limits = {out: _of_output(case, arrays, out, expected[out], sums, accuracy, added) for out in expected}
     u = DTYPES[case.dtype].unit
     return limits | {out: limits[out] + (2 + u) * u * sums[out] for out in limits if out in scaled}
 
 
-def _of_output(case: Case, arrays: Arrays, output: str, y: Array, sums: Arrays, accuracy: str) -> Array:
+def _of_output(
+    case: Case, arrays: Arrays, output: str, y: Array, sums: Arrays, accuracy: str, added: str
+) -> Array:
     family, dtype = case.family, DTYPES[case.dtype]
     if family.chosen and (output != "grad_input" or case.terms("grad_input") == 1):
         return np.zeros(y.shape)  # values and indices are chosen, not computed
     u, n = DTYPES[dtype.accumulator].unit, case.terms(output)
     total = growth(case.values, n + family.divides) * u * sums[output]
+    if dtype.narrow and added == "narrow":
+        # n u S of a sum in any order, however large n u is (Jeannerod and Rump, Improved error bounds for inner
+        # products, SIAM J. Matrix Anal. Appl. 34, 2013), and a factor of 1 + u for what is done with it.
+        u = dtype.unit
+        total = (n + family.divides + 1) * u * (1 + u) * sums[output]
     if family.bilinear and output != "grad_bias" and accuracy == "tf32":  # both factors of each product, once
         total = total + 2 * dtype.truncation * (1 + dtype.truncation) * sums[output]
     total = total + family.extra_rounding(case, arrays, output, accuracy, u)

@@ -351,7 +351,7 @@ def test_json_says_what_the_report_says(write_kernel):
     assert result.exit_code == 1
     assert (data["schema"], data["verdict"], data["passed"], data["cases"]) == (1, "differs", False, 173)
     assert data["subject"] == {
-        "name": "told.py", "framework": "numpy", "operations": ["conv2d"], "accuracy": "direct"
+        "name": "told.py", "framework": "numpy", "operations": ["conv2d"], "accuracy": "direct", "sums": "wide"
     }  # fmt: skip
     rows = {row["output"]: row for row in data["rows"]}
     assert rows["output"] == {

@@ -13,6 +13,7 @@ from conformance.audit.mutants.otherwise import (
 )
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_group
+from conformance.operations import DTYPES
 from conformance.operations.windows import at, pad, taps
 from conformance.operations.conv import conv
 
@@ -218,7 +219,7 @@ def nan_along_rows(case: Any, arrays: Arrays) -> Any:
 
 
 def within_range(case: Any, y: Array) -> Array:
-    largest = float(np.finfo(case.dtype).max)
+    largest = DTYPES[case.dtype].largest
     return np.clip(y, -largest, largest)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from conformance.audit.mutants.otherwise import FIRST, LAST, Change, Computed, Edit, Row, Rows, Walked, finite, first_images_answer, ones, past, per_channel, shorter_strides, walked, zero
 from conformance.audit.mutants.words import paddings, reach
 from conformance.cases.arrays import Array, Arrays
+from conformance.operations import DTYPES
 from conformance.operations.family import Answers
 from conformance.operations.windows import at, pad, taps, unpad
 from conformance.operations.max_pool import max_pool, max_pool_backward
@@ -333,9 +334,9 @@ FORWARD: list[Row] = [
     ("the border repeats the edge: windows see it, and its index is wrapped", "padded and W > 1", border_wrapped),
 ]
 OUTPUT: list[Row] = [
-    ("the scan starts from the lowest float: a window of -inf answers that", "infinite", started(lambda c: float(np.finfo(c.dtype).min))),
+    ("the scan starts from the lowest float: a window of -inf answers that", "infinite", started(lambda c: -DTYPES[c.dtype].largest)),
     ("the scan starts from 0: negative windows answer 0", "True", started(0)),
-    ("the scan starts from the smallest positive float", "True", started(lambda c: float(np.finfo(c.dtype).tiny))),
+    ("the scan starts from the smallest positive float", "True", started(lambda c: DTYPES[c.dtype].smallest)),
     ("the scan starts from -1000: lower windows answer that", "True", started(-1000)),
     ("the largest by absolute value wins", "True",
      lambda c, a: scan(c, a, lambda value, best: (np.abs(value) > np.abs(best)) | np.isinf(best) | np.isnan(value))["output"]),

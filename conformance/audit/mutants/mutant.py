@@ -15,6 +15,7 @@ from conformance.cases.arrays import Arrays
 from conformance.kernels import reference
 from conformance.kernels.functions import by_reference, doubles, functions
 from conformance.kernels.reference import IMAGES
+from conformance.operations.dtypes import USUAL
 from conformance.operations.family import Answers
 
 
@@ -28,6 +29,7 @@ class Mutant:
     sentence   the mistake, as a developer wants to read it
     when       where it can show: an expression in words.WORDS for a pure mutant, else in words
     table      the file its row stands in, which tells what requirement is likely to notice it
+    dtypes     that it is asked in
     change     a pure mutant: the changed outputs of a case with a batch axis, in float64
     make       any other: a fresh namespace of the operation's functions, with the state that its mistake lies in
     """
@@ -38,6 +40,7 @@ class Mutant:
     sentence: str
     when: str
     table: str
+    dtypes: tuple[str, ...] = USUAL
     change: Change | None = None
     make: Callable[[str], SimpleNamespace] | None = None
 

@@ -15,6 +15,7 @@ from conformance.audit.mutants import (
     conv_backward,
     conv_forward,
     fast_paths,
+    half,
     layouts,
     max_pool,
     precision,
@@ -24,10 +25,11 @@ from conformance.audit.mutants import (
 from conformance.audit.mutants.mutant import Mutant
 from conformance.audit.mutants.words import axes_named
 from conformance.operations import OPERATIONS
+from conformance.operations.dtypes import USUAL
 
 TABLES = (
     axes, conv_forward, conv_backward, max_pool, avg_pool, tails, precision, layouts, contract, stateful, arguments,
-    fast_paths, conditions,
+    fast_paths, conditions, half,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
 
@@ -38,6 +40,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "arguments": ["arguments", "empty"],
     "tails": ["sizes"],
     "precision": ["rounding"],
+    "half": ["rounding"],
     "max_pool": ["exact", "special"],
     "fast_paths": ["special", "rounding", "sizes"],
     "conditions": ["sizes"],
@@ -72,7 +75,8 @@ def _made(operation: str) -> Iterator[Mutant]:
                 if axes_named(when) <= dimensions and not lacked.search(f"{sentence} {when}"):
                     words = _sized(sentence, dimensions)
                     name = f"{operation}_{outputs.split()[0]}_{_slug(words)}"
-                    yield Mutant(name, operation, tuple(outputs.split()), words, when, stem, **{how: otherwise})
+                    dtypes = tuple(re.findall(r"dtype == '(\w+)'", when)) or USUAL
+                    yield Mutant(name, operation, tuple(outputs.split()), words, when, stem, dtypes, **{how: otherwise})
 
 
 def _lacked(operation: str) -> re.Pattern[str]:

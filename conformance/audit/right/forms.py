@@ -25,7 +25,7 @@ def rounded_before_the_bias(case: Any, arrays: Arrays, wanted: tuple[str, ...]) 
     if wanted != ("output",) or not case.bias:
         return by_reference(case, arrays, wanted)
     sums = by_reference(case, arrays | {"bias": np.zeros_like(arrays["bias"])}, wanted)["output"]
-    return {"output": sums.astype(np.float16) + bias_of(case, arrays)}
+    return {"output": sums.astype(arrays["input"].dtype) + bias_of(case, arrays)}
 
 
 def within_memory(array: Array) -> Array:
@@ -95,7 +95,7 @@ def copied(arrays: Named) -> Named:
     return {name: None if array is None else np.array(array) for name, array in arrays.items()}
 
 
-HALF = {"dtypes": ("float16",)}
+HALF = {"dtypes": ("float16", "bfloat16")}
 ROWS = [
     Right("double_inside", "everything in float64, rounded once", computed(by_reference)),
     Right("half_rounded_once", "half precision: sums in float64, rounded once", computed(by_reference), HALF),

@@ -16,7 +16,7 @@ from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.framework import About, Framework, NoGradient, Shared
 from conformance.kernels.reference import IMAGES
-from conformance.operations import OPERATIONS
+from conformance.operations import DTYPES, OPERATIONS
 
 ABOUT = About(
     packages=("torch",),
@@ -42,8 +42,14 @@ def from_numpy(array: Array, device: str | None) -> torch.Tensor:
         array = array.copy()
     if not array.flags.writeable:
         array = np.lib.stride_tricks.as_strided(_writeable(array), array.shape, array.strides)
-    tensor = torch.from_numpy(array)
+    tensor = torch.from_numpy(array.view(np.int16) if _is_bfloat16(array) else array)
+    tensor = tensor.view(torch.bfloat16) if _is_bfloat16(array) else tensor
     return tensor.to(device) if device else tensor
+
+
+def _is_bfloat16(array: Array) -> bool:
+    """Whether it has numbers that PyTorch has and NumPy has not: their bits are handed over."""
+    return bool(array.dtype.name == "bfloat16")
 
 
 def _writeable(array: Array) -> Array:
@@ -58,7 +64,11 @@ def _writeable(array: Array) -> Array:
 
 
 def to_numpy(array: torch.Tensor) -> Array:
-    return np.asarray(array.detach().cpu())
+    array = array.detach().cpu()
+    if array.dtype == torch.bfloat16:
+        bits: Array = array.view(torch.int16).numpy()
+        return bits.view(DTYPES["bfloat16"].numpy)
+    return np.asarray(array)
 
 
 def is_array(value: Any) -> bool:

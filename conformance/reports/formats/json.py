@@ -51,6 +51,7 @@ def _subject(document: Document) -> dict[str, Any]:
         "framework": subject.array_framework,
         "operations": list(subject.operations),
         "accuracy": subject.accuracy,
+        "sums": subject.sums,
     }
 
 
