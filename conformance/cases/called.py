@@ -23,7 +23,8 @@ def called(operation: str, shapes: Mapping[str, Shape], options: Mapping[str, An
     fields |= {option.name: option.name in shapes for option in found.options if option.array}
     fields["kernel"] = _kernel(axes, shapes.get("weight"), options.get("kernel_size"))
     if "weight" in shapes:
-        fields["filters"] = shapes["weight"][0]
+        of_group = found.family.weight_axes.index("filters")
+        fields["filters"] = shapes["weight"][of_group] * (options.get("groups", 1) if of_group else 1)
     batch = input[0] if len(input) == axes + 2 else None
     case = Case.of(operation, batch=batch, channels=input[-1 - axes], image=input[-axes:], **fields)
     if case.problem:

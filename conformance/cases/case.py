@@ -15,7 +15,7 @@ from conformance.cases.text import CaseError, suggest, write, write_field
 from conformance.cases.values import VALUES
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES, OPERATIONS, Family, Operation
-from conformance.operations.windows import windows_all_hit
+from conformance.operations.windows import borders, windows_all_hit
 
 ANSWERS = "answers"  # in a layout, beside the arrays: what the kernel allocates with NumPy
 
@@ -160,7 +160,9 @@ class Case:
         counts = (getattr(self, name) for name in self.family.few)
         if min(self.image) < 1 or min(counts) < 1:
             return "an extent is 0"
-        return f"the {self.family.window} exceeds the padded image" if min(self.output_extents) < 1 else None
+        if min(self.output_extents) < self.family.least_output:
+            return f"the {self.family.window} exceeds the padded image"
+        return None
 
     @cached_property
     def needs(self) -> frozenset[str]:
@@ -216,24 +218,36 @@ class Case:
 
     @cached_property
     def output_extents(self) -> tuple[int, ...]:
-        """Windows of each axis; of a refused case, which has no output, a formality."""
+        """Extents of the output; of a refused case, which has none, a formality."""
         if self._refused:
             return (1,) * self.dimensions
         count = self.family.outputs
         return tuple(max(count(self, axis, n), 0) for axis, n in enumerate(self.image))
 
+    @property
+    def windows(self) -> tuple[int, ...]:
+        """How many windows each axis has."""
+        return self.image if self.family.adjoint else self.output_extents
+
+    @property
+    def plane(self) -> tuple[int, ...]:
+        """The extents of what they lie over."""
+        return self.output_extents if self.family.adjoint else self.image
+
     @cached_property
     def borders(self) -> tuple[tuple[int, int], ...]:
         """The padding of each axis, and after it what the last window reaches over (ceil_mode)."""
-        axes = zip(self.image, self.geometry, self.output_extents, strict=True)
-        return tuple(
-            (low, max(high, (o - 1) * s + d * (k - 1) + 1 - n - low)) for n, (k, s, (low, high), d), o in axes
-        )
+        return borders(self)
 
     @cached_property
     def hazard(self) -> bool:
-        """Whether PyTorch answers this case and its gradient writes out of bounds: some window misses the image."""
-        if not self.family.misses or self.problem or max(self.dilations) == 1:
+        """Whether PyTorch is not to be asked, and a kernel may refuse.
+
+        The answer has no element, or some window misses the image: there PyTorch's gradient writes out of bounds.
+        """
+        if self.problem or min(self.output_extents) < 1:
+            return not self.problem
+        if not self.family.misses or max(self.dilations) == 1:
             return False
         axes = zip(self.image, self.geometry, self.output_extents, strict=True)
         return not all(windows_all_hit(n, k, s, pads[0], d, o) for n, (k, s, pads, d), o in axes)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from conformance.cases.case import Case
@@ -80,8 +80,9 @@ def classes_of(operation: str, form: str, features: Features) -> Classes:
         classes |= {f"output {axis}": [1, 2, 4], f"unread {axis}": [0, 1]}
     for axis in axes if family.not_square in features or len(axes) == 1 else ("",):
         classes[f"kernel {axis}"] = list(family.kernels)
+    every = GEOMETRY | {o.name: [o.default] for o in found.options if o.per_axis and o.name not in GEOMETRY}
     for axis in axes if form == "tuples" else ("",):
-        for name, only in GEOMETRY.items():
+        for name, only in every.items():
             varies = name in options and name in features and name not in plain
             classes[f"{name} {axis}"] = list(options[name].classes) if varies else only
     for name, values in family.counts.items():
@@ -119,11 +120,14 @@ def _written(found: Operation, option: Any, form: str, row: Row, kernel: tuple[i
         return form
     if form == option.lacking:
         return None
-    values = [_of_axis(row, option.name, axis) for axis in AXES[found.dimensions]]
+    axes = AXES[found.dimensions]
+    values, strides, dilations = (
+        [_of_axis(row, n, axis) for axis in axes] for n in (option.name, "stride", "dilation")
+    )
     if option.name == "padding":
-        dilations = (_of_axis(row, "dilation", axis) for axis in AXES[found.dimensions])
         values = [found.family.padding(*of) for of in zip(values, kernel, dilations, strict=True)]
         return tuple(values) if form == "tuples" else min(values)
+    values = [option.within(*of) for of in zip(values, strides, dilations, strict=True)]
     return tuple(values) if form == "tuples" else values[0]
 
 
@@ -152,11 +156,12 @@ def _with_image(case: Case, row: Row) -> Case:
         name = AXES[case.dimensions][axis]
         outputs, unread = row[f"output {name}"], (stride - 1) * row[f"unread {name}"]
         extent = image_extent(outputs, kernel, stride, pads, dilation, unread)
-        while extent in extents or _misses(case, axis, extent):
+        of_image = partial(case.family.image_for, kernel=kernel, stride=stride, pads=pads, dilation=dilation)
+        while of_image(extent) in extents or _misses(case, axis, extent):
             extent += stride
-        extents.append(extent)
+        extents.append(of_image(extent))
     built = replace(case, image=tuple(extents))
-    while built.problem:  # avg_pool3d takes no image smaller than its window
+    while built.problem or built.hazard:  # avg_pool3d takes no image smaller than its window
         built = replace(built, image=tuple(n + s for n, s in zip(built.image, built.strides, strict=True)))
     return built
 

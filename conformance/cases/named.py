@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -70,14 +70,14 @@ def _deeper(case: Case, fields: Mapping[str, Any]) -> dict[str, Any]:
     """A third axis in front: the geometry of the first, its filter and answer two at most, so that it stays small."""
     (kernel, stride, (low, high), dilation), *_ = case.geometry
     small = min(kernel, max(2, 2 * low)) if case.family.bounded else min(kernel, 2)
-    outputs = min(case.output_extents[0], 2)
-    extent = image_extent(outputs, small, stride, (low, high), dilation, 0)
-    while extent in case.image and outputs > 1:
+    windows, of_image = min(case.windows[0], 2), partial(case.family.image_for, kernel=small, stride=stride)
+    extent = image_extent(windows, small, stride, (low, high), dilation, 0)
+    while (image := of_image(extent, pads=(low, high), dilation=dilation)) in case.image and windows > 1:
         extent += stride
     return {
         **{n: (v[0], *v) for n, v in fields.items() if isinstance(v, tuple) and len(v) == WRITTEN_FOR},
         "kernel": (small, *case.kernel),
-        "image": (extent, *case.image),
+        "image": (image, *case.image),
     }
 
 
@@ -132,7 +132,7 @@ def smallest(operation: str, features: Features) -> Iterator[Case]:
         fields = {"image": image, "kernel": kernel, "padding": padding, "batch": batch, **family.few, **flag}
         case = Case.of(operation, **fit(fields, found.dimensions))
         square = {family.not_square} if len(set(case.kernel)) == 1 else set()
-        if case.needs - {case.dtype} <= features | square and not case.problem:
+        if case.needs - {case.dtype} <= features | square and not case.problem and not case.hazard:
             yield case
     reach = fit({"image": (1, 2), "kernel": (3, 4), "padding": 1, **family.few}, found.dimensions)
     case = Case.of(operation, **reach)

@@ -37,9 +37,16 @@ def layers(operation: str, features: Features) -> Iterator[Case]:
 
 def _square(plain: Case, side: int, unread: int) -> Case:
     """With a square answer, smaller where a kernel of plain loops would take long; the stride leaves pixels or none."""
-    image = (image_extent(side, k, s, pads, d, unread * (s - 1)) for k, s, pads, d in plain.geometry)
+    image = (_image(plain, geometry, side, unread * (geometry[1] - 1)) for geometry in plain.geometry)
     case = replace(plain, image=tuple(image))
     return _square(plain, side // 2, unread) if products(case) > PRODUCTS // 2 and side > 1 else case
+
+
+def _image(case: Case, geometry: Any, windows: int, unread: int) -> int:
+    """The extent of the image along an axis that has so many windows and pixels past the last one."""
+    kernel, stride, pads, dilation = geometry
+    extent = image_extent(windows, kernel, stride, pads, dilation, unread)
+    return case.family.image_for(extent, kernel, stride, pads, dilation)
 
 
 def lookalikes(operation: str, features: Features) -> Iterator[Case]:
@@ -52,8 +59,8 @@ def lookalikes(operation: str, features: Features) -> Iterator[Case]:
             case = replace(plain, **change)
             sides = rng.sample((2, 3, 4), case.dimensions)
             image = (
-                image_extent(n, k, s, pads, d, rng.randrange(s))
-                for n, (k, s, pads, d) in zip(sides, case.geometry, strict=True)
+                _image(case, geometry, n, rng.randrange(geometry[1]))
+                for n, geometry in zip(sides, case.geometry, strict=True)
             )
             yield from claimed(iter([thinned(replace(case, image=tuple(image)))]), features)
 
@@ -61,8 +68,8 @@ def lookalikes(operation: str, features: Features) -> Iterator[Case]:
 def _changes(case: Case) -> Iterator[dict[str, Any]]:
     """Options of this case that are one more along an axis or all of them, and each flag; nothing at all."""
     n, options = case.dimensions, OPERATIONS[case.operation].options
-    for name in ("kernel", "stride", "padding", "dilation"):
-        option: Any = getattr(case, name, "")
+    for name in ("kernel", *(option.name for option in options if option.per_axis)):
+        option: Any = getattr(case, name)
         more = dict.fromkeys([*(along(axis, 1, 0, n) for axis in range(n)), (1,) * n])
         for step in more if not isinstance(option, str) else ():
             given = case.strides if option is None else case.axes(option)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from statistics import median
 from typing import Any
 
@@ -13,9 +14,8 @@ from conformance.cases.case import Case
 from conformance.cases.features import Features
 from conformance.cases.values import chance
 from conformance.operations import OPERATIONS, Option
-from conformance.operations.windows import window_outputs, windows_all_hit
 
-Geometry = tuple[int, int, int, int, int]  # image, kernel, stride, padding, dilation
+Geometry = tuple[int, ...]  # image, kernel, and each option that is one an axis
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Exhausted:
 
     operation: str
     geometries: int
-    largest: Geometry
+    largest: Mapping[str, int]
     pairs: int
     chance: tuple[float, float]
 
@@ -38,46 +38,60 @@ def exhausted(operation: str, features: Features, pairs: bool, values: str = "in
     every = list(every_geometry(operation, features))
     if not every:
         return None
-    family = OPERATIONS[operation].family
-    ceil_modes = _ceil_modes(operation, features)
-    of_axis = [g for mode in ceil_modes for g in geometries(operation, features, family.scope, mode)]
+    of_axis = [
+        g
+        for mode in _ceil_modes(operation, features)
+        for g in geometries(operation, features, ceil_mode=mode)
+    ]
     chances = [chance(case, small=values != "integers") for case in every]
-    paired = len(geometries(operation, features, family.paired)) ** 2 if pairs else 0
-    largest = tuple(max(of) for of in zip(*of_axis, strict=True))
+    paired = len(geometries(operation, features, paired=True)) ** 2 if pairs else 0
+    largest = dict(zip(_names(operation), map(max, zip(*of_axis, strict=True)), strict=True))
     return Exhausted(operation, len(of_axis), largest, paired, (max(chances), median(chances)))
 
 
+@cache
 def geometries(
-    operation: str, features: Features, scope: Mapping[str, int], ceil_mode: bool = False
+    operation: str, features: Features, paired: bool = False, ceil_mode: bool = False
 ) -> list[Geometry]:
-    """Every valid geometry of one axis in a scope that these features allow.
+    """Every valid geometry of one axis that these features allow, in the family's scope or in that of pairs.
 
     ceil_mode   those alone that are valid in ceil_mode only: the one window exceeds the padded image
     """
-    strides = range(1, scope["stride"] + 1) if "stride" in features else (1,)
-    pads = range(scope["padding"] + 1) if "padding" in features else (0,)
-    dilations = range(1, scope["dilation"] + 1) if "dilation" in features else (1,)
-    images, kernels = range(1, scope["image"] + 1), range(1, scope["kernel"] + 1)
-    every = itertools.product(images, kernels, strides, pads, dilations)
-    return [g for g in every if _valid(operation, g, ceil_mode) and not (g[1] == 1 and g[4] > 2)]
+    family, options = OPERATIONS[operation].family, {o.name: o for o in OPERATIONS[operation].options}
+    scope = family.paired if paired else family.scope
+    ranges = []
+    for name in _names(operation):
+        least = (options[name].least or 0) if name in options else 1
+        claimed = name not in options or name in features
+        ranges.append(range(least, scope[name] + 1) if claimed else (least,))
+    return [g for g in itertools.product(*ranges) if _valid(operation, g, ceil_mode)]
+
+
+def _names(operation: str) -> tuple[str, ...]:
+    """Of what a geometry is made."""
+    return ("image", "kernel", *(option.name for option in OPERATIONS[operation].options if option.per_axis))
 
 
 def _valid(operation: str, geometry: Geometry, ceil_mode: bool) -> bool:
-    n, k, s, p, d = geometry
-    bounded = OPERATIONS[operation].family.bounded
-    outputs = window_outputs(n, k, s, (p, p), d)
-    if bounded is None:
-        return outputs >= 1
+    fields = dict(zip(_names(operation), geometry, strict=True))
+    if fields["kernel"] == 1 and fields.get("dilation", 1) > 2:
+        return False  # one tap is dilated to one tap
+    extents = {name: (fields[name],) * OPERATIONS[operation].dimensions for name in ("image", "kernel")}
+    case = Case.of(operation, **fields | extents)
     if ceil_mode:
-        outputs = window_outputs(n + s - 1, k, s, (p, p), d) if outputs < 1 else 0
-    return p <= bounded(k) and outputs >= 1 and windows_all_hit(n, k, s, p, d, outputs)
+        return _answered(replace(case, ceil_mode=True)) and not _answered(case)
+    return _answered(case)
+
+
+def _answered(case: Case) -> bool:
+    return not case.problem and not case.hazard
 
 
 def every_geometry(operation: str, features: Features) -> Iterator[Case]:
     """Cases in which each geometry of one axis occurs on every axis; the axes share a case."""
     found = OPERATIONS[operation]
     for ceil_mode in _ceil_modes(operation, features):
-        of_axis = geometries(operation, features, found.family.scope, ceil_mode)
+        of_axis = geometries(operation, features, ceil_mode=ceil_mode)
         every = [list(of_axis) for _ in range(found.dimensions)]
         if _per_axis(operation) <= features:
             for axis in range(1, found.dimensions):
@@ -95,7 +109,7 @@ def every_pair(operation: str, features: Features) -> Iterator[Case]:
     found = OPERATIONS[operation]
     if found.dimensions < 2 or not _per_axis(operation) <= features:
         return iter(())
-    of_axis = geometries(operation, features, found.family.paired)
+    of_axis = geometries(operation, features, paired=True)
     pairs = itertools.product(of_axis, of_axis)
     deeper = [itertools.cycle(of_axis)] * (found.dimensions - 2)
     return _of_axes(operation, features, ((*(next(d) for d in deeper), *pair) for pair in pairs))
@@ -120,16 +134,14 @@ def _of_axes(operation: str, features: Features, each: Iterable[tuple[Geometry, 
 
 def _of_geometries(operation: str, features: Features, of: tuple[Geometry, ...], seed: int) -> Iterator[Case]:
     family = OPERATIONS[operation].family
-    image, kernel, stride, padding, dilation = zip(*of, strict=True)
-    same = len({geometry[1:] for geometry in of}) == 1
-    written = {"stride": stride, "padding": padding, "dilation": dilation}
-    names = {option.name for option in OPERATIONS[operation].options}
-    fields: dict[str, Any] = {"image": image, "kernel": kernel, "seed": seed, **family.few}
-    fields |= {name: v[0] if same else v for name, v in written.items() if name in names}
+    fields: dict[str, Any] = dict(zip(_names(operation), zip(*of, strict=True), strict=True))
+    if len({geometry[1:] for geometry in of}) == 1:
+        fields |= {name: value[0] for name, value in fields.items() if name not in ("image", "kernel")}
+    fields |= {"seed": seed, **family.few}
     fields["batch"] = family.batches[seed % len(family.batches)]
     for flags in _flags(operation, features, seed):
         case = Case.of(operation, **fields, **flags)
-        if not case.problem and not case.hazard:
+        if _answered(case):
             yield case
 
 

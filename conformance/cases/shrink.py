@@ -116,7 +116,8 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
     groups = getattr(case, "groups", 1)
     for i in range(case.dimensions):  # an axis to its smallest
         yield {"image": _with(case.image, i, 1), "kernel": _with(case.kernel, i, 1)}
-    for name in ("image", "kernel", "stride", "padding", "dilation"):
+    per_axis = [option.name for option in OPERATIONS[case.operation].options if option.per_axis]
+    for name in ("image", "kernel", *per_axis):
         value = getattr(case, name, None)
         if isinstance(value, tuple):
             yield from _smaller_tuples(name, value)

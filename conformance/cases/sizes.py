@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -82,7 +82,7 @@ def widths(operation: str, features: Features) -> Iterator[Case]:
 def reaches(operation: str, features: Features) -> Iterator[Case]:
     """Each option by itself large: filters longer than an unrolled loop, strides, dilations, padding."""
     for seed, n in enumerate((4, 5, 6, 7, 8, 9, 12, 17)):
-        yield from claimed(_reaches(operation, n, seed), features)
+        yield from claimed(map(_of_windows, _reaches(operation, n, seed)), features)
 
 
 def _reaches(operation: str, n: int, seed: int) -> Iterator[Case]:
@@ -123,13 +123,19 @@ def far(operation: str, features: Features) -> Iterator[Case]:
     plain = Case.of(operation, **{n: v for n, v in fields.items() if n != "filters" or n in found.family.few})
     for seed, (n, axis) in enumerate(itertools.product((130, 260), range(found.dimensions))):
         for change in _far(plain, n, axis):
-            yield from claimed(iter([replace(plain, **change, seed=seed)]), features)
+            yield from claimed(map(_of_windows, [replace(plain, **change, seed=seed)]), features)
     if "images not square" not in features and found.dimensions > 1:
         return  # a square of that is more than a machine has
     farther = _farther(plain, 70_000)
     for seed, (change, axis) in enumerate(itertools.product(farther, range(found.dimensions))):
         case = replace(plain, **_on(change, axis, found.dimensions), channels=1, seed=seed)
-        yield from claimed(iter([case]), features)
+        yield from claimed(map(_of_windows, [case]), features)
+
+
+def _of_windows(case: Case) -> Case:
+    """The case whose windows lie over an image as large as that of this one."""
+    every = zip(case.image, case.geometry, strict=True)
+    return replace(case, image=tuple(case.family.image_for(n, *geometry) for n, geometry in every))
 
 
 def _far(plain: Case, n: int, axis: int) -> Iterator[dict[str, Any]]:
@@ -248,11 +254,12 @@ def thinned(case: Case) -> Case:
 
 
 def products(case: Case) -> int:
-    """Multiplications (or comparisons) of a forward."""
-    return math.prod(case.shapes["grad_output"]) * case.terms("output")
+    """Multiplications (or comparisons) of a forward: for each window its taps."""
+    array, output = ("input", "grad_input") if case.family.adjoint else ("grad_output", "output")
+    return math.prod(case.shapes[array]) * case.terms(output)
 
 
-def claimed(cases: Iterator[Case], features: Features) -> Iterator[Case]:
+def claimed(cases: Iterable[Case], features: Features) -> Iterator[Case]:
     """Those of the cases that a subject with these features is asked; a bias as far as it is claimed."""
     for each in cases:
         case = as_claimed(each, features)

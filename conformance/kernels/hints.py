@@ -15,12 +15,8 @@ from conformance.operations import OPERATIONS
 from conformance.operations.registry import Operation
 
 # What constructors call the extents that follow from a weight.
-_EXTENTS = {
-    "in_channels": "weight.shape[1]{groups}",
-    "out_channels": "weight.shape[0]",
-    "kernel_size": "tuple(weight.shape[2:])",
-    "bias": "bias is not None",
-}
+_EXTENTS = {"kernel_size": "tuple(weight.shape[2:])", "bias": "bias is not None"}
+_COUNTS = {"channels": "in_channels", "filters": "out_channels"}
 _WHOLE = "new"  # a class whose name ends so is the one of a file that is meant
 
 
@@ -74,7 +70,7 @@ def _lines(name: str, value: Any) -> list[str]:
     arrays = operation.family.array_names
     text = body.format(
         name=name,
-        made=_made(value, options) if isinstance(value, type) else "",
+        made=_made(value, operation.family.weight_axes, options) if isinstance(value, type) else "",
         passed=_passed(function, arrays, options),
         input=arrays[0],
         weights="".join(f"{array}, " for array in arrays[1:]),
@@ -139,10 +135,13 @@ def _options(operation: Operation, parameters: Iterable[inspect.Parameter]) -> d
     return {name: value for name, value in every.items() if name in taken or name == "kernel_size"}
 
 
-def _made(value: type, options: dict[str, Any]) -> str:
+def _made(value: type, weight_axes: tuple[str, str], options: dict[str, Any]) -> str:
     """The arguments of a constructor."""
     groups = " * groups" if "groups" in options else ""
-    extents = {name: text.format(groups=groups) for name, text in _EXTENTS.items()} | {n: n for n in options}
+    whole, of_group = (_COUNTS[counted] for counted in weight_axes)
+    extents = (
+        _EXTENTS | {whole: "weight.shape[0]", of_group: f"weight.shape[1]{groups}"} | {n: n for n in options}
+    )
     return ", ".join(_filled(_parameters(value), extents))
 
 

@@ -77,7 +77,8 @@ def _claimed(subject: Claimant, operation: str, features: Features) -> list[Case
 
 def _varied(case: Case) -> Iterator[Case]:
     """The same case without a batch, and with its options as tuples."""
-    ints = {n: v for n in ("stride", "padding", "dilation") if type(v := getattr(case, n, None)) is int}
+    per_axis = (option.name for option in OPERATIONS[case.operation].options if option.per_axis)
+    ints = {name: value for name in per_axis if type(value := getattr(case, name)) is int}
     changes: list[dict[str, Any]] = [
         {"batch": None},
         {name: case.axes(value) for name, value in ints.items()},

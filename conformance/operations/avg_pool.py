@@ -104,7 +104,7 @@ def extra_rounding(case: Problem, arrays: Arrays, output: str, accuracy: str, un
 
 FAMILY = Family(
     name="avg_pool",
-    rank=2,
+    rank=3,
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override"),
     refusal=refusal,

@@ -93,6 +93,10 @@ def outputs(case: Problem, axis: int, extent: int) -> int:
 def refusal(case: Problem) -> str | None:
     if case.padding == "same" and max(case.strides) > 1:
         return "padding=same has a stride"
+    return indivisible(case)
+
+
+def indivisible(case: Problem) -> str | None:
     if case.channels % case.groups or case.filters % case.groups:
         return f"channels={case.channels} or filters={case.filters} do not divide into {case.groups} groups"
     return None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.operations.option import Fields, Option
-from conformance.operations.windows import Array, Arrays, Problem
+from conformance.operations.windows import Array, Arrays, Problem, window_outputs
 
 Answers = dict[str, Array]
 
@@ -46,9 +46,12 @@ class Family:
     What it computes:
 
     rank         its place in reports
+    adjoint      whether its windows lie over its answer, one for each pixel of the image, and not over the image
     array_names  its arrays in the order of the arguments; arrays: (case) -> the shapes of those that it has
+    weight_axes  what the first axis of the weight counts, and of what those of a group are counted by the second
     channels_out channels of the output
-    outputs      windows along an axis: (case, axis) -> count
+    outputs      extent of the output along an axis: (case, axis, extent of the image) -> count
+    least_output the smallest of them that is an answer; 0 where PyTorch's own kernels answer that, or refuse it
     refusal      why PyTorch refuses a case, beyond what each option says by itself
     terms        (case, output) -> the largest number of terms that one element sums
     forward      the answers to a case with a batch axis, in float64 (the reference); backward: the gradients
@@ -75,7 +78,7 @@ class Family:
     counts       classes of its channels, in a covering array, and the fields that follow from a row of them
     kernels      classes of a kernel's extent
     few          channels of a small case; thin: of a large one
-    scope        the largest image, kernel, stride, padding, dilation that are exhausted on one axis; paired: on two
+    scope        the largest image, kernel and option of each axis that are exhausted on one; paired: on two
     batches      of the small scope, by turns
     tails, extremes, widths, alike, flags  see conformance.cases.sizes and networks
     refused      fields of a case that the refused ones are made from
@@ -84,6 +87,7 @@ class Family:
 
     name: str
     rank: int
+    adjoint: bool = False
     dimensions: tuple[int, ...] = (1, 2, 3)
     options: tuple[Option, ...]
     keywords: tuple[str, ...]
@@ -91,8 +95,10 @@ class Family:
 
     array_names: tuple[str, ...]
     arrays: Callable[[Problem], dict[str, tuple[int, ...]]]
+    weight_axes: tuple[str, str] = ("filters", "channels")
     channels_out: Callable[[Problem], int]
     outputs: Callable[[Problem, int, int], int]
+    least_output: int = 1
     refusal: Callable[[Problem], str | None]
     terms: Callable[[Problem, str], int]
     forward: Callable[[Problem, Arrays], Answers]
@@ -128,6 +134,10 @@ class Family:
     flags: tuple[Fields, ...]
     refused: Fields
     simpler: Callable[[Problem], Iterator[Fields]] = lambda case: iter(())
+
+    def image_for(self, extent: int, kernel: int, stride: int, pads: tuple[int, int], dilation: int) -> int:
+        """The image of a case whose windows lie over so long an axis: this one, or as many pixels as it has windows."""
+        return window_outputs(extent, kernel, stride, pads, dilation) if self.adjoint else extent
 
     @property
     def not_square(self) -> str:

@@ -99,7 +99,7 @@ def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: 
 
 FAMILY = Family(
     name="max_pool",
-    rank=1,
+    rank=2,
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
     refusal=pool.refusal,

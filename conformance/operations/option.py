@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ OTHER_NAMES = {
     "kernel_size": ("kernel", "kernel_shape", "ksize", "k", "pool_size", "window", "window_shape", "size"),
     "stride": ("strides", "s", "step", "steps", "window_strides"),
     "padding": ("pad", "pads", "paddings", "p"),
+    "output_padding": ("output_pad", "out_pad", "opad", "output_pads", "adj"),
     "dilation": ("dilations", "dil", "d", "dilation_rate", "rhs_dilation"),
     "groups": ("group", "g", "num_groups", "n_groups", "ngroups", "feature_group_count"),
     "ceil_mode": ("ceil", "use_ceil"),
@@ -39,6 +40,7 @@ class Option:
     array       whether it says that there is an array of its name; then it is no argument
     output      what is judged only where it is set
     classes     its values in a covering array, of each axis where it is per axis
+    within      (value, stride, dilation) of an axis -> the value, or the nearest that PyTorch takes there
     scope       how the small scope takes it: every value ("each"), the other where claimed ("other"), or by turns
     other       a value that is not the default
     probe       the fields of a plain case that needs it
@@ -58,6 +60,7 @@ class Option:
     array: bool = False
     output: str = ""
     classes: tuple[Any, ...] = ()
+    within: Callable[[int, int, int], int] = lambda value, stride, dilation: value
     scope: str = ""
     other: Any = None
     probe: Fields = field(default_factory=dict)

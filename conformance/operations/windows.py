@@ -52,9 +52,9 @@ def fitted(value: tuple[int, ...], dimensions: int) -> tuple[int, ...]:
 
 
 def taps(case: Problem) -> Iterator[tuple[tuple[int, ...], Any]]:
-    """Each tap in row-major order and where, in the padded image, it meets every window."""
+    """Each tap in row-major order and where, in the padded image (of an adjoint: answer), it meets every window."""
     for tap in itertools.product(*map(range, case.kernel)):
-        axes = zip(tap, case.dilations, case.strides, case.output_extents, strict=True)
+        axes = zip(tap, case.dilations, case.strides, case.windows, strict=True)
         yield tap, at(slice(t * d, t * d + (o - 1) * s + 1, s) for t, d, s, o in axes)
 
 
@@ -78,6 +78,14 @@ def at(last: Iterable[int | slice]) -> Any:
 def unpad(array: Array, pads: Pads) -> Array:
     inside = (slice(lo, n - hi) for n, (lo, hi) in zip(array.shape[2:], pads, strict=True))
     return cast(Array, array[at(inside)])
+
+
+def borders(case: Problem) -> Pads:
+    """The padding of each axis, and after it what the last window reaches over."""
+    axes = zip(case.plane, case.geometry, case.windows, strict=True)
+    return tuple(
+        (low, max(high, (o - 1) * s + d * (k - 1) + 1 - n - low)) for n, (k, s, (low, high), d), o in axes
+    )
 
 
 # The channels of a convolution, in groups.

@@ -117,13 +117,12 @@ def exhausted(every: Sequence[Exhausted], width: int) -> Iterator[Line]:
 
 
 def _gapless(each: Exhausted) -> str:
-    limits = ", ".join(f"{name} to {n}" for name, n in zip(_GEOMETRY, each.largest, strict=True) if n > 1)
+    limits = ", ".join(f"{name} to {n}".replace("_", " ") for name, n in each.largest.items() if n > 1)
     axes = _AXES[OPERATIONS[each.operation].dimensions]
     pairs = f", all {each.pairs:,} pairs of smaller ones" if each.pairs else ""
     return f"all {each.geometries:,} geometries of one axis ({limits}){axes}{pairs}"
 
 
-_GEOMETRY = ("image", "kernel", "stride", "padding", "dilation")
 _AXES = {1: "", 2: " on height and width", 3: " on depth, height and width"}
 
 

@@ -185,7 +185,7 @@ def _placed(problem: _Problem, wrong: Array) -> str:
     if wrong.size < PATTERNED:
         return ""
     patterns, part, many = [], 1, wrong.sum() >= PATTERNED
-    names = _axis_names(problem.evidence.output, problem.case.dimensions)[-wrong.ndim :]
+    names = _axis_names(problem.evidence.output, problem.case)[-wrong.ndim :]
     for name, at, n in zip(names, np.nonzero(wrong), wrong.shape, strict=True):
         indices = np.unique(at).tolist()
         pattern = _pattern(name, indices, n, many) if len(indices) < n else ""
@@ -216,8 +216,9 @@ _ORDINALS = {2: "second", 3: "third"}
 _AXES = ("slice", "row", "column")  # of an image or a filter, the last ones
 
 
-def _axis_names(output: str, dimensions: int) -> tuple[str, ...]:
-    axes = _AXES[-dimensions:]
+def _axis_names(output: str, case: Case) -> tuple[str, ...]:
+    axes = _AXES[-case.dimensions :]
     if output == "grad_weight":
-        return ("filter", "channel of the filter", *(f"{axis} of the filter" for axis in axes))
+        first, second = (counted.removesuffix("s") for counted in case.family.weight_axes)
+        return (first, f"{second} of the {first}", *(f"{axis} of the filter" for axis in axes))
     return ("filter",) if output == "grad_bias" else ("image", "channel", *axes)

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
-from conformance.operations.windows import at
+from conformance.operations.windows import at, borders
 
 Change = Callable[[Any, Arrays], Any]  # a case and its arrays -> an array, or answers by name
 Edit = Callable[[Any, Array], Any]  # a case and one of its arrays or answers -> another array
@@ -74,11 +75,12 @@ class Walked:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._case, name)
 
+    windows, plane, geometry = Case.windows, Case.plane, Case.geometry  # of these extents and pads
+
     @property
     def borders(self) -> tuple[tuple[int, int], ...]:
         """The padding of each axis, longer where the last window reaches further."""
-        axes = zip(self.image, self.kernel, self.strides, self.pads, self.dilations, self.output_extents, strict=True)
-        return tuple((low, max(high, (o - 1) * s + d * (k - 1) + 1 - n - low)) for n, k, s, (low, high), d, o in axes)
+        return borders(self)
 
 
 def walked(case: Any, pads: tuple[tuple[int, int], ...] | None = None, **options: Any) -> Any:
