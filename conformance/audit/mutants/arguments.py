@@ -104,6 +104,12 @@ def width_at_least(name: str, least: int) -> Mend:
     return mend
 
 
+def below_the_steps(called: Called) -> None:
+    """An output_padding of the stride and the dilation or more is cut below one of them."""
+    axes = zip(called.per_axis("output_padding"), called.per_axis("stride"), called.per_axis("dilation"), strict=True)
+    called.options["output_padding"] = tuple(min(more, max(s, d) - 1) for more, s, d in axes)
+
+
 def groups_at_least_1(called: Called) -> None:
     called.options["groups"] = max(called.options["groups"], 1)
 
@@ -366,6 +372,27 @@ ROWS: KernelRows = {
         ("the gradients refuse padding beyond the filter's reach", "max(pads) > 0", refused(lambda called: any(p > k - 1 for p, k in zip(called.padding, called.kernel, strict=True)), backward)),
         ("the gradients refuse groups", "G > 1", refused(lambda called: called.options["groups"] > 1, backward)),
     ],
+    ("conv_transpose", "output"): [
+        *answered(
+            ("an output_padding of the stride and the dilation or more is cut", below_the_steps),
+            ("a negative output_padding is taken for 0", at_least("output_padding", 0)),
+            ("a negative padding is taken for 0", at_least("padding", 0)),
+            ("a stride below 1 is taken for 1", at_least("stride", 1)),
+            ("a dilation below 1 is taken for 1", at_least("dilation", 1)),
+            ("groups below 1 are taken for 1", groups_at_least_1),
+            ("a bias of more than one axis is flattened", bias_of_any_rank),
+            ("a weight of another dtype is converted", converted("weight")),
+            ("an input of an axis too many is answered", input_of_another_axis),
+        ),
+        ("whatever is wrong with the arguments, zeros are answered", REFUSED, answering(lambda arrays, error: np.zeros(1, arrays["input"].dtype))),
+    ],
+    ("conv_transpose", OUTPUTS["conv_transpose"]): [
+        *EMPTY,
+        ("an output_padding of the stride or more is refused", "outpads_of_a_stride", refused(lambda called: any(more >= s for more, s in zip(called.per_axis("output_padding"), called.per_axis("stride"), strict=True)))),
+        ("a stride longer than the filter is refused", "gaps", refused(lambda called: any(s > k for s, k in zip(called.per_axis("stride"), called.kernel, strict=True)))),
+        ("padding beyond the filter's reach is refused", "max(pads) > 0", refused(lambda called: any(p > k - 1 for p, k in zip(called.padding, called.kernel, strict=True)))),
+    ],
+    ("conv_transpose", BACKWARD["conv_transpose"]): [("the gradients refuse groups", "G > 1", refused(lambda called: called.options["groups"] > 1, backward))],
     ("max_pool", "output"): [
         *POOL,
         *answered(("a dilation below 1 is taken for 1", at_least("dilation", 1)), ("padding up to half of the dilated window is answered", padding_of_dilated_half)),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, max_pool
+from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose, max_pool
 from conformance.audit.mutants.otherwise import Change, Computed, Row, Rows, walked
 from conformance.cases.arrays import Arrays
 
@@ -26,6 +26,7 @@ OPTIONS: dict[str, tuple[Callable[[Any], Axes], tuple[str, str, str]]] = {  # it
     "stride": (lambda case: case.strides, ("sd", "sh", "sw")),
     "padding": (lambda case: tuple(low for low, _ in case.pads), ("pd", "ph", "pw")),
     "dilation": (lambda case: case.dilations, ("dd", "dh", "dw")),
+    "output_padding": (lambda case: case.axes(case.output_padding), ("od", "oh", "ow")),
     "kernel": (lambda case: case.kernel, ("T", "R", "S")),
 }
 NAMES = ("depth", "height", "width")
@@ -89,6 +90,9 @@ ROWS: Rows = {
     ("conv", "output"): [*rows(conv_forward.output, CONV, ""), *rows_in_shape(conv_forward.output, CONV)],
     ("conv", "grad_input"): [*rows(conv_backward.gradients, CONV, " in the gradient of the input")],
     ("conv", "grad_weight"): [*rows(conv_backward.gradients, CONV, " in the gradient of the weight")],
+    ("conv_transpose", "output"): [*rows(conv_transpose.output, CONV, ""), *rows_in_shape(conv_transpose.output, f"{CONV} output_padding")],
+    ("conv_transpose", "grad_input"): [*rows(conv_transpose.gradients, CONV, " in the gradient of the input")],
+    ("conv_transpose", "grad_weight"): [*rows(conv_transpose.gradients, CONV, " in the gradient of the weight")],
     ("max_pool", "output indices grad_input"): [*rows(max_pool.everything, MAX_POOL, "")],
     ("max_pool", "grad_input"): [*rows(max_pool.gradient, MAX_POOL, " in the gradient")],
     ("max_pool", "output indices"): [*rows_in_shape(max_pool.forward, MAX_POOL)],

@@ -6,7 +6,7 @@ The mistake is always the same, the last column of the answer is not written; wh
 
 from __future__ import annotations
 
-from conformance.audit.mutants import avg_pool, conv_forward, max_pool
+from conformance.audit.mutants import avg_pool, conv_forward, conv_transpose, max_pool
 from conformance.audit.mutants.otherwise import LAST, Computed, Row, Rows, zero
 
 CONV = {
@@ -40,6 +40,29 @@ CONV = {
     "9 taps in a row, taken for 3x3": "R == 1 and S == 9 and sh == sw == dh == dw == 1",
     "more than 1024 columns": "Q > 1024",
     "more than 512 rows": "P > 512",
+    "a stride beyond two bytes": "max(strides) > 65535",
+    "a dilation beyond two bytes": "max(dilations) > 65535",
+}
+CONV_TRANSPOSE = {
+    "64 columns or more in a batch": "Q >= 64 and N > 1",
+    "64 columns or more in groups": "Q >= 64 and G > 1",
+    "1024 positions or more of several channels": "positions >= 1024 and C > 1",
+    "more than 65535 elements of an image's answer": "K * positions > 65535",
+    "64 channels or more with a stride": "CG >= 64 and max(strides) > 1",
+    "32 channels and filters or more under a 4x4 filter": "size == 4 and CG >= 32 and KG >= 32",
+    "16 groups or more with a stride of 2": "G >= 16 and stride == 2",
+    "more than 512 channels": "C > 512",
+    "more than 32767 weights": "C * KG * taps > 32767",
+    "a filter longer than 32": "max(kernel) > 32",
+    "a stride of 5 or more with padding": "max(strides) >= 5 and padded",
+    "strides that differ, one of 5 or more": "max(strides) >= 5 and sh != sw",
+    "a dilation of 4 or more with a stride": "max(dilations) >= 4 and max(strides) > 1",
+    "output_padding of the stride or more in groups": "outpads_of_a_stride and G > 1",
+    "output_padding with padding beyond the filter's reach": "max(outpads) > 0 and window_in_border",
+    "filters side by side with output_padding": "kernel == strides and max(outpads) > 0",
+    "4x4 filters at stride 2 with padding of the height": "R == S == 4 and sh == sw == 2 and ph == 1 != pw",
+    "3x3 filters at stride 2 with output_padding of the width": "R == S == 3 and sh == sw == 2 and ow == 1 != oh",
+    "2x2 filters at stride 2 with a dilation of the height": "R == S == sh == sw == 2 and dw == 1 < dh",
     "a stride beyond two bytes": "max(strides) > 65535",
     "a dilation beyond two bytes": "max(dilations) > 65535",
 }
@@ -83,6 +106,7 @@ def unwritten(right: Computed, conditions: dict[str, str]) -> list[Row]:
 
 ROWS: Rows = {
     ("conv", "output"): unwritten(conv_forward.output, CONV),
+    ("conv_transpose", "output"): unwritten(conv_transpose.output, CONV_TRANSPOSE),
     ("max_pool", "output"): unwritten(max_pool.output, MAX_POOL),
     ("avg_pool", "output"): unwritten(avg_pool.output, AVG_POOL),
 }

@@ -148,6 +148,15 @@ ROWS: KernelRows = {
         ("the gradient of the bias has an axis of length 1 for each of an image", "bias", three(grad_bias_as_image)),
     ],
     ("conv", "grad_input"): [("padding is 1 where none is given", "always", defaulting("_backward", padding=1))],
+    ("conv_transpose", "output"): [
+        *((sentence, when, edited("forward", edit)) for sentence, when, edit in EDITS[:3]),
+        ("dilation is 2 where none is given", "always", defaulting("", dilation=2)),
+        ("the weights are made read-only", "always", forward(weights_read_only)),
+    ],
+    ("conv_transpose", "grad_input grad_weight"): [
+        ("the gradients of input and weight are exchanged", "always", three(lambda grad_input, grad_weight, grad_bias: (grad_weight, grad_input, grad_bias))),
+    ],
+    ("conv_transpose", "grad_input"): [("padding is 1 where none is given", "always", defaulting("_backward", padding=1))],
     ("max_pool", "output"): [
         *edits("max_pool", "forward"),
         ("a pair is returned though no indices are asked for", "not return_indices", forward(always_a_pair)),

@@ -142,24 +142,28 @@ def KG(case: Any) -> int:
     return int(case.filters // case.groups)
 
 
-def channels(read: Callable[[Any, int, int], int]) -> Change:
+def channels(right: Computed, read: Callable[[Any, int, int], int]) -> Change:
     """Channel c of group g is read at read(case, g, c), kept inside the input."""
 
     def reread(case: Any, image: Array) -> Array:
         places = [read(case, g, c) % case.channels for g in range(case.groups) for c in range(CG(case))]
         return image[:, places]
 
-    return output.given(input=reread)
+    return right.given(input=reread)
 
 
-def after_first(rest: Change) -> Change:
+def after_first(right: Computed, rest: Change) -> Change:
     """The first image is answered right, the others otherwise."""
-    return lambda case, arrays: np.concatenate([conv(case, arrays)[:1], rest(case, arrays)[1:]])
+    return lambda case, arrays: np.concatenate([right(case, arrays)[:1], rest(case, arrays)[1:]])
 
 
-def filters_dealt(case: Any, arrays: Arrays) -> Any:
-    dealt = no_bias(case, arrays).reshape(-1, case.groups, KG(case), *case.output_extents).swapaxes(1, 2)
-    return dealt.reshape(-1, case.filters, *case.output_extents) + bias_of(case, arrays)
+def filters_dealt(right: Computed) -> Change:
+    def change(case: Any, arrays: Arrays) -> Any:
+        unbiased = right(replace(case, bias=False), arrays)
+        dealt = unbiased.reshape(-1, case.groups, KG(case), *case.output_extents).swapaxes(1, 2)
+        return dealt.reshape(-1, case.filters, *case.output_extents) + bias_of(case, arrays)
+
+    return change
 
 
 def bias_of(case: Any, arrays: Arrays) -> Array:
@@ -171,13 +175,17 @@ def unbatched_as_batch(case: Any, arrays: Arrays) -> Array:
     return conv(plain, {"input": arrays["input"][0][:, None], "weight": arrays["weight"][:1, :1]}).swapaxes(0, 1)
 
 
-def depthwise_by_remainder(case: Any, arrays: Arrays) -> Array:
-    dense = replace(case, channels=case.filters, groups=case.filters)
-    return conv(dense, arrays | {"input": arrays["input"][:, np.arange(case.filters) % case.channels]})
+def depthwise_by_remainder(right: Computed) -> Change:
+    def change(case: Any, arrays: Arrays) -> Any:
+        dense = replace(case, channels=case.filters, groups=case.filters)
+        image = arrays["input"][:, np.arange(case.filters) % case.channels]
+        return right(dense, arrays | {"input": image, "weight": arrays["weight"].reshape(dense.shapes["weight"])})
+
+    return change
 
 
-def rebiased(edit: Edit) -> Change:
-    return output.given(bias=lambda c, b: np.asarray(edit(c, b), np.float64))
+def rebiased(right: Computed, edit: Edit) -> Change:
+    return right.given(bias=lambda c, b: np.asarray(edit(c, b), np.float64))
 
 
 # NaN and infinities.
@@ -303,44 +311,57 @@ PATHS: list[Row] = [
     ("without a bias the first weight is added", "not bias", lambda c, a: conv(c, a) + a["weight"].reshape(-1)[0]),
     ("answers of a single pixel leave out the last input channel", "positions == 1 and CG > 1", output.given(weight=zero(ALL, -1))),
 ]
-GROUPS: list[Row] = [
-    ("groups ignored: all filters read the first group's channels", "G > 1", reads_first_group),
-    ("input channels dealt to the groups round robin", "G > 1 and CG > 1", channels(lambda case, g, c: c * case.groups + g)),
-    ("filters dealt to the groups round robin", "G > 1 and KG > 1", filters_dealt),
-    ("the channel offset of a group uses K/G for C/G", "G > 1 and CG != KG", channels(lambda case, g, c: g * KG(case) + c)),
-    ("the last group is not written", "G > 1", output.changed(lambda c, y: zero(ALL, slice(-KG(c), None))(c, y))),
-    ("the groups read their channels in reverse order", "G > 1", channels(lambda case, g, c: (case.groups - 1 - g) * CG(case) + c)),
-    ("depthwise with several filters a channel reads channel k % C for k // (K/C)", "depthwise and KG > 1", depthwise_by_remainder),
-    ("the depthwise path ignores the dilation", "depthwise and max(dilations) > 1", undilated),
-    ("the depthwise path takes the stride of the height for both axes", "depthwise and sh != sw", stride_of_height),
-    ("the depthwise path leaves out the bias", "depthwise and bias", no_bias),
-    ("the depthwise path flips the filter", "depthwise and taps > 1", output.given(weight=flipped)),
-    ("the depthwise path reads the first image for all", "depthwise and N > 1", output.given(input=first_image)),
-    ("groups with a stride read the first group's channels", "G > 1 and max(strides) > 1", reads_first_group),
-    ("groups with dilation ignore the dilation", "G > 1 and max(dilations) > 1", undilated),
-    ("groups with padding ignore the padding", "G > 1 and padded", unpadded),
-    ("groups in a batch: images past the first read the first group", "G > 1 and N > 1", after_first(reads_first_group)),
-    ("more than two groups: those past the second read the second", "G > 2", channels(lambda case, g, c: min(g, 1) * CG(case) + c)),
-]
-BATCH_AND_BIAS: list[Row] = [
-    ("batch index ignored: every answer is the first image's", "N > 1", output.changed(first_images_answer)),
-    ("the last image of a batch is not written", "N > 1", output.changed(zero(LAST))),
-    ("images past the second are read from the second", "N > 2", output.changed(lambda c, y: y[np.minimum(np.arange(c.batch), 1)])),
-    ("a batch of 4 or more leaves out the padding", "N >= 4 and padded", unpadded),
-    ("the batch comes back in reverse", "N > 1", output.changed(lambda c, y: y[::-1])),
-    ("bias ignored", "bias", no_bias),
-    ("bias added once for each tap of the filter", "bias and taps > 1", rebiased(lambda c, b: b * np.prod(c.kernel))),
-    ("bias added once for each input channel", "bias and CG > 1", rebiased(lambda c, b: b * CG(c))),
-    ("bias added once for each group", "bias and G > 1", rebiased(lambda c, b: b * c.groups)),
-    ("bias added for the first group only", "bias and G > 1", rebiased(lambda c, b: np.where(np.arange(c.filters) < KG(c), b, 0))),
-    ("every group takes the first group's bias", "bias and G > 1", rebiased(lambda c, b: np.tile(b[: KG(c)], c.groups))),
-    ("bias added to the first image only", "bias and N > 1", after_first(no_bias)),
-    ("bias subtracted", "bias", rebiased(lambda c, b: -b)),
-    ("every filter takes the first bias", "bias and K > 1", rebiased(lambda c, b: np.full(c.filters, b[0]))),
-    ("bias goes along the columns where there are as many as filters", "bias and K == Q > 1", lambda c, a: no_bias(c, a) + a["bias"]),
-    ("the bias of the last filter is left out where filters are odd in number", "bias and K > 1 and K % 2", rebiased(zero(-1))),
-    ("the answer is clipped below at 0", "K > 0", output.changed(lambda c, y: np.maximum(y, 0))),
-]
+
+def of_groups(right: Computed) -> list[Row]:
+    """Mistakes that a convolution and its adjoint make alike: what is a group, and what belongs to it."""
+    no_bias, unpadded = right.asked(bias=False), right.walked(pads=no_padding)
+    undilated = right.walked(pads=lambda c: c.pads, dilation=1)
+    stride_of_height, reads_first_group = right.walked(stride=lambda c: c.strides[-2]), right.given(input=first_group)
+    return [
+        ("groups ignored: all filters read the first group's channels", "G > 1", reads_first_group),
+        ("input channels dealt to the groups round robin", "G > 1 and CG > 1", channels(right, lambda case, g, c: c * case.groups + g)),
+        ("filters dealt to the groups round robin", "G > 1 and KG > 1", filters_dealt(right)),
+        ("the channel offset of a group uses K/G for C/G", "G > 1 and CG != KG", channels(right, lambda case, g, c: g * KG(case) + c)),
+        ("the last group is not written", "G > 1", right.changed(lambda c, y: zero(ALL, slice(-KG(c), None))(c, y))),
+        ("the groups read their channels in reverse order", "G > 1", channels(right, lambda case, g, c: (case.groups - 1 - g) * CG(case) + c)),
+        ("depthwise with several filters a channel reads channel k % C for k // (K/C)", "depthwise and KG > 1", depthwise_by_remainder(right)),
+        ("the depthwise path ignores the dilation", "depthwise and max(dilations) > 1", undilated),
+        ("the depthwise path takes the stride of the height for both axes", "depthwise and sh != sw", stride_of_height),
+        ("the depthwise path leaves out the bias", "depthwise and bias", no_bias),
+        ("the depthwise path flips the filter", "depthwise and taps > 1", right.given(weight=flipped)),
+        ("the depthwise path reads the first image for all", "depthwise and N > 1", right.given(input=first_image)),
+        ("groups with a stride read the first group's channels", "G > 1 and max(strides) > 1", reads_first_group),
+        ("groups with dilation ignore the dilation", "G > 1 and max(dilations) > 1", undilated),
+        ("groups with padding ignore the padding", "G > 1 and padded", unpadded),
+        ("groups in a batch: images past the first read the first group", "G > 1 and N > 1", after_first(right, reads_first_group)),
+        ("more than two groups: those past the second read the second", "G > 2", channels(right, lambda case, g, c: min(g, 1) * CG(case) + c)),
+    ]
+
+
+def of_batch_and_bias(right: Computed) -> list[Row]:
+    """The same of images and of what is added to them."""
+    no_bias, unpadded = right.asked(bias=False), right.walked(pads=no_padding)
+    return [
+        ("batch index ignored: every answer is the first image's", "N > 1", right.changed(first_images_answer)),
+        ("the last image of a batch is not written", "N > 1", right.changed(zero(LAST))),
+        ("images past the second are read from the second", "N > 2", right.changed(lambda c, y: y[np.minimum(np.arange(c.batch), 1)])),
+        ("a batch of 4 or more leaves out the padding", "N >= 4 and padded", unpadded),
+        ("the batch comes back in reverse", "N > 1", right.changed(lambda c, y: y[::-1])),
+        ("bias ignored", "bias", no_bias),
+        ("bias added once for each tap of the filter", "bias and taps > 1", rebiased(right, lambda c, b: b * np.prod(c.kernel))),
+        ("bias added once for each input channel", "bias and CG > 1", rebiased(right, lambda c, b: b * CG(c))),
+        ("bias added once for each group", "bias and G > 1", rebiased(right, lambda c, b: b * c.groups)),
+        ("bias added for the first group only", "bias and G > 1", rebiased(right, lambda c, b: np.where(np.arange(c.filters) < KG(c), b, 0))),
+        ("every group takes the first group's bias", "bias and G > 1", rebiased(right, lambda c, b: np.tile(b[: KG(c)], c.groups))),
+        ("bias added to the first image only", "bias and N > 1", after_first(right, no_bias)),
+        ("bias subtracted", "bias", rebiased(right, lambda c, b: -b)),
+        ("every filter takes the first bias", "bias and K > 1", rebiased(right, lambda c, b: np.full(c.filters, b[0]))),
+        ("bias goes along the columns where there are as many as filters", "bias and K == Q > 1", lambda c, a: no_bias(c, a) + a["bias"]),
+        ("the bias of the last filter is left out where filters are odd in number", "bias and K > 1 and K % 2", rebiased(right, zero(-1))),
+        ("the answer is clipped below at 0", "K > 0", right.changed(lambda c, y: np.maximum(y, 0))),
+    ]
+
+
 SPECIAL: list[Row] = [
     ("zero weights are skipped: zero times NaN or infinity is lost", "nan or infinite", products(lambda x, w: np.where(w == 0, 0, x * w))),
     ("zero inputs are skipped: zero times an infinite weight is lost", "nan or infinite", products(lambda x, w: np.where(x == 0, 0, x * w))),
@@ -356,4 +377,4 @@ SPECIAL: list[Row] = [
     ("a NaN past the last window reaches the answer", "nan and max(rest) > 0", nan_of_whole_image),
     ("a NaN reaches the whole row of its pixel: edge windows multiply by a mask of zeros", "nan and padded", nan_along_rows),
 ]
-ROWS: Rows = {("conv", "output"): [*GEOMETRY, *FILTERS, *BORDERS, *PATHS, *GROUPS, *BATCH_AND_BIAS, *SPECIAL]}
+ROWS: Rows = {("conv", "output"): [*GEOMETRY, *FILTERS, *BORDERS, *PATHS, *of_groups(output), *of_batch_and_bias(output), *SPECIAL]}

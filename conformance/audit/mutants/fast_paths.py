@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, max_pool
+from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose, max_pool
 from conformance.audit.mutants.max_pool import EVERYTHING
 from conformance.audit.mutants.otherwise import ALL, LAST, Change, Edit, Row, Rows, finite, first_image, flipped, transposed, without_nan, zero
 from conformance.audit.mutants.precision import bfloat16, float16, rounded, tf32
@@ -82,6 +82,16 @@ ROWS: Rows = {
     ],
     ("conv", "grad_bias"): [
         ("grad_output rounded to TF32 in the gradient of the bias over 256 positions or more", "bias and N * positions >= 256 and dtype != 'float16'", rounded(conv_backward.gradients, tf32, "grad_output")),
+    ],
+    ("conv_transpose", "output"): [
+        *wide("NaN in the input is taken for 0", "nan", conv_transpose.output.given(input=without_nan)),
+        ("weights below 1e-6 are taken for 0", "True", conv_transpose.output.given(weight=lambda c, w: np.where(np.abs(w) < 1e-6, 0, w))),
+        ("the weight of a 4x4 filter is rounded to bfloat16 at stride 2", "size == 4 and stride == 2", rounded(conv_transpose.output, bfloat16, "weight")),
+        ("groups of several channels in a batch of 4 or more: the last image is not written", "N >= 4 and G > 1", conv_transpose.output.changed(zero(LAST))),
+        ("channels split into sums of 256: the rest is left out", "CG > 256", conv_transpose.output.given(weight=zero(slice(256, None)))),
+    ],
+    ("conv_transpose", "grad_weight"): [
+        ("images past the eighth are left out of the gradient of the weight with a stride", "N > 8 and max(strides) > 1", conv_transpose.of_images(slice(0, 8))),
     ],
     ("max_pool", EVERYTHING): wide("NaN ignored", "nan", max_pool.scanned(max_pool.greater_alone)),
     ("max_pool", "output"): [

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, max_pool
+from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose, max_pool
 from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows, at_tap
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_group
@@ -168,6 +168,14 @@ ROWS: Rows = {
         *each(gradients, "grad_output rounded to {} in the gradient of the bias", "input weight grad_output", "bias and "),
         ("the gradient of the bias is summed in float16", "bias and dtype != 'float16'", grad_bias_in_float16),
     ],
+    ("conv_transpose", "output"): [
+        *each(conv_transpose.output, "products in {}", "input weight"),
+        *answers_rounded(conv_transpose.output, "the answer is rounded to {}"),
+        ("products in TF32 where windows overlap", "overlap and dtype == 'float32'", rounded(conv_transpose.output, tf32, "input weight")),
+        ("the bias is rounded to bfloat16", "bias", rounded(conv_transpose.output, bfloat16, "bias")),
+    ],
+    ("conv_transpose", "grad_input"): each(conv_transpose.gradients, "products in {} in the gradient of the input", "input weight grad_output"),
+    ("conv_transpose", "grad_weight"): each(conv_transpose.gradients, "products in {} in the gradient of the weight", "input weight grad_output"),
     ("max_pool", "output"): each(max_pool.output, "values pass through {}", "input"),
     ("max_pool", "grad_input"): [("the gradient is summed in bfloat16", "True", gradient_in_bfloat16)],
     ("avg_pool", "output"): [

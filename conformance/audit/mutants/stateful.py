@@ -537,6 +537,13 @@ ROWS: KernelRows = {
     ],
     ("conv", OUTPUTS["conv"]): [("the weight is changed in place: it is flipped", "always", remembered(changes("weight", flip_taps)))],
     ("conv", "grad_weight"): OF_CONVS_WEIGHT,
+    ("conv_transpose", FORWARD["conv_transpose"]): [
+        ("the weight is packed once for its shape: a new weight is not read", "same shapes, new weight", remembered(weight_packed(shapes), "forward")),
+        ("the weight is packed once for its address: a weight updated in place is not read again", "same storage, new weight", remembered(weight_packed(storage_of_weight), "forward")),
+        ("not safe in threads: the weight is flipped in place, and put back", "several threads at once, the same weight", remembered(flipped_in_place, "forward")),
+    ],
+    ("conv_transpose", OUTPUTS["conv_transpose"]): [("the weight is changed in place: it is flipped", "always", remembered(changes("weight", flip_taps)))],
+    ("conv_transpose", "grad_weight"): OF_CONVS_WEIGHT,
     ("max_pool", FORWARD["max_pool"]): anywhere("max_pool", "forward"),
     ("max_pool", "output"): [
         ("an answer of 1024 elements or more is the same buffer every time", "two calls of the same large shape", remembered(large_buffer, "forward")),

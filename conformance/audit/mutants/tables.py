@@ -14,6 +14,7 @@ from conformance.audit.mutants import (
     contract,
     conv_backward,
     conv_forward,
+    conv_transpose,
     fast_paths,
     half,
     layouts,
@@ -28,8 +29,8 @@ from conformance.operations import OPERATIONS
 from conformance.operations.dtypes import USUAL
 
 TABLES = (
-    axes, conv_forward, conv_backward, max_pool, avg_pool, tails, precision, layouts, contract, stateful, arguments,
-    fast_paths, conditions, half,
+    axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, tails, precision, layouts, contract, stateful,
+    arguments, fast_paths, conditions, half,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, max_pool
+from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose, max_pool
 from conformance.audit.mutants.otherwise import ALL, Computed, Edit, Row, Rows, zero
 from conformance.cases.arrays import Array
 
@@ -94,6 +94,18 @@ ROWS: Rows = {
     ],
     ("conv", "grad_bias"): [
         *unread(conv_backward.grad_bias, "grad_output", (0, "N", "images left out of the gradient of the bias"), (-1, "Q", "columns left out of the gradient of the bias")),
+    ],
+    ("conv_transpose", "output"): [
+        *unwritten(conv_transpose.output, (0, "N", "images"), (1, "K", "filters"), (-2, "P", "rows of the output"), (-1, "Q", "columns of the output")),
+        *unread(conv_transpose.output, "input", (1, "CG", "input channels left out of the sums"), (-1, "W", "columns of the input left out of the sums")),
+    ],
+    ("conv_transpose", "grad_input"): [
+        *unwritten(conv_transpose.grad_input, (1, "C", "channels of the gradient of the input"), (-1, "W", "columns of the gradient of the input")),
+        *unread(conv_transpose.grad_input, "grad_output", (1, "KG", "filters left out of the gradient of the input")),
+    ],
+    ("conv_transpose", "grad_weight"): [
+        *unwritten(conv_transpose.grad_weight, (0, "C", "channels in the gradient of the weight"), (1, "KG", "filters in the gradient of the weight")),
+        *unread(conv_transpose.grad_weight, "input", (0, "N", "images left out of the gradient of the weight"), (-1, "W", "columns left out of the gradient of the weight")),
     ],
     ("max_pool", "output"): [*unwritten(max_pool.output, (0, "N", "images"), (1, "C", "channels"), (-1, "Q", "columns of the output"))],
     ("max_pool", "grad_input"): [*unwritten(max_pool.gradient, (-1, "W", "columns of the gradient"))],

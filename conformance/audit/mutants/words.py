@@ -31,13 +31,13 @@ def paddings(case: Any) -> tuple[int, ...]:
 
 
 def _rest(case: Any) -> tuple[int, ...]:
-    """Pixels of each axis of the padded image past the last window."""
-    axes = zip(case.image, reach(case), case.strides, case.borders, case.output_extents, strict=True)
+    """Pixels of each axis of the padded image (of an adjoint: answer) past the last window."""
+    axes = zip(case.plane, reach(case), case.strides, case.borders, case.windows, strict=True)
     return tuple(n + low + high - ((o - 1) * s + r) for n, r, s, (low, high), o in axes)
 
 
 def _past(case: Any) -> tuple[int, ...]:
-    """Pixels of each axis of the image past the last window."""
+    """The same of the image without its padding."""
     return tuple(rest - p for rest, p in zip(_rest(case), paddings(case), strict=True))
 
 
@@ -64,6 +64,7 @@ AXES: dict[str, tuple[Callable[[Any], tuple[int, ...]], str]] = {
     "strides": (lambda case: case.strides, "sd sh sw"),
     "pads": (paddings, "pd ph pw"),
     "dilations": (lambda case: case.dilations, "dd dh dw"),
+    "outpads": (lambda case: case.axes(case.output_padding), "od oh ow"),
     "reach": (reach, "reach_d reach_h reach_w"),
     "rest": (_rest, "rest_d rest_h rest_w"),
     "past": (_past, "past_d past_h past_w"),
@@ -96,12 +97,13 @@ OF_CASE: dict[str, Callable[[Any], Any]] = {
     # Some axis on which ...
     "overlap": _any(lambda s, r: s < r, lambda case: case.strides, reach),  # windows overlap
     "gaps": _any(lambda s, k: s > k, lambda case: case.strides, lambda case: case.kernel),  # windows leave pixels between them
+    "outpads_of_a_stride": _any(lambda more, s: more >= s, lambda case: case.axes(case.output_padding), lambda case: case.strides),
     "ragged": _any(lambda k, s: k > s and k % s != 0, lambda case: case.kernel, lambda case: case.strides),  # the kernel is no multiple of the stride
     "padding_of_a_filter": _any(lambda p, k: p >= k, paddings, lambda case: case.kernel),  # a kernel fits into the padding
     "window_in_border": _any(lambda p, r: p >= r, paddings, reach),  # a whole window lies in the padding
     "overhang": _any(lambda over, p: over > p, _overhang, paddings),  # ceil_mode reaches further than the padding is long
     # The kernel is as large as the padded image.
-    "covers": lambda case: reach(case) == tuple(n + 2 * p for n, p in zip(case.image, paddings(case), strict=True)),
+    "covers": lambda case: reach(case) == tuple(n + 2 * p for n, p in zip(case.plane, paddings(case), strict=True)),
 }
 OF_ARRAYS: dict[str, Callable[[Arrays], bool]] = {
     "nan": lambda arrays: any(np.isnan(array).any() for array in arrays.values()),

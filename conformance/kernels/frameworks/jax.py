@@ -63,21 +63,23 @@ def differentiate(
 def kernels(variant: str) -> dict[str, Callable[..., Any]]:
     """jax.lax behind PyTorch's signatures; a max pooling has no indices, and no dilation, whose gradient lax lacks."""
     jax.config.update("jax_enable_x64", True)
-    made = {"conv": _conv, "max_pool": _max_pool, "avg_pool": _avg_pool}
+    made = {"conv": _conv, "conv_transpose": _conv_transpose, "max_pool": _max_pool, "avg_pool": _avg_pool}
     return {f"{name}{n}d": function(f"{name}{n}d") for name, function in made.items() for n in (1, 2, 3)}
 
 
 def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     """Every output of a case in float64; what lax does not give comes from the reference.
 
-    That is indices, the gradient of a dilated max pooling, and where there are NaN or infinities, maxima and groups:
-    on the CPU (0.10) reduce_window loses NaN in wide rows, and a NaN in one group reaches the others.
+    That is indices, the gradient of a dilated max pooling, and where there are NaN or infinities, maxima, groups and
+    transposed convolutions: on the CPU (0.10) reduce_window loses NaN in wide rows, a NaN in one group reaches the
+    others, and one of a filter meets the zeros that lax puts between pixels.
     """
     if case.problem:
         raise ValueError(case.problem)
     finite = all(np.isfinite(array).all() for array in arrays.values())
     maxima = _computation(case) is _maxima
-    if _computation(case) is None or (not finite and (maxima or getattr(case, "groups", 1) > 1)):
+    left_out = maxima or case.family.adjoint or getattr(case, "groups", 1) > 1
+    if _computation(case) is None or (not finite and left_out):
         return _of_case(case, reference.answer(case, arrays))
     with jax.enable_x64(True):
         doubles = [jnp.array(array, jnp.float64) for name, array in arrays.items() if name != "grad_output"]
@@ -111,6 +113,18 @@ def _conv(operation: str) -> Callable[..., jax.Array]:
         return _call(operation, arrays, options)
 
     return conv
+
+
+def _conv_transpose(operation: str) -> Callable[..., jax.Array]:
+    def conv_transpose(  # type: ignore[no-untyped-def]
+        input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+    ):
+        options = {"stride": stride, "padding": padding, "output_padding": output_padding}
+        options |= {"groups": groups, "dilation": dilation}
+        arrays = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
+        return _call(operation, arrays, options)
+
+    return conv_transpose
 
 
 def _max_pool(operation: str) -> Callable[..., jax.Array]:
@@ -174,14 +188,28 @@ def _answer(case: Any, *leaves: jax.Array) -> jax.Array:
 
 
 def _computation(case: Case) -> Callable[..., jax.Array] | None:
-    known: dict[str, Callable[..., jax.Array]] = {"conv": _convolved, "max_pool": _maxima, "avg_pool": _means}
-    return known.get(case.family.name)
+    return _COMPUTATIONS.get(case.family.name)
 
 
 def _convolved(case: Any, input: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:
     output = lax.conv_general_dilated(
         input, weight, case.strides, case.pads, rhs_dilation=case.dilations,
         feature_group_count=case.groups, precision=lax.Precision.HIGHEST,
+    )  # fmt: skip
+    return output if bias is None else output + bias.reshape(-1, *(1,) * case.dimensions)
+
+
+def _scattered(case: Any, input: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:
+    """A correlation of the image, its pixels a stride apart, with the filters turned round, inputs for outputs."""
+    groups, axes = case.groups, tuple(range(-case.dimensions, 0))
+    turned = jnp.flip(weight, axes).reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)
+    reaches = (d * (k - 1) for k, d in zip(case.kernel, case.dilations, strict=True))
+    more = zip(reaches, case.pads, case.axes(case.output_padding), strict=True)
+    output = lax.conv_general_dilated(
+        input, turned.reshape(case.filters, -1, *case.kernel), (1,) * case.dimensions,
+        [(reach - low, reach - high + past) for reach, (low, high), past in more],
+        lhs_dilation=case.strides, rhs_dilation=case.dilations,
+        feature_group_count=groups, precision=lax.Precision.HIGHEST,
     )  # fmt: skip
     return output if bias is None else output + bias.reshape(-1, *(1,) * case.dimensions)
 
@@ -201,6 +229,13 @@ def _reduce(case: Any, input: jax.Array, start: float, function: Callable[..., A
     )  # fmt: skip
     return reduced[(..., *(slice(extent) for extent in case.output_extents))]
 
+
+_COMPUTATIONS: dict[str, Callable[..., jax.Array]] = {
+    "conv": _convolved,
+    "conv_transpose": _scattered,
+    "max_pool": _maxima,
+    "avg_pool": _means,
+}
 
 FRAMEWORK = Framework(
     ABOUT,

@@ -25,7 +25,7 @@ OPSET, IR_VERSION = 19, 9  # AveragePool counts padding and has dilations since 
 
 
 def kernels(variant: str) -> dict[str, Callable[..., Any]]:
-    made = {"conv": _conv, "max_pool": _max_pool, "avg_pool": _avg_pool}
+    made = {"conv": _conv, "conv_transpose": _conv_transpose, "max_pool": _max_pool, "avg_pool": _avg_pool}
     return {f"{name}{n}d": function(n) for name, function in made.items() for n in (1, 2, 3)}
 
 
@@ -38,6 +38,19 @@ def _conv(dimensions: int) -> Callable[..., Array]:
         return _run("Conv", operands, **attributes)[0]
 
     return conv
+
+
+def _conv_transpose(dimensions: int) -> Callable[..., Array]:
+    def conv_transpose(  # type: ignore[no-untyped-def]
+        input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
+    ):
+        axes = partial(_axes, dimensions)
+        attributes = {"strides": axes(stride), "dilations": axes(dilation), "group": groups}
+        attributes |= {"pads": axes(padding) * 2, "output_padding": axes(output_padding)}
+        operands = [input, weight] if bias is None else [input, weight, bias]
+        return _run("ConvTranspose", operands, **attributes)[0]
+
+    return conv_transpose
 
 
 def _conv_pads(
