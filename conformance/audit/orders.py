@@ -150,6 +150,66 @@ def _conv_grad_bias(case: Any, grad: Array, order: Order) -> Array:
     return order(count, lambda number: flat[number % len(flat), :, number // len(flat)].copy())
 
 
+def _conv_transpose(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) -> Answers:
+    weight = arrays["weight"].reshape(case.groups, case.channels // case.groups, -1, *case.kernel)
+    image = by_group(case, arrays["input"])
+    if wanted == ("output",):
+        return {"output": _conv_transpose_output(case, arrays, image, weight, order)}
+    padded = by_group(case, pad(arrays["grad_output"], case.borders))
+    gradients = {
+        "grad_input": _conv_transpose_grad_input(case, padded, weight, order),
+        "grad_weight": _conv_transpose_grad_weight(case, image, padded, weight, order),
+    }
+    return gradients | (
+        {"grad_bias": _conv_grad_bias(case, by_group(case, arrays["grad_output"]), order)}
+        if case.bias
+        else {}
+    )
+
+
+def _conv_transpose_output(case: Any, arrays: Arrays, image: Array, weight: Array, order: Order) -> Array:
+    terms = list(itertools.product(range(weight.shape[1]), taps(case)))
+    empty = pad(
+        np.zeros((len(image), case.groups, weight.shape[2], *case.output_extents), image.dtype), case.borders
+    )
+
+    def term(number: int) -> Array:
+        value = empty.copy()
+        if number == len(terms):
+            return value + arrays["bias"].reshape(case.groups, -1, *(1,) * case.dimensions)
+        channel, (tap, place) = terms[number]
+        value[place] = image[:, :, None, channel] * _before_image(
+            case, weight[(slice(None), channel, slice(None), *tap)]
+        )
+        return value
+
+    total = order(len(terms) + case.bias, term)
+    return unpad(total.reshape(len(image), case.filters, *total.shape[3:]), case.borders)
+
+
+def _conv_transpose_grad_input(case: Any, padded: Array, weight: Array, order: Order) -> Array:
+    terms = list(itertools.product(range(weight.shape[2]), taps(case)))
+
+    def term(number: int) -> Array:
+        filter_, (tap, place) = terms[number]
+        factor = _before_image(case, weight[(slice(None), slice(None), filter_, *tap)])
+        return np.asarray(padded[place][:, :, filter_, None] * factor)
+
+    return order(len(terms), term).reshape(len(padded), case.channels, *case.image)
+
+
+def _conv_transpose_grad_weight(case: Any, image: Array, padded: Array, weight: Array, order: Order) -> Array:
+    terms = list(np.ndindex(len(image), *case.image))
+
+    def term(number: int) -> Array:
+        n, *pixel = terms[number]
+        window = np.stack([padded[place][(n, ..., *pixel)] for _, place in taps(case)], axis=-1)
+        return np.asarray(image[(n, ..., *pixel)][:, :, None, None] * window[:, None])
+
+    total = order(len(terms), term) if terms else np.zeros(weight.shape, padded.dtype)
+    return total.reshape(case.channels, *weight.shape[2:])
+
+
 def _avg_pool(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) -> Answers:
     padded, places = pad(arrays["input"], case.borders), [place for _, place in taps(case)]
     by = divisors(case).astype(padded.dtype)
@@ -179,4 +239,9 @@ def _max_pool(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) 
     return {"grad_input": order(windows, term)}
 
 
-_ANSWERS: dict[str, Callable[..., Answers]] = {"conv": _conv, "avg_pool": _avg_pool, "max_pool": _max_pool}
+_ANSWERS: dict[str, Callable[..., Answers]] = {
+    "conv": _conv,
+    "conv_transpose": _conv_transpose,
+    "avg_pool": _avg_pool,
+    "max_pool": _max_pool,
+}

@@ -74,6 +74,16 @@ def a_conv(draw: random.Random, operation: str) -> Case:
     )  # fmt: skip
 
 
+def a_conv_transpose(draw: random.Random, operation: str) -> Case:
+    conv = a_conv(draw, operation.replace("_transpose", ""))
+    steps = {name: tuple(draw.choice([1, 1, 2, 3]) for _ in conv.image) for name in ("stride", "dilation")}
+    same = ("batch", "channels", "filters", "groups", "bias", "image", "kernel", "values", "dtype", "seed")
+    fields = {name: getattr(conv, name) for name in same} | steps
+    more = tuple(draw.randrange(max(of)) for of in zip(*steps.values(), strict=True))
+    padding = draw.choice([0, 1, axes(draw, operation, 0, 3)])
+    return case_of(operation, **fields, padding=padding, output_padding=more)
+
+
 def a_pool(draw: random.Random, operation: str, values: list[str], **options: Any) -> Case:
     dimensions, longest = int(operation[-2]), draw.choice([3, 12])
     kernel = draw.choice([(1,) * dimensions, (2,) * dimensions, axes(draw, operation, 1, 5)])
@@ -98,9 +108,15 @@ def an_avg_pool(draw: random.Random, operation: str) -> Case:
     return a_pool(draw, operation, ["integers", "mean_zero", "special"], **counting)
 
 
-DRAWS: dict[str, Any] = {"conv": a_conv, "max_pool": a_max_pool, "avg_pool": an_avg_pool}
+DRAWS: dict[str, Any] = {
+    "conv": a_conv,
+    "conv_transpose": a_conv_transpose,
+    "max_pool": a_max_pool,
+    "avg_pool": an_avg_pool,
+}
 PLAIN: dict[str, dict[str, Any]] = {
     "conv": {"filters": 2, "bias": True},
+    "conv_transpose": {"filters": 2, "bias": True},
     "max_pool": {"return_indices": True},
     "avg_pool": {},
 }
@@ -124,7 +140,7 @@ def cases(operation: str) -> list[Case]:
     draw = random.Random(0)
     drawn = [DRAWS[operation[:-2]](draw, operation) for _ in range(1500)]
     blocks = [case for block in (4, 8, 16, 32, 64) for case in just_over(operation, block)]
-    return [case for case in drawn if not case.problem] + blocks + large(operation)
+    return [case for case in drawn if not case.problem and not case.hazard] + blocks + large(operation)
 
 
 def asked(mutant: Mutant) -> Iterator[Case]:
@@ -169,6 +185,9 @@ def right(case: Case) -> tuple[Arrays, Answers]:
         ("conv1d", 542),
         ("conv2d", 639),
         ("conv3d", 675),
+        ("conv_transpose1d", 314),
+        ("conv_transpose2d", 381),
+        ("conv_transpose3d", 420),
         ("max_pool1d", 190),
         ("max_pool2d", 239),
         ("max_pool3d", 275),
@@ -257,6 +276,7 @@ def test_no_mutant_names_an_axis_that_its_operation_lacks(operation, axes):
         ("conv1d", "the length-3 path always pads by 1"),
         ("conv2d", "the 3x3 path always pads by 1"),
         ("conv3d", "the 3x3x3 path always pads by 1"),
+        ("conv_transpose1d", "the length-4 path with stride 2 always pads by 1"),
     ],
 )
 def test_a_size_is_told_for_as_many_axes_as_there_are(operation, sentence):
@@ -279,6 +299,19 @@ def test_a_word_is_read_off_the_case(word, value):
 
 
 # The case walked otherwise.
+
+
+def test_an_adjoint_has_its_windows_over_the_answer():
+    case = Case.parse("conv_transpose2d image=3,4 kernel=3,2 stride=2 padding=1,0 output_padding=1,0")
+    assert (case.windows, case.plane) == ((3, 4), (6, 8))
+    assert words.shows(
+        "rest_h == 1 and past == (0, 0) and outpads == (1, 0) and not outpads_of_a_stride", case, {}
+    )
+
+
+def test_a_walked_adjoint_keeps_its_shape_and_pads_what_it_writes_more():
+    other = walked(Case.parse("conv_transpose2d image=3,4 kernel=3,2 stride=2"), stride=3)
+    assert (other.output_extents, other.borders) == ((7, 8), ((0, 2), (0, 3)))
 
 
 def test_a_walked_case_keeps_its_shape_and_pads_what_it_reads_more():
@@ -315,6 +348,10 @@ def test_the_functions_answer_as_the_reference(operation, number):
         "conv2d image=3,3 kernel=2,2 malformed=weight_channels",
         "conv2d image=3,3 kernel=2,2 malformed=weight_dtype",
         "conv2d image=3,3 kernel=2,2 bias=true malformed=bias_length",
+        "conv_transpose2d image=3,3 kernel=2,2 output_padding=1",
+        "conv_transpose2d image=3,3 kernel=2,2 padding=3",
+        "conv_transpose2d channels=3 image=3,3 kernel=2,2 groups=2 filters=2",
+        "conv_transpose2d image=3,3 kernel=2,2 malformed=weight_channels",
         "max_pool2d image=4,4 kernel=2,2 padding=2",
         "max_pool2d image=4,4 kernel=2,2 malformed=input_rank",
         "avg_pool2d image=4,4 kernel=2,2 divisor_override=0",
@@ -331,8 +368,8 @@ def test_the_functions_refuse_what_pytorch_refuses(text):
 # Right kernels.
 
 
-def test_there_are_forty_five_right_kernels():
-    assert len(RIGHT) == 45
+def test_there_are_fifty_three_right_kernels():
+    assert len(RIGHT) == 53
 
 
 @pytest.mark.parametrize("kernel", RIGHT.values(), ids=by_name)

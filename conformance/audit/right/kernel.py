@@ -17,7 +17,7 @@ from conformance.operations.family import Answers
 from conformance.operations import OPERATIONS
 
 Make = Callable[[], SimpleNamespace]
-EVERY = ("conv", "max_pool", "avg_pool")
+EVERY = ("conv", "conv_transpose", "max_pool", "avg_pool")
 
 
 @dataclass(frozen=True)

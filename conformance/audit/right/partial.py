@@ -69,6 +69,7 @@ ROWS = [
     Right("plain_forward", "a filter and a bias, nothing else; no gradients", lacking("stride padding dilation groups", "conv", gradients=False, required="bias")),
     Right("int_options", "options as ints alone", through(demanding(ints_alone, "stride, padding and dilation are ints"), "conv"), INTS),
     Right("four_axes", "batches alone", through(demanding(in_batches, "input has a batch axis"), "conv"), {"without": ("unbatched",)}),
+    Right("without_output_padding", "no output_padding, no dilation and no groups", lacking("output_padding dilation groups", "conv_transpose")),
     Right("float32_alone", "float32 alone", through(demanding(in_float32, "arrays are float32"), "conv", "max_pool"), {"dtypes": ("float32",)}),
     Right("whole_tiles", "pooling of whole tiles: no padding, no dilation, no ceil_mode", lacking("padding dilation ceil_mode return_indices count_include_pad divisor_override", "max_pool", "avg_pool", gradients=False)),
 ]
