@@ -61,7 +61,7 @@ def in_shape(right: Computed, option: str, way: Way) -> Change:
         if option == "padding" and isinstance(case.padding, str):
             return {}
         other = replace(case, **{option: way(OPTIONS[option][0](case))})
-        return {} if other.problem else right(other, arrays)
+        return {} if other.problem or min(other.output_extents) < 1 else right(other, arrays)
 
     return change
 
