@@ -1,8 +1,8 @@
 """onnxruntime's CPU kernels as a subject: forward only, float32. Each call builds a model of one node.
 
 Documented differences from PyTorch are bridged: strides of a pooling are given, padding that is counted is asked for,
-indices over the whole tensor become indices of a plane; what it does not have (divisor_override, unbatched input,
-ties by position) is not claimed.
+indices over the whole tensor become indices of a plane, an output_padding of the stride or more is less padding and
+then zeros; what it does not have (divisor_override, unbatched input, ties by position) is not claimed.
 """
 
 from __future__ import annotations
@@ -45,12 +45,28 @@ def _conv_transpose(dimensions: int) -> Callable[..., Array]:
         input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
     ):
         axes = partial(_axes, dimensions)
+        pads, more = axes(padding), axes(output_padding)
         attributes = {"strides": axes(stride), "dilations": axes(dilation), "group": groups}
-        attributes |= {"pads": axes(padding) * 2, "output_padding": axes(output_padding)}
-        operands = [input, weight] if bias is None else [input, weight, bias]
-        return _run("ConvTranspose", operands, **attributes)[0]
+        if all(past < s for past, s in zip(more, axes(stride), strict=True)):
+            operands = [input, weight] if bias is None else [input, weight, bias]
+            return _run("ConvTranspose", operands, **attributes, pads=pads * 2, output_padding=more)[0]
+        _check_output_padding(more, axes(stride), axes(dilation))
+        after = tuple(max(0, p - past) for p, past in zip(pads, more, strict=True))
+        output = _run("ConvTranspose", [input, weight], **attributes, pads=pads + after)[0]
+        left = ((0, past - p + kept) for past, p, kept in zip(more, pads, after, strict=True))
+        output = np.pad(output, ((0, 0), (0, 0), *left))
+        return output if bias is None else output + bias.reshape(-1, *(1,) * dimensions)
 
     return conv_transpose
+
+
+def _check_output_padding(
+    more: tuple[int, ...], strides: tuple[int, ...], dilations: tuple[int, ...]
+) -> None:
+    if any(past >= max(s, d) for past, s, d in zip(more, strides, dilations, strict=True)):
+        raise ValueError(
+            f"output_padding={more} is not below the stride {strides} nor the dilation {dilations}"
+        )
 
 
 def _conv_pads(
