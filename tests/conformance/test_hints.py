@@ -51,6 +51,18 @@ class ModelNew(torch.nn.Module):
 """,
         "conv2d channels=2 filters=3 image=5,6 kernel=2,3",
     ),
+    "a module of a transposed convolution": (
+        """
+import torch
+class ModelNew(torch.nn.Module):
+    def __init__(self, in_channels, out_channels, kernel_size):
+        super().__init__()
+        self.up = torch.nn.ConvTranspose2d(in_channels, out_channels, kernel_size, bias=False)
+    def forward(self, x):
+        return self.up(x)
+""",
+        "conv_transpose2d channels=2 filters=3 image=5,6 kernel=2,3",
+    ),
     "a module of a pooling": (
         """
 import torch
