@@ -360,8 +360,11 @@ def test_a_refused_option_is_told_how_to_be_declared(case, message, told):
     )
 
 
+GEOMETRY = {"image": 9, "kernel": 4, "stride": 4, "padding": 1, "dilation": 3}  # the largest of each
+
+
 def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():
-    made = report(row(), exhausted=[Exhausted("conv2d", 12, (9, 4, 4, 1, 3), 144, (0.034, 0.0098))])
+    made = report(row(), exhausted=[Exhausted("conv2d", 12, GEOMETRY, 144, (0.034, 0.0098))])
     assert text(t.exhausted(made.exhausted, 80)) == [
         "exhausted, every answer right",
         "  conv2d: all 12 geometries of one axis (image to 9, kernel to 4, stride to 4,",
@@ -376,7 +379,7 @@ def test_what_was_exhausted_is_told_with_the_odds_of_a_chance_pass():
     [("conv1d", ")"), ("conv2d", ") on height and width"), ("conv3d", ") on depth, height and width")],
 )
 def test_what_was_exhausted_names_the_axes_that_there_are(operation, axes):
-    (line,) = text(t.exhausted([Exhausted(operation, 12, (9, 4, 4, 1, 3), 0, (0, 0))], 200))[1:]
+    (line,) = text(t.exhausted([Exhausted(operation, 12, GEOMETRY, 0, (0, 0))], 200))[1:]
     assert (
         line
         == f"  {operation}: all 12 geometries of one axis (image to 9, kernel to 4, stride to 4, dilation to 3{axes}"
@@ -387,7 +390,7 @@ def test_the_parts_of_a_report_stand_in_their_order():
     made = report(
         row(failure=failure(status="refused")),
         not_claimed=[("conv2d", "bias", "why")],
-        exhausted=[Exhausted("conv2d", 12, (9, 1, 1, 1, 1), 0, (0, 0))],
+        exhausted=[Exhausted("conv2d", 12, GEOMETRY, 0, (0, 0))],
         refusing={"conv2d": "ValueError"},
         stale=["conv2d stride=2"],
     )
