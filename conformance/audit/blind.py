@@ -30,7 +30,8 @@ class Change:
     def answer(self, arrays: Arrays) -> Answers:
         if self.place is not None:
             changed = np.array(arrays[self.of], np.float64, order="C")
-            changed.reshape(-1)[self.place] = changed.max() + np.ptp(changed) / 2 + 1
+            step = max(1.0, float(np.abs(changed).max()))  # 1 alone is lost beside large numbers
+            changed.reshape(-1)[self.place] = changed.max() + np.ptp(changed) / 2 + step
             arrays = arrays | {self.of: changed}
         return reference.answer(self.case, arrays)
 

@@ -46,6 +46,10 @@ def test_what_cannot_be_seen_has_a_reason(text, of, why):
     assert (of, why) in {(each.change.of, each.why) for case in cases for each in unseen(case)}
 
 
+def test_a_bias_beside_large_products_is_changed_enough_to_be_seen():
+    assert list(unseen(Case.parse("conv2d image=5,7 kernel=3,3 bias=true values=large"))) == []
+
+
 def test_a_weight_of_0_is_a_blind_spot(monkeypatch):
     monkeypatch.setattr("conformance.audit.blind.fill", zeros_for_weights)
     found = list(unseen(Case.parse("conv2d image=3,4")))
