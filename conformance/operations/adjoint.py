@@ -9,18 +9,7 @@ from typing import Any
 from conformance.operations.windows import Arrays, Problem
 
 _EXCHANGED = {"input": "grad_output", "grad_output": "input", "output": "grad_input", "grad_input": "output"}
-_SAME = (
-    "batch",
-    "values",
-    "dimensions",
-    "groups",
-    "kernel",
-    "strides",
-    "dilations",
-    "pads",
-    "borders",
-    "windows",
-)
+_SAME = "batch values dimensions groups kernel strides dilations pads borders windows".split()
 
 
 def mirrored(case: Problem) -> Problem:

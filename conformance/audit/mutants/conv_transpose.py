@@ -135,7 +135,7 @@ SIZES: list[Row] = [
     ("output_padding of the stride or more is cut below it", "outpads_of_a_stride", answered(output_padding=lambda c: tuple(min(n, s - 1) for n, s in zip(outpads(c), c.strides, strict=True)))),
     ("output_padding is added before the answer, not after it", "max(outpads) > 0", placed(lambda c, axis: low(c, axis) - outpads(c)[axis])),
     ("output_padding is split between both ends of the answer", "max(outpads) > 1", placed(lambda c, axis: low(c, axis) - outpads(c)[axis] // 2)),
-    ("the rows of output_padding are zeros and a bias, whatever reaches them", "max(outpads) > 0", output.changed(last_rows_zero)),
+    ("the rows of output_padding are zeros, whatever reaches them", "max(outpads) > 0", output.changed(last_rows_zero)),
     ("the rows past the last window leave out the bias", "max(past) > 0 and bias", past_the_windows(0)),
     ("garbage past the last window", "max(past) > 0", past_the_windows(99.0)),
     ("padding cuts off the start of the answer alone", "padded", placed(low, low)),
