@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.audit.mutants import avg_pool, conv_backward, conv_forward
+from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose
 from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows
 from conformance.audit.orders import Order, in_four_lanes, left_to_right, pairwise, summed
 from conformance.cases.arrays import Array, Arrays
@@ -70,13 +70,17 @@ ANSWERS: list[tuple[str, Edit]] = [
 ]
 SUMMED = (  # family, output, and where more than two terms meet in an element
     ("conv", "output", "taps * CG > 2"), ("conv", "grad_input", "taps * KG > 2"), ("conv", "grad_weight", "N * positions > 2"),
-    ("conv", "grad_bias", "bias and N * positions > 2"), ("max_pool", "grad_input", "overlap"),
+    ("conv", "grad_bias", "bias and N * positions > 2"), ("conv_transpose", "output", "taps * CG > 2"),
+    ("conv_transpose", "grad_input", "taps * KG > 2"), ("conv_transpose", "grad_weight", "N * pixels > 2"),
+    ("conv_transpose", "grad_bias", "bias and N * positions > 2"), ("max_pool", "grad_input", "overlap"),
     ("avg_pool", "output", "taps > 2"), ("avg_pool", "grad_input", "overlap"),
 )  # fmt: skip
 WORDS = {"output": "", "grad_input": " in the gradient of the input", "grad_weight": " in the gradient of the weight", "grad_bias": " in the gradient of the bias"}
 COMPUTED: dict[tuple[str, str], Computed] = {
     ("conv", "output"): conv_forward.output,
     ("conv", "grad_weight"): conv_backward.grad_weight,
+    ("conv_transpose", "output"): conv_transpose.output,
+    ("conv_transpose", "grad_weight"): conv_transpose.grad_weight,
     ("avg_pool", "output"): avg_pool.output,
 }
 AVERAGES: list[tuple[str, Change]] = [
@@ -93,7 +97,7 @@ def rows(family: str, output: str) -> Iterator[Row]:
                 for sentence, order in ORDERS:
                     yield sentence.format(dtype) + WORDS[output], f"{where} and {when}", added(output, order)
         if right := COMPUTED.get((family, output)):
-            every = ANSWERS if family == "conv" else ANSWERS[:2]  # an average exceeds none
+            every = ANSWERS[:2] if family == "avg_pool" else ANSWERS  # an average exceeds none
             for sentence, edit in every if dtype == "float16" else ANSWERS[:1]:  # bfloat16 has the range of float32
                 yield sentence.format(dtype) + WORDS[output], where, right.changed(edit)
         for sentence, change in AVERAGES if (family, output) == ("avg_pool", "output") else ():
