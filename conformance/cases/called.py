@@ -21,7 +21,8 @@ def called(operation: str, shapes: Mapping[str, Shape], options: Mapping[str, An
     given = {n: v for n, v in options.items() if n in there or (n != "kernel_size" and v is not None)}
     fields |= {n: tuple(v) if isinstance(v, list) else v for n, v in given.items()}
     fields |= {option.name: option.name in shapes for option in found.options if option.array}
-    fields["kernel"] = _kernel(axes, shapes.get("weight"), options.get("kernel_size"))
+    if found.family.has_kernel:
+        fields["kernel"] = _kernel(axes, shapes.get("weight"), options.get("kernel_size"))
     if "weight" in shapes:
         of_group = found.family.weight_axes.index("filters")
         fields["filters"] = shapes["weight"][of_group] * (options.get("groups", 1) if of_group else 1)

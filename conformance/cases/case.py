@@ -9,7 +9,7 @@ from functools import cache, cached_property
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from conformance.cases.fields import COUNTS, fields_of, read_fields, types_of
+from conformance.cases.fields import COUNTS, fields_of, gaps_of, read_fields, types_of
 from conformance.cases.guarded import GUARDS
 from conformance.cases.text import CaseError, suggest, write, write_field
 from conformance.cases.values import VALUES
@@ -58,7 +58,7 @@ class Case:
         return made
 
     def __post_init__(self) -> None:
-        for name in ("image", "kernel"):
+        for name in ("image", "kernel")[: 1 + self.family.has_kernel]:
             extents = getattr(self, name)
             if type(extents) is not tuple:
                 extents = (extents,) * self.dimensions
@@ -68,11 +68,13 @@ class Case:
         values = vars(self)
         for name, types in types_of(self.operation):
             kind = type(value := values[name])
-            if kind not in types or (kind is tuple and set(map(type, value)) != {int}):
+            if kind not in types or (kind is tuple and not set(map(type, value)) - {NoneType} <= {int}):
                 allowed = " or ".join("None" if t is NoneType else t.__name__ for t in types)
                 raise CaseError(f"{name}={write(value)}: {name} is {allowed}")
             if kind is tuple and len(value) not in (1, self.dimensions):
                 raise CaseError(f"{name}={write(value)}: {self.operation} has {self.dimensions} axes")
+            if kind is tuple and None in value and name not in gaps_of(self.operation):
+                raise CaseError(f"{name}={write(value)}: {name} is one int an axis")
             if name in COUNTS and value is not None and (min(value) if kind is tuple else value) < 0:
                 raise CaseError(f"{name}={write(value)}: {name} is not negative")
         self._check("dtype", self.dtype, DTYPES)
@@ -132,7 +134,8 @@ class Case:
 
     @cached_property
     def gradients(self) -> tuple[str, ...]:
-        return tuple(f"grad_{name}" for name in self.array_names if name != "grad_output")
+        plain = ("grad_output", *self.family.indexing)
+        return tuple(f"grad_{name}" for name in self.array_names if name not in plain)
 
     def terms(self, output: str) -> int:
         """Largest number of terms that one element of this output sums."""
@@ -146,6 +149,8 @@ class Case:
         for option in _spec(self).options:
             value = getattr(self, option.name)
             axes = value if isinstance(value, tuple) else (value,)
+            if option.per_axis and len(axes) < self.dimensions and isinstance(value, tuple) and not option.broadcasts:
+                return f"{option.name}={write(value)} is one number for {self.dimensions} axes"
             if reason := option.refusal(value, axes):
                 return reason
         return self.family.refusal(self)
@@ -306,6 +311,7 @@ def _class_of(operation: str) -> type[Any]:
     found = OPERATIONS[operation]
     named = [(name, Any, field(default=default)) for name, _, default in fields_of(found)]
     lacking = {option.name: option.default for option in found.family.options if option not in found.options}
+    lacking |= {} if found.family.has_kernel else {"kernel": (1,) * found.dimensions}
     about: dict[str, Any] = {
         "operation": operation,
         "family": found.family,

@@ -6,6 +6,7 @@ A class that needs a feature the subject does not claim is left out before anyth
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator
 from dataclasses import replace
@@ -77,14 +78,16 @@ def classes_of(operation: str, form: str, features: Features) -> Classes:
     plain = next((words[form] for words in (o.words for o in found.options) if form in words), ())
     classes: Classes = {"batch": ["one", "two", "three"] + ["unbatched"] * ("unbatched" in features)}
     for axis in axes:
-        classes |= {f"output {axis}": [1, 2, 4], f"unread {axis}": [0, 1]}
+        over = [0, 1] if not family.over or family.over in features else [0]
+        classes |= {f"output {axis}": [1, 2, 4], f"unread {axis}": over}
     for axis in axes if family.not_square in features or len(axes) == 1 else ("",):
-        classes[f"kernel {axis}"] = list(family.kernels)
+        classes |= {f"kernel {axis}": list(family.kernels)} if family.has_kernel else {}
     every = GEOMETRY | {o.name: [o.default] for o in found.options if o.per_axis and o.name not in GEOMETRY}
     for axis in axes if form == "tuples" else ("",):
         for name, only in every.items():
-            varies = name in options and name in features and name not in plain
-            classes[f"{name} {axis}"] = list(options[name].classes) if varies else only
+            option = options.get(name)
+            varies = option and (name in features or not option.feature) and name not in plain
+            classes[f"{name} {axis}"] = _claimed_of_axis(option, form, features) if varies else only
     for name, values in family.counts.items():
         lacked = name in options and options[name].feature and name not in features
         classes[name] = list(values[:1] if lacked else values)
@@ -92,6 +95,12 @@ def classes_of(operation: str, form: str, features: Features) -> Classes:
         if option.classes and not option.per_axis:
             classes[option.name] = _claimed_values(option, features)
     return classes
+
+
+def _claimed_of_axis(option: Any, form: str, features: Features) -> list[Any]:
+    """The values of an option along an axis: None there is written in a tuple alone."""
+    gaps = form == "tuples" and option.gap in features
+    return [value for value in option.classes if value is not None or gaps]
 
 
 def _claimed_values(option: Any, features: Features) -> list[Any]:
@@ -103,8 +112,10 @@ def _claimed_values(option: Any, features: Features) -> list[Any]:
 def build(operation: str, form: str, row: Row, seed: int, **more: Any) -> Case:
     """The case of one row of classes; more fields (dtype, values, ...) as given."""
     found = OPERATIONS[operation]
-    kernel = tuple(_of_axis(row, "kernel", axis) for axis in AXES[found.dimensions])
-    fields: Row = {"batch": BATCHES.get(row["batch"], row["batch"]), "seed": seed, "kernel": kernel, **more}
+    fields: Row = {"batch": BATCHES.get(row["batch"], row["batch"]), "seed": seed, **more}
+    kernel = (1,) * found.dimensions
+    if found.family.has_kernel:
+        kernel = fields["kernel"] = tuple(_of_axis(row, "kernel", axis) for axis in AXES[found.dimensions])
     fields |= found.family.channels(row)
     for option in found.options:
         if option.per_axis:
@@ -155,15 +166,24 @@ def _with_image(case: Case, row: Row) -> Case:
     for axis, (kernel, stride, pads, dilation) in enumerate(case.geometry):
         name = AXES[case.dimensions][axis]
         outputs, unread = row[f"output {name}"], (stride - 1) * row[f"unread {name}"]
+        if case.family.image:
+            extents.append(_another(case.family.image(case, axis, outputs, row[f"unread {name}"]), extents))
+            continue
         extent = image_extent(outputs, kernel, stride, pads, dilation, unread)
         of_image = partial(case.family.image_for, kernel=kernel, stride=stride, pads=pads, dilation=dilation)
         while of_image(extent) in extents or _misses(case, axis, extent):
             extent += stride
         extents.append(of_image(extent))
-    built = replace(case, image=tuple(extents))
+    unread = tuple(row[f"unread {name}"] for name in AXES[case.dimensions])
+    built = case.family.completed(replace(case, image=tuple(extents)), unread)
     while built.problem or built.hazard:  # avg_pool3d takes no image smaller than its window
         built = replace(built, image=tuple(n + s for n, s in zip(built.image, built.strides, strict=True)))
     return built
+
+
+def _another(extent: int, extents: list[int]) -> int:
+    """The extent, or the next that is none of these."""
+    return next(n for n in itertools.count(extent) if n not in extents)
 
 
 def _misses(case: Case, axis: int, extent: int) -> bool:

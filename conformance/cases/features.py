@@ -19,8 +19,11 @@ _OF_SEVERAL = ("options per axis", "options as tuples of one", "images not squar
 def features_of(operation: str) -> Features:
     """Every feature that a case of an operation can need, dtypes apart."""
     found = OPERATIONS[operation]
-    several = (*_OF_SEVERAL, found.family.not_square) if found.dimensions > 1 else ()
-    return frozenset((*_OF_ONE_AXIS, *several, *(f for o in found.options for f in o.every_feature)))
+    several = (*_OF_SEVERAL, *found.family.shaped) if found.dimensions > 1 else ()
+    every = frozenset((*_OF_ONE_AXIS, *several, *(f for o in found.options for f in o.every_feature)))
+    broadcast = any(option.broadcasts for option in found.options if option.per_axis)
+    gaps = {option.gap for option in found.options if option.gap and found.dimensions < 2}
+    return every - gaps - (set() if broadcast else {"options as tuples of one"})
 
 
 FEATURES: Features = frozenset().union(*map(features_of, OPERATIONS))
@@ -44,10 +47,11 @@ def probes(operation: str, features: Features | None = None) -> dict[str, Case]:
         "options as lists": {"image": (5, 6), name: (least + 1, least + 1), "written": "lists"},
         "options as tuples of one": {"image": (5, 6), name: (least + 1,)},
         "images not square": {},
-        family.not_square: {"kernel": (2, 1)},
+        **{feature: {"kernel": (2, 1)} for feature in family.shaped},
     }
     for option in options:
-        fields |= {f"{option.name}={word}": {"kernel": (3, 3), option.name: word} for word in option.words}
+        fields |= {option.gap: {option.name: (None, 2)}} if option.gap else {}
+        fields |= {f"{option.name}={word}": {family.size: (3, 3), option.name: word} for word in option.words}
         fields |= {option.lacking: {}} if option.lacking else {}
     return {name: _plain(operation, of) for name, of in fields.items() if name in features_of(operation)}
 
@@ -66,5 +70,5 @@ def plain(operation: str) -> list[Case]:
 
 
 def _plain(operation: str, fields: dict[str, Any]) -> Case:
-    plain = {"image": (4, 6), "kernel": (2, 2), **fields}
+    plain = {"image": (4, 6), OPERATIONS[operation].family.size: (2, 2), **fields}
     return Case.of(operation, **fit(plain, OPERATIONS[operation].dimensions))

@@ -28,7 +28,7 @@ _FIELDS: tuple[tuple[str, tuple[type, ...], Any], ...] = (
 
 
 def fields_of(operation: Operation) -> Iterator[tuple[str, tuple[type, ...], Any]]:
-    yield from _FIELDS
+    yield from (of for of in _FIELDS if of[0] != "kernel" or operation.family.has_kernel)
     for option in operation.options:
         yield option.name, option.value_types, option.default
 
@@ -36,6 +36,12 @@ def fields_of(operation: Operation) -> Iterator[tuple[str, tuple[type, ...], Any
 @cache
 def types_of(operation: str) -> tuple[tuple[str, tuple[type, ...]], ...]:
     return tuple((name, types) for name, types, _ in fields_of(OPERATIONS[operation]))
+
+
+@cache
+def gaps_of(operation: str) -> tuple[str, ...]:
+    """The options that may be None along an axis."""
+    return tuple(option.name for option in OPERATIONS[operation].options if option.gap)
 
 
 def read_fields(operation: str, words: list[str]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from conformance.cases.case import Case
-from conformance.cases.features import FEATURES, Features
+from conformance.cases.features import Features, features_of
 from conformance.cases.fields import read_fields
 from conformance.operations import OPERATIONS
 from conformance.operations.option import fit
@@ -68,6 +68,8 @@ def _for_axes(operation: str, words: list[str]) -> Case:
 
 def _deeper(case: Case, fields: Mapping[str, Any]) -> dict[str, Any]:
     """A third axis in front: the geometry of the first, its filter and answer two at most, so that it stays small."""
+    if case.family.deeper:
+        return dict(case.family.deeper(case))
     (kernel, stride, (low, high), dilation), *_ = case.geometry
     small = min(kernel, max(2, 2 * low)) if case.family.bounded else min(kernel, 2)
     windows, of_image = min(case.windows[0], 2), partial(case.family.image_for, kernel=small, stride=stride)
@@ -98,7 +100,10 @@ def _plainer_fields(case: Case) -> Iterator[tuple[str, Any]]:
         if option.lacking:
             yield option.lacking, lambda case, o=option: {o.name: _other(case, o)}
     yield "images not square", lambda case: {"image": (max(case.image),) * case.dimensions}
-    yield case.family.not_square, lambda case: {"kernel": (min(case.kernel),) * case.dimensions}
+    if case.family.has_kernel:
+        yield case.family.not_square, lambda case: {"kernel": (min(case.kernel),) * case.dimensions}
+    for option in options:
+        yield option.gap, lambda case, o=option: {o.name: tuple(n or 1 for n in getattr(case, o.name))}
     for feature in ("options per axis", "options as tuples", "options as tuples of one"):
         yield feature, _smallest_of_axes
 
@@ -111,7 +116,8 @@ def _other(case: Case, option: Any) -> Any:
 
 def _smallest_of_axes(case: Case) -> dict[str, Any]:
     names = (option.name for option in OPERATIONS[case.operation].options if option.per_axis)
-    return {name: min(value) for name in names if isinstance(value := getattr(case, name), tuple)}
+    every = {name: value for name in names if isinstance(value := getattr(case, name), tuple)}
+    return {name: min(1 if n is None else n for n in value) for name, value in every.items()}
 
 
 # Empty and smallest.
@@ -126,14 +132,18 @@ def smallest(operation: str, features: Features) -> Iterator[Case]:
     found = OPERATIONS[operation]
     family = found.family
     flags = [o.name for o in found.options if o.output]
-    pads = (0,) if family.bounded else (0, 1)
+    names = {"image", "batch", family.size, *family.few, *(option.name for option in found.options)}
+    pads = (0,) if family.bounded or "padding" not in names else (0, 1)
     every = itertools.product((0, 1, 2), SMALLEST, pads, ({}, *({name: True} for name in flags)))
     for batch, (image, kernel), padding, flag in every:
-        fields = {"image": image, "kernel": kernel, "padding": padding, "batch": batch, **family.few, **flag}
+        fields = {"image": image, family.size: kernel, "padding": padding, "batch": batch, **family.few, **flag}
+        fields = {name: value for name, value in fields.items() if name in names}
         case = Case.of(operation, **fit(fields, found.dimensions))
         square = {family.not_square} if len(set(case.kernel)) == 1 else set()
         if case.needs - {case.dtype} <= features | square and not case.problem and not case.hazard:
             yield case
+    if not names >= {"kernel", "padding"}:
+        return
     reach = fit({"image": (1, 2), "kernel": (3, 4), "padding": 1, **family.few}, found.dimensions)
     case = Case.of(operation, **reach)
     if case.needs - {case.dtype} <= features and not case.problem:
@@ -168,7 +178,7 @@ def _refused_fields(operation: str, base: Case) -> Iterator[Mapping[str, Any]]:
             others = (along(axis, below, below + 1, dimensions) for axis in range(dimensions))
             yield from ({option.name: value} for value in others)
             yield {option.name: -1}
-    for axis in range(dimensions):
+    for axis in range(dimensions if base.family.has_kernel else 0):
         too_large = {"kernel": along(axis, base.image[axis] + 1, 2, dimensions)}
         yield from (too_large, too_large | {"batch": 0})
         if any(option.name == "dilation" for option in options):
@@ -184,4 +194,4 @@ def _refused_fields(operation: str, base: Case) -> Iterator[Mapping[str, Any]]:
 def _needs_of_refused(case: Case) -> Features:
     """The features that a refused case is about; PyTorch refuses it, so no more is needed to be asked it."""
     unsaid = {option.lacking for option in OPERATIONS[case.operation].options} | {"images not square"}
-    return (case.needs & FEATURES) - unsaid
+    return (case.needs & features_of(case.operation)) - unsaid

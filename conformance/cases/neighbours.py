@@ -15,7 +15,7 @@ def _of_the_same_shapes(case: Case) -> Iterator[Case]:
     for option in OPERATIONS[case.operation].options:
         value = getattr(case, option.name)
         if option.per_axis and value != option.default and not isinstance(value, str):
-            steps = (tuple(n + more for n in case.axes(value)) for more in (1, 2, -1))
+            steps = (tuple(n and n + more for n in case.axes(value)) for more in (1, 2, -1))
             others = (replace(case, **{option.name: step}) for step in steps)
             yield from (other for other in others if not other.problem and other.shapes == case.shapes)
 
@@ -28,7 +28,7 @@ def neighbours(case: Case) -> list[Case]:
     options = OPERATIONS[case.operation].options
     changes = [fit({o.name: v}, case.dimensions) for o in options for v in o.others if o.keeps]
     changes += [fit({o.name: v}, case.dimensions) for o in options for v in o.others if not o.keeps]
-    if min(case.image) > 2 and not isinstance(case.padding, str):  # the same extents once padded
+    if min(case.image) > 2 and isinstance(getattr(case, "padding", ""), (int, tuple)):  # the same extents once padded
         pads = tuple(p + 1 for p in case.axes(case.padding))
         changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
     allowed = case.needs | {f for o in options if o.array or o.keeps for f in (o.name, o.lacking)}
@@ -40,8 +40,8 @@ def neighbours(case: Case) -> list[Case]:
         for other in dict.fromkeys(others)
         if other != case and not other.problem and not other.hazard and other.needs <= allowed
     ]
-    refused = next(option.name for option in options if option.least)
-    return [*fitting, replace(case, **{refused: 0})]
+    refused = next({option.name: option.least - 1} for option in options if option.least is not None)
+    return [*fitting, replace(case, **refused)]
 
 
 def of_others(case: Case, operations: Iterable[str]) -> Iterator[Case]:
@@ -55,7 +55,9 @@ def of_others(case: Case, operations: Iterable[str]) -> Iterator[Case]:
         found = OPERATIONS[operation]
         if operation == case.operation or found.dimensions != case.dimensions:
             continue
-        more = {"filters": case.channels} if "filters" in found.family.few else {}
-        other = Case.of(operation, **fields, **more, kernel=kernel, padding=pads, stride=1)
+        more = {"filters": case.channels, "kernel": kernel, "padding": pads, "stride": 1}
+        names = {"kernel"} if found.family.has_kernel else set()
+        names |= {option.name for option in found.options}
+        other = Case.of(operation, **fields, **{name: value for name, value in more.items() if name in names})
         if not other.problem and not other.hazard:
             yield other

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -37,13 +37,21 @@ def layers(operation: str, features: Features) -> Iterator[Case]:
 
 def _square(plain: Case, side: int, unread: int) -> Case:
     """With a square answer, smaller where a kernel of plain loops would take long; the stride leaves pixels or none."""
-    image = (_image(plain, geometry, side, unread * (geometry[1] - 1)) for geometry in plain.geometry)
-    case = replace(plain, image=tuple(image))
+    unreads = tuple(unread * (stride - 1) if plain.family.has_kernel else unread for stride in plain.strides)
+    case = _imaged(plain, (side,) * plain.dimensions, unreads)
     return _square(plain, side // 2, unread) if products(case) > PRODUCTS // 2 and side > 1 else case
 
 
-def _image(case: Case, geometry: Any, windows: int, unread: int) -> int:
-    """The extent of the image along an axis that has so many windows and pixels past the last one."""
+def _imaged(case: Case, windows: Sequence[int], unread: Sequence[int]) -> Case:
+    """The case on an image that has so many windows, and pixels past the last one, along each axis."""
+    axes = enumerate(zip(windows, case.geometry, unread, strict=True))
+    image = tuple(_extent(case, axis, *of) for axis, of in axes)
+    return case.family.completed(replace(case, image=image), tuple(map(bool, unread)))
+
+
+def _extent(case: Case, axis: int, windows: int, geometry: Any, unread: int) -> int:
+    if case.family.image:
+        return case.family.image(case, axis, windows, unread)
     kernel, stride, pads, dilation = geometry
     extent = image_extent(windows, kernel, stride, pads, dilation, unread)
     return case.family.image_for(extent, kernel, stride, pads, dilation)
@@ -58,22 +66,20 @@ def lookalikes(operation: str, features: Features) -> Iterator[Case]:
         for change in _changes(plain):
             case = replace(plain, **change)
             sides = rng.sample((2, 3, 4), case.dimensions)
-            image = (
-                _image(case, geometry, n, rng.randrange(geometry[1]))
-                for n, geometry in zip(sides, case.geometry, strict=True)
-            )
-            yield from claimed(iter([thinned(replace(case, image=tuple(image)))]), features)
+            unread = [rng.randrange(stride) for stride in case.strides]
+            yield from claimed(iter([thinned(_imaged(case, sides, unread))]), features)
 
 
 def _changes(case: Case) -> Iterator[dict[str, Any]]:
     """Options of this case that are one more along an axis or all of them, and each flag; nothing at all."""
     n, options = case.dimensions, OPERATIONS[case.operation].options
-    for name in ("kernel", *(option.name for option in options if option.per_axis)):
+    sized = ("kernel",) if case.family.has_kernel else ()
+    for name in (*sized, *(option.name for option in options if option.per_axis)):
         option: Any = getattr(case, name)
         more = dict.fromkeys([*(along(axis, 1, 0, n) for axis in range(n)), (1,) * n])
         for step in more if not isinstance(option, str) else ():
             given = case.strides if option is None else case.axes(option)
-            yield {name: tuple(map(sum, zip(given, step, strict=True)))}
+            yield {name: tuple(None if n is None else n + more for n, more in zip(given, step, strict=True))}
     flags = {option.name: option.other for option in options if option.array}
     flags |= {"batch": None, **{option.name: option.other for option in options if option.other is not None}}
     for flag in ({}, *({name: value} for name, value in flags.items())):

@@ -62,21 +62,24 @@ def geometries(
     ranges = []
     for name in _names(operation):
         least = (options[name].least or 0) if name in options else 1
-        claimed = name not in options or name in features
+        claimed = name not in options or name in features or not options[name].feature
         ranges.append(range(least, scope[name] + 1) if claimed else (least,))
     return [g for g in itertools.product(*ranges) if _valid(operation, g, ceil_mode)]
 
 
 def _names(operation: str) -> tuple[str, ...]:
     """Of what a geometry is made."""
-    return ("image", "kernel", *(option.name for option in OPERATIONS[operation].options if option.per_axis))
+    found = OPERATIONS[operation]
+    sized = ("kernel",) if found.family.has_kernel else ()
+    return ("image", *sized, *(option.name for option in found.options if option.per_axis))
 
 
 def _valid(operation: str, geometry: Geometry, ceil_mode: bool) -> bool:
     fields = dict(zip(_names(operation), geometry, strict=True))
-    if fields["kernel"] == 1 and fields.get("dilation", 1) > 2:
+    if fields.get("kernel") == 1 and fields.get("dilation", 1) > 2:
         return False  # one tap is dilated to one tap
-    extents = {name: (fields[name],) * OPERATIONS[operation].dimensions for name in ("image", "kernel")}
+    dimensions = OPERATIONS[operation].dimensions
+    extents = {name: (fields[name],) * dimensions for name in ("image", "kernel") if name in fields}
     case = Case.of(operation, **fields | extents)
     if ceil_mode:
         return _answered(replace(case, ceil_mode=True)) and not _answered(case)
@@ -119,7 +122,7 @@ def _per_axis(operation: str) -> set[str]:
     """The features of a case whose axes differ."""
     found = OPERATIONS[operation]
     several = (
-        {found.family.not_square, "images not square", "options per axis"} if found.dimensions > 1 else set()
+        {*found.family.shaped, "images not square", "options per axis"} if found.dimensions > 1 else set()
     )
     return several | {"options as tuples"}
 

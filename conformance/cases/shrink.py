@@ -115,16 +115,19 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
     yield from case.family.simpler(case)
     groups = getattr(case, "groups", 1)
     for i in range(case.dimensions):  # an axis to its smallest
-        yield {"image": _with(case.image, i, 1), "kernel": _with(case.kernel, i, 1)}
+        yield {"image": _with(case.image, i, 1)} | (
+            {"kernel": _with(case.kernel, i, 1)} if case.family.has_kernel else {}
+        )
     per_axis = [option.name for option in OPERATIONS[case.operation].options if option.per_axis]
     for name in ("image", "kernel", *per_axis):
         value = getattr(case, name, None)
         if isinstance(value, tuple):
             yield from _smaller_tuples(name, value)
-            yield from ({name: n} for n in sorted(set(value)) if name not in ("image", "kernel"))
+            numbers = sorted({n for n in value if n is not None})
+            yield from ({name: n} for n in numbers if name not in ("image", "kernel"))
         elif isinstance(value, int):
             yield from ({name: n} for n in _smaller(value))
-    for i in range(case.dimensions):  # image and kernel together keep the geometry's remainder
+    for i in range(case.dimensions):  # image and kernel together keep the geometry's remainder (1 where there is none)
         for n in range(1, case.kernel[i]):
             yield {
                 "kernel": _with(case.kernel, i, n),
@@ -138,7 +141,7 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
 
 def _smaller_tuples(name: str, value: tuple[int, ...]) -> Iterator[dict[str, Any]]:
     for i, extent in enumerate(value):
-        yield from ({name: _with(value, i, n)} for n in _smaller(extent))
+        yield from ({name: _with(value, i, n)} for n in _smaller(4 if extent is None else extent))
 
 
 def _smaller(value: int) -> Iterator[int]:
@@ -152,6 +155,6 @@ def _with(extents: tuple[int, ...], axis: int, value: int) -> tuple[int, ...]:
 
 
 def _numbers(value: Any) -> tuple[int, ...]:
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+    if isinstance(value, (bool, str, float)) or value is None:
         return ()
-    return value if isinstance(value, tuple) else (value,)
+    return tuple(n or 0 for n in value) if isinstance(value, tuple) else (value,)

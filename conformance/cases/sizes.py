@@ -58,7 +58,8 @@ def _tails(operation: str, name: str | int, n: int, seed: int) -> Iterator[Case]
     counts = {"batch": 1, **found.family.few} | ({name: n} if isinstance(name, str) else {})
     for tail in found.family.tails:
         if tail.only in ("", "image" if isinstance(name, int) else name):
-            fields = {k: n if v == "n" else v for k, v in fit(tail.fields, found.dimensions).items()}
+            long = {"n": n, "along": along(name, n, 2, found.dimensions) if isinstance(name, int) else 2}
+            fields = {k: long.get(v, v) for k, v in fit(tail.fields, found.dimensions).items()}
             case = Case.of(operation, **(counts | fields), image=image, seed=seed)
             yield replace(case, image=_grown(case, tail, n))
 
@@ -75,7 +76,8 @@ def widths(operation: str, features: Features) -> Iterator[Case]:
     """Images, filters and answers of fifteen widths each: by its width an offset view starts in a line of the cache."""
     found = OPERATIONS[operation]
     for n in range(15):
-        fields = {"image": (4, 16 + 2 * n), "kernel": (2, 1 + n), "stride": 1, "seed": n, **found.family.few}
+        fields = {"image": (4, 16 + 2 * n), found.family.size: (2, 1 + n), "seed": n, **found.family.few}
+        fields |= {"stride": 1} if found.family.has_kernel else {}
         yield from claimed(iter([Case.of(operation, **fit(fields, found.dimensions))]), features)
 
 
@@ -89,6 +91,10 @@ def _reaches(operation: str, n: int, seed: int) -> Iterator[Case]:
     found = OPERATIONS[operation]
     family, dimensions = found.family, found.dimensions
     names = {option.name for option in found.options}
+    if family.reaches:
+        short = Case.of(operation, **family.few, seed=seed)
+        yield from (replace(short, **change) for change in family.reaches(short, n))
+        return
 
     def image(*extents: int) -> tuple[int, ...]:
         return fitted(extents, dimensions)
@@ -104,7 +110,9 @@ def _reaches(operation: str, n: int, seed: int) -> Iterator[Case]:
         for axis in reversed(range(dimensions)):
             yield replace(plain, kernel=along(axis, n, 1, dimensions))
     yield replace(plain, stride=n, image=image(2 * n + 3, 2 * n + 5))
-    if family.bounded:
+    if "padding" not in names:
+        pass
+    elif family.bounded:
         padding = n // 2 if dimensions < 3 else (1, n // 2, n // 2)
         yield replace(plain, kernel=square, padding=padding, stride=2)
     else:
@@ -119,8 +127,10 @@ def far(operation: str, features: Features) -> Iterator[Case]:
     Then options that two bytes do not hold either.
     """
     found = OPERATIONS[operation]
+    names = {"channels", *found.family.few, *(option.name for option in found.options)}
+    names |= {"kernel"} if found.family.has_kernel else set()
     fields = {"channels": 2, "filters": 2, "kernel": (2,) * found.dimensions, "stride": 1}
-    plain = Case.of(operation, **{n: v for n, v in fields.items() if n != "filters" or n in found.family.few})
+    plain = Case.of(operation, **{name: value for name, value in fields.items() if name in names})
     for seed, (n, axis) in enumerate(itertools.product((130, 260), range(found.dimensions))):
         for change in _far(plain, n, axis):
             yield from claimed(map(_of_windows, [replace(plain, **change, seed=seed)]), features)
@@ -139,6 +149,8 @@ def _of_windows(case: Case) -> Case:
 
 
 def _far(plain: Case, n: int, axis: int) -> Iterator[dict[str, Any]]:
+    if plain.family.far:
+        return (_on(change, axis, plain.dimensions) for change in plain.family.far(plain, n))
     names = {option.name for option in OPERATIONS[plain.operation].options}
     changes: list[dict[str, Any]] = [
         {"stride": (n, 1), "image": (n + 4, 3)},
@@ -146,9 +158,9 @@ def _far(plain: Case, n: int, axis: int) -> Iterator[dict[str, Any]]:
     ]
     if "dilation" in names:
         changes.append({"dilation": (n, 1), "image": (n + 3, 4)})
-    if plain.family.bounded:
+    if "padding" in names and plain.family.bounded:
         changes.append({"kernel": (n, 2), "padding": (n // 2, 0), "stride": 2, "image": (n + 3, 4)})
-    else:
+    elif "padding" in names:
         changes += [{"padding": (n, 0), "image": (3, 4), "stride": stride} for stride in (1, 2)]
     if "groups" in names:
         changes += [change | {"groups": 2} for change in changes]
@@ -156,11 +168,13 @@ def _far(plain: Case, n: int, axis: int) -> Iterator[dict[str, Any]]:
 
 
 def _farther(plain: Case, n: int) -> list[dict[str, Any]]:
+    if plain.family.far:
+        return [dict(change) for change in plain.family.far(plain, n)][:1]
     names = {option.name for option in OPERATIONS[plain.operation].options}
     changes: list[dict[str, Any]] = [{"stride": (n, 1), "image": (n + 4, 3)}]
     if "dilation" in names:
         changes.append({"dilation": (n, 1), "image": (n + 3, 4)})
-    if not plain.family.bounded:
+    if "padding" in names and not plain.family.bounded:
         changes.append({"padding": (n, 0), "image": (3, 4), "stride": (n, 1)})
     if "divisor_override" in names:
         changes.append({"divisor_override": n, "image": (4, 5)})
@@ -206,7 +220,7 @@ def _classes_of_extreme(extreme: Mapping[str, Any], classes: Classes, dimensions
 def _beside(operation: str, form: str, fixed: Row, row: Row, seed: int) -> Case | None:
     """The case of these classes, extents that are not fixed made smaller until a forward has few enough products."""
     while products(case := build(operation, form, row | fixed, seed)) > PRODUCTS:
-        widest = max((n for n in row if n.startswith(_EXTENTS)), key=lambda name: int(row[name]))
+        widest = max((n for n in row if n.startswith(_EXTENTS)), key=lambda name: int(row[name] or 0))
         if row[widest] == 1:
             return None  # the extreme alone has too many
         row = row | {widest: row[widest] - 1}
@@ -233,10 +247,11 @@ def mixed(operation: str, features: Features, count: int, seed: int) -> Iterator
 
 def _within(operation: str, form: str, row: Row, seed: int, large: list[str]) -> Case:
     """The case of these classes, its largest extents halved until a forward has few enough products."""
+    found = OPERATIONS[operation].family
     while products(case := build(operation, form, row, seed)) > PRODUCTS:
         widest = max(large, key=lambda name: int(row[name]))
         row = (
-            row | {name: 1 for name in row if name.startswith(("kernel", "dilation"))}
+            row | {name: 1 for name in row if name.startswith((found.size, "dilation"))}
             if row[widest] < 12
             else row
         )

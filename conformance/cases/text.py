@@ -20,11 +20,12 @@ def write(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
-        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
+        return ",".join(map(write, value)) + ("," if len(value) == 1 else "")
     return str(value)
 
 
-_INT, _INTS = re.compile(r"-?\d+"), re.compile(r"(-?\d+,)+(-?\d+)?")
+_INT, _INTS = re.compile(r"-?\d+"), re.compile(r"((-?\d+|none),)+(-?\d+|none)?")
+_FLOAT = re.compile(r"-?(\d+\.\d+|inf)")
 
 
 def read(word: str, value: str) -> Any:
@@ -33,7 +34,9 @@ def read(word: str, value: str) -> Any:
     if _INT.fullmatch(value):
         return int(value)
     if _INTS.fullmatch(value):
-        return tuple(int(part) for part in value.split(",") if part)
+        return tuple(None if part == "none" else int(part) for part in value.split(",") if part)
+    if _FLOAT.fullmatch(value):
+        return float(value)
     if re.fullmatch(r"[A-Za-z_]+", value):
         return value
     raise CaseError(f"{word}: a value is an int, ints with commas, a word, true, false or none")

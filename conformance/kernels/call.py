@@ -146,7 +146,7 @@ class Caller:
     def _backward(self, case: Case, arrays: Mapping[str, Any]) -> dict[str, Any]:
         name = f"{case.operation}_backward"
         answer = self._watched(name, lambda: self._called(name, case, arrays))
-        gradients = [f"grad_{argument}" for argument in _arguments(arrays)]
+        gradients = list(case.gradients)
         due = [gradient for gradient in gradients if gradient not in self.subject.without]
         return of_backward(name, answer, gradients, due, self._signature(name).takes_bias)
 
@@ -186,7 +186,7 @@ class Caller:
     # Gradients that the framework differentiates.
 
     def _differentiated(self, case: Case, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        names = _arguments(arrays)
+        names = _differentiated(case)
         answer = self._with_gradients(case, arrays, names)
         if isinstance(answer, Refused):
             forward = self._forward(case, arrays)  # is it the forward that refuses, or its gradient?
@@ -262,11 +262,11 @@ class Caller:
         """What the first plain call that is not refused shows."""
         for case in probes(self, operation)["plain"]:
             arrays = self.to_framework(case, fill(replace(case, dtype=self.dtypes[0])))
-            answer = self._with_gradients(case, arrays, _arguments(arrays))
+            answer = self._with_gradients(case, arrays, _differentiated(case))
             if not isinstance(answer, Refused) or answer.no_gradient:
                 return isinstance(answer, Refused)
         return False
 
 
-def _arguments(arrays: Mapping[str, Any]) -> list[str]:
-    return [name for name in arrays if name != "grad_output"]
+def _differentiated(case: Case) -> list[str]:
+    return [gradient.removeprefix("grad_") for gradient in case.gradients]

@@ -39,7 +39,7 @@ def by_reference(case: Case, arrays: Arrays, wanted: tuple[str, ...]) -> Answers
 
 
 def doubles(arrays: Arrays) -> Arrays:
-    return {name: np.asarray(array, np.float64) for name, array in arrays.items()}
+    return {n: np.asarray(a, np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
 
 
 def by_group(case: Any, array: Array) -> Array:
@@ -62,10 +62,10 @@ def _parameters(operation: str, *, backward: bool) -> inspect.Signature:
     defaults: dict[str, Any] = {"grad_output": _REQUIRED} if backward else {}
     defaults |= {name: None if name in options else _REQUIRED for name in found.family.array_names}
     for name in found.family.keywords:
-        if name in options and not (backward and options[name].output):
-            defaults[name] = options[name].default
-        elif name == "kernel_size":  # an extent of a case, not an option
+        if name in found.required:
             defaults[name] = _REQUIRED
+        elif name in options and not (backward and options[name].output):
+            defaults[name] = options[name].default
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     return inspect.Signature([inspect.Parameter(name, kind, default=d) for name, d in defaults.items()])
 
@@ -119,13 +119,17 @@ def _apart(array_names: tuple[str, ...], given: dict[str, Any]) -> tuple[Arrays,
 
 def _called(operation: str, arrays: Arrays, options: dict[str, Any]) -> Case:
     """The case of a call; ValueError where PyTorch refuses the arguments."""
-    _check_dtypes(arrays)
+    _check_dtypes(operation, arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
     return called(operation, shapes, options, dtype=arrays["input"].dtype.name)
 
 
-def _check_dtypes(arrays: Arrays) -> None:
-    dtypes = {name: array.dtype for name, array in arrays.items()}
+def _check_dtypes(operation: str, arrays: Arrays) -> None:
+    indexing = OPERATIONS[operation].family.indexing
+    for name in indexing:
+        if arrays[name].dtype != np.int64:
+            raise ValueError(f"{name} are {arrays[name].dtype}, not int64")
+    dtypes = {name: array.dtype for name, array in arrays.items() if name not in indexing}
     if len(set(dtypes.values())) > 1:
         raise ValueError(f"arrays of several dtypes: {dtypes}")
 

@@ -76,7 +76,7 @@ def _lines(name: str, value: Any) -> list[str]:
         weights="".join(f"{array}, " for array in arrays[1:]),
     )
     taken = [f"{array}=None" if array == "bias" else array for array in arrays]
-    taken += [name if name == "kernel_size" else f"{name}={default!r}" for name, default in options.items()]
+    taken += [name if name in operation.required else f"{name}={default!r}" for name, default in options.items()]
     lines = [f"def {operation.name}({', '.join(taken)}):", *(f"    {line}" for line in text.splitlines())]
     return [*lines, *(_of_channels(operation.name) if apart else [])]
 
@@ -132,7 +132,7 @@ def _options(operation: Operation, parameters: Iterable[inspect.Parameter]) -> d
     """The options that are taken, with PyTorch's defaults."""
     taken = {parameter.name for parameter in parameters}
     every = Case.of(operation.name).options
-    return {name: value for name, value in every.items() if name in taken or name == "kernel_size"}
+    return {name: value for name, value in every.items() if name in taken or name in operation.required}
 
 
 def _made(value: type, weight_axes: tuple[str, str], options: dict[str, Any]) -> str:

@@ -25,7 +25,7 @@ class Signature:
     needs_bias: bool = False
     bias_keyword: str = ""  # the name to pass it by, where it does not stand right behind the weight
     ordered: tuple[str, ...] = ()  # options that have no keyword, in their order
-    by_position: bool = False  # kernel_size goes after the arrays: its parameter has another name
+    by_position: tuple[str, ...] = ()  # what is required goes after the arrays: a parameter has another name
     defaulted: frozenset[str] = frozenset()  # options whose parameter has a default
     named: Mapping[str, str] = field(
         default_factory=dict
@@ -47,8 +47,9 @@ class Signature:
         kinds = {p.kind for p in parameters.values()}
         every = inspect.Parameter.VAR_KEYWORD in kinds
         bias, by_name = _bias_of(list(parameters.values()), arrays, set(called))
-        by_position = not every and "kernel_size" in known.keys() - there.keys()
-        placed = {*plain[: arrays + by_position], *called, bias.name if bias else ""}
+        required = OPERATIONS[operation].required
+        by_position = required if not every and set(required) - there.keys() else ()
+        placed = {*plain[: arrays + len(by_position)], *called, bias.name if bias else ""}
         return cls(
             name=name,
             options=None if every else frozenset(there),
@@ -73,8 +74,7 @@ class Signature:
         options = dict(case.options)
         if backward:
             options.pop("return_indices", None)
-        if self.by_position:
-            positional.append(options.pop("kernel_size"))
+        positional += [options.pop(name) for name in self.by_position]
         options = self._taken(case, options, omits_defaults)
         positional += [options.pop(name) for name in self.ordered if name in options]
         if self.named:
@@ -85,7 +85,8 @@ class Signature:
 
     def _taken(self, case: Case, options: dict[str, Any], omits_defaults: bool) -> dict[str, Any]:
         """The options that are passed: those it takes, and of some only what is not their default."""
-        left_out = self.unclaimed | (self.defaulted - {"kernel_size"} if omits_defaults else frozenset())
+        required = frozenset(OPERATIONS[case.operation].required)
+        left_out = self.unclaimed | (self.defaulted - required if omits_defaults else frozenset())
         plain = _plain_options(case.operation) if left_out else {}
         at_default = {n for n in left_out & plain.keys() & options.keys() if _alike(options[n], plain[n])}
         takes = options.keys() if self.options is None else self.options
@@ -134,7 +135,7 @@ def _plain_options(operation: str) -> dict[str, Any]:
     return Case.of(operation).options
 
 
-_OPTIONS = {option for name in OPERATIONS for option in _plain_options(name) if option != "kernel_size"}
+_OPTIONS = {o for name, of in OPERATIONS.items() for o in _plain_options(name) if o not in of.required}
 
 
 def _alike(value: Any, default: Any) -> bool:

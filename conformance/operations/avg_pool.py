@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, cast
 
 import numpy as np
 
 from conformance.operations import pool
-from conformance.operations.dtypes import DTYPES
 from conformance.operations.family import Family
 from conformance.operations.option import Option
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad
@@ -84,22 +82,7 @@ def refusal(case: Problem) -> str | None:
 
 
 def extra_rounding(case: Problem, arrays: Arrays, output: str, accuracy: str, unit: float) -> Array:
-    """Rounding of a kernel that pools by a summed-area table in float64, far below that of float32 itself.
-
-    The answer is the difference of 2^d entries over d axes, each a sum of at most the n elements of the plane in some
-    order (a gradient's plane has 2^d of them for each window): 2^d (n + 2) 2^-53 of the plane's absolute sum (Higham,
-    Accuracy and Stability of Numerical Algorithms, 2nd ed., 3.1).
-    """
-    corners, by = 2**case.dimensions, np.abs(divisors(case))
-    plane = np.abs(np.asarray(arrays["input" if output == "output" else "grad_output"], np.float64))
-    plane = np.where(np.isfinite(plane), plane, 0)  # a table of others is of no use to anyone
-    if output == "output":
-        n, scale = math.prod(case.image), 1 / by
-    else:
-        n, plane = corners * math.prod(case.output_extents), corners * plane / by
-        scale = np.ones((1,) * case.dimensions)
-    whole = plane.sum(axis=tuple(range(-case.dimensions, 0)), keepdims=True)
-    return cast(Array, corners * (n + 2) * DTYPES["float64"].unit * whole * scale)
+    return pool.table_rounding(case, arrays, output, divisors(case))
 
 
 FAMILY = Family(

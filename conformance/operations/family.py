@@ -50,12 +50,14 @@ class Family:
     array_names  its arrays in the order of the arguments; arrays: (case) -> the shapes of those that it has
     weight_axes  what the first axis of the weight counts, and of what those of a group are counted by the second
     channels_out channels of the output
+    indexing     those of them that hold positions, not numbers: they have no gradient
     outputs      extent of the output along an axis: (case, axis, extent of the image) -> count
     least_output the smallest of them that is an answer; 0 where PyTorch's own kernels answer that, or refuse it
     refusal      why PyTorch refuses a case, beyond what each option says by itself
     terms        (case, output) -> the largest number of terms that one element sums
     forward      the answers to a case with a batch axis, in float64 (the reference); backward: the gradients
-    aten         the same in PyTorch's operators: (case, tensors, torch.ops.aten) -> the outputs in order
+    aten         the same in PyTorch's operators: (case, tensors, torch.ops.aten) -> the outputs in order; none where
+                 its functions and their derivatives are as good
 
     How it is judged:
 
@@ -73,6 +75,12 @@ class Family:
     What is asked:
 
     window       what its windows are called: filter, window
+    size         the field of a case that says how large they are: its kernel, or an option
+    image        (case, axis, windows, unread) -> an extent of the image, where it follows from no kernel and steps
+    completed    (case, unread) -> the case with an option that follows from its image: of an adjoint, what is over
+    over         the option without which nothing can be over
+    deeper       (case) -> the fields that differ with an axis more in front, where they follow from no kernel
+    reaches, far (case, n) -> fields of long windows and options, where there is no kernel
     bounded      the largest padding of a kernel's extent, where there is one
     padding      (class, kernel, dilation) -> padding: none, some, beyond
     counts       classes of its channels, in a covering array, and the fields that follow from a row of them
@@ -94,6 +102,7 @@ class Family:
     malformations: Mapping[str, Malformation]
 
     array_names: tuple[str, ...]
+    indexing: tuple[str, ...] = ()
     arrays: Callable[[Problem], dict[str, tuple[int, ...]]]
     weight_axes: tuple[str, str] = ("filters", "channels")
     channels_out: Callable[[Problem], int]
@@ -103,7 +112,7 @@ class Family:
     terms: Callable[[Problem, str], int]
     forward: Callable[[Problem, Arrays], Answers]
     backward: Callable[[Problem, Arrays], Answers]
-    aten: Callable[[Problem, dict[str, Any], Any], list[Any]]
+    aten: Callable[[Problem, dict[str, Any], Any], list[Any]] | None = None
 
     chosen: bool = False
     bilinear: bool = False
@@ -117,8 +126,15 @@ class Family:
     deadly: Callable[[Problem, str], bool] = lambda case, view: False
 
     window: str
+    size: str = "kernel"
+    image: Callable[[Problem, int, int, int], int] | None = None
+    completed: Callable[[Problem, tuple[int, ...]], Problem] = lambda case, unread: case
+    over: str = ""
+    deeper: Callable[[Problem], Fields] | None = None
+    reaches: Callable[[Problem, int], Iterator[Fields]] | None = None
+    far: Callable[[Problem, int], Iterator[Fields]] | None = None
     bounded: Callable[[int], int] | None = None
-    padding: Callable[[str, int, int], int]
+    padding: Callable[[str, int, int], int] = lambda kind, kernel, dilation: 0
     counts: Mapping[str, tuple[Any, ...]]
     channels: Callable[[Mapping[str, Any]], dict[str, int]]
     kernels: tuple[int, ...]
@@ -143,3 +159,18 @@ class Family:
     def not_square(self) -> str:
         """The feature of a kernel whose extents differ."""
         return f"{self.window}s not square"
+
+    @property
+    def has_kernel(self) -> bool:
+        """Whether its windows have the extents of a kernel."""
+        return self.size == "kernel"
+
+    @property
+    def differentiated(self) -> tuple[str, ...]:
+        """The arrays that have a gradient."""
+        return tuple(name for name in self.array_names if name not in self.indexing)
+
+    @property
+    def shaped(self) -> tuple[str, ...]:
+        """The feature of such a kernel, where there is one."""
+        return (self.not_square,) if self.has_kernel else ()

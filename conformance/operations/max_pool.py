@@ -13,6 +13,16 @@ from conformance.operations.option import Option
 from conformance.operations.special import is_special
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps
 
+RETURN_INDICES = Option(
+    name="return_indices",
+    default=False,
+    output="indices",
+    classes=(False, True),
+    scope="other",
+    other=True,
+    probe={"stride": 2, "return_indices": True},
+)
+
 OPTIONS = (
     *pool.OPTIONS,
     Option(
@@ -24,15 +34,7 @@ OPTIONS = (
         probe={"image": (5, 7), "stride": 2, "dilation": 2},
         others=(1, 2, (2, 1), (1, 2)),
     ),
-    Option(
-        name="return_indices",
-        default=False,
-        output="indices",
-        classes=(False, True),
-        scope="other",
-        other=True,
-        probe={"stride": 2, "return_indices": True},
-    ),
+    RETURN_INDICES,
 )
 
 

@@ -15,6 +15,8 @@ OTHER_NAMES = {
     "padding": ("pad", "pads", "paddings", "p"),
     "output_padding": ("output_pad", "out_pad", "opad", "output_pads", "adj"),
     "dilation": ("dilations", "dil", "d", "dilation_rate", "rhs_dilation"),
+    "output_size": ("out_size", "output_shape", "osize", "output", "size", "bins"),
+    "norm_type": ("norm", "p", "order"),
     "groups": ("group", "g", "num_groups", "n_groups", "ngroups", "feature_group_count"),
     "ceil_mode": ("ceil", "use_ceil"),
     "return_indices": ("indices", "with_indices", "return_mask"),
@@ -29,12 +31,15 @@ Fields = Mapping[str, Any]  # of a case; a tuple is written for two axes
 class Option:
     """A field that a family's cases have beside the extents of their arrays.
 
-    default     PyTorch's
+    default     PyTorch's, or a case's where it is required
+    required    whether a function has no default for it
     per_axis    whether it is an int or one int an axis
     types       of its value; () for those of the default
     words       what may be written for a number, and the options that it takes the place of
     least       the smallest number that PyTorch takes
     dimensions  numbers of image axes of the operations that have it
+    gap         the feature that None for one of several axes is, where that may be written
+    broadcasts  whether a tuple of one number stands for all axes
     feature     whether a kernel may lack it: then it is a feature by its name
     lacking     the feature that its default is, where a kernel may lack that: "no bias"
     array       whether it says that there is an array of its name; then it is no argument
@@ -50,11 +55,14 @@ class Option:
 
     name: str
     default: Any
+    required: bool = False
     per_axis: bool = False
     types: tuple[type, ...] = ()
-    words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    words: Mapping[Any, tuple[str, ...]] = field(default_factory=dict)
     least: int | None = None
     dimensions: tuple[int, ...] = (1, 2, 3)
+    gap: str = ""
+    broadcasts: bool = True
     feature: bool = True
     lacking: str = ""
     array: bool = False
@@ -71,8 +79,10 @@ class Option:
         """The features that a case needs for a value of it."""
         if self.lacking and value == self.default:
             yield self.lacking
-        if isinstance(value, str):
+        if value in self.words or isinstance(value, str):
             yield f"{self.name}={value}"
+        if isinstance(value, tuple) and None in value:
+            yield self.gap
         if self.feature and not self.is_plain(value, dimensions):
             yield self.name
 
@@ -86,14 +96,16 @@ class Option:
 
     @property
     def every_feature(self) -> Iterator[str]:
-        yield from [self.name] * self.feature + [self.lacking] * bool(self.lacking)
+        yield from [self.name] * self.feature
+        yield from filter(None, (self.lacking, self.gap))
         yield from (f"{self.name}={word}" for word in self.words)
 
-    def refusal(self, value: Any, axes: tuple[int, ...]) -> str | None:
+    def refusal(self, value: Any, axes: tuple[Any, ...]) -> str | None:
         """Why PyTorch refuses a value, as far as that can be told without the other options."""
         if isinstance(value, str):
             return None if value in self.words else f"{self.name}={value} is no mode"
-        if self.least is None or value is None or min(axes) >= self.least:
+        below = self.least is not None and any(n is not None and n < self.least for n in axes)
+        if not below:
             return None
         return f"{self.name}={value} is below {self.least}"
 

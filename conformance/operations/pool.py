@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from conformance.operations.dtypes import DTYPES
 from conformance.operations.family import Malformation, Tail
 from conformance.operations.option import Option
 from conformance.operations.special import scatter
-from conformance.operations.windows import Arrays, Problem, window_outputs
+from conformance.operations.windows import Array, Arrays, Problem, window_outputs
 
 OPTIONS = (
     Option(
@@ -88,12 +89,36 @@ def geometry(case: Problem) -> list[list[int]]:
     return [[plain] * row + list(values) for plain, values in written]
 
 
+def rows_before(case: Problem, extents: tuple[int, ...]) -> list[int]:
+    """The extents of an answer as PyTorch's operators take them."""
+    return [1] * (case.dimensions == 1) + list(extents)
+
+
 def planes(case: Problem, tensors: dict[str, Any]) -> dict[str, Any]:
     return {n: t.unsqueeze(2) for n, t in tensors.items()} if case.dimensions == 1 else tensors
 
 
 def without_row(case: Problem, answers: list[Any]) -> list[Any]:
     return [answer.squeeze(2) for answer in answers] if case.dimensions == 1 else answers
+
+
+def table_rounding(case: Problem, arrays: Arrays, output: str, divisors: Array) -> Array:
+    """Rounding of a kernel that adds by a summed-area table in float64, far below that of float32 itself.
+
+    The answer is the difference of 2^d entries over d axes, each a sum of at most the n elements of the plane in some
+    order (a gradient's plane has 2^d of them for each window): 2^d (n + 2) 2^-53 of the plane's absolute sum (Higham,
+    Accuracy and Stability of Numerical Algorithms, 2nd ed., 3.1).
+    """
+    corners, by = 2**case.dimensions, np.abs(divisors)
+    plane = np.abs(np.asarray(arrays["input" if output == "output" else "grad_output"], np.float64))
+    plane = np.where(np.isfinite(plane), plane, 0)  # a table of others is of no use to anyone
+    if output == "output":
+        n, scale = math.prod(case.image), 1 / by
+    else:
+        n, plane = corners * math.prod(case.output_extents), corners * plane / by
+        scale = np.ones((1,) * case.dimensions)
+    whole = plane.sum(axis=tuple(range(-case.dimensions, 0)), keepdims=True)
+    return np.asarray(corners * (n + 2) * DTYPES["float64"].unit * whole * scale)
 
 
 def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: str) -> None:

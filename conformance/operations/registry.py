@@ -27,10 +27,16 @@ class Operation:
         return tuple(option for option in self.family.options if self.dimensions in option.dimensions)
 
     @property
+    def required(self) -> tuple[str, ...]:
+        """The keywords that have no default, in order: the extents of a window, and options that are required."""
+        optional = {option.name for option in self.family.options if not option.required}
+        return tuple(name for name in self.family.keywords if name not in optional)
+
+    @property
     def outputs(self) -> tuple[str, ...]:
         """Every output that a case can have, in order."""
         flags = (option.output for option in self.options if option.output and not option.array)
-        return ("output", *flags, *(f"grad_{name}" for name in self.family.array_names))
+        return ("output", *flags, *(f"grad_{name}" for name in self.family.differentiated))
 
 
 def _families() -> Iterator[Family]:

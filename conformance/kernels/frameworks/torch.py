@@ -205,25 +205,30 @@ def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
 
     Through the operators under torch.nn.functional, which give all gradients at once without recording a graph.
     """
+    indexing = case.family.indexing
     tensors = {
-        name: torch.from_numpy(np.array(array, np.float64, order="C")) for name, array in arrays.items()
+        n: torch.from_numpy(np.array(a, a.dtype if n in indexing else np.float64, order="C"))
+        for n, a in arrays.items()
     }
-    if case.problem or getattr(case, "padding", 0) == "same":
+    if case.problem or case.family.aten is None or getattr(case, "padding", 0) == "same":
         return _by_autograd(case, tensors)
     if case.batch is None:
         tensors = {n: tensor[None] if n in IMAGES else tensor for n, tensor in tensors.items()}
     every = case.family.aten(case, tensors, torch.ops.aten)
-    answers = dict(zip(OPERATIONS[case.operation].outputs, every, strict=True))
+    answers = dict(zip(OPERATIONS[case.operation].outputs, every, strict=False))
     if case.batch is None:
         answers = {n: a[0] if n in IMAGES else a for n, a in answers.items()}
     return {output: answers[output].numpy() for output in case.outputs}
 
 
 def _by_autograd(case: Case, tensors: dict[str, torch.Tensor]) -> dict[str, Array]:
-    names = [name for name in tensors if name != "grad_output"]
+    names = [gradient.removeprefix("grad_") for gradient in case.gradients]
+    arguments = {n: tensor for n, tensor in tensors.items() if n != "grad_output"}
     function = getattr(F, case.operation)
     answer, gradients = differentiate(
-        lambda *leaves: function(*leaves, **case.options), [tensors[n] for n in names], tensors["grad_output"]
+        lambda *leaves: function(*(arguments | dict(zip(names, leaves, strict=True))).values(), **case.options),
+        [tensors[n] for n in names],
+        tensors["grad_output"],
     )
     named = dict(zip(("output", "indices"), answer if isinstance(answer, tuple) else (answer,), strict=False))
     return {
