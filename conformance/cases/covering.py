@@ -155,7 +155,7 @@ def as_claimed(case: Case, features: Features) -> Case:
 def squared(case: Case) -> Case:
     """The same case on an image as high as wide, no window of which misses it."""
     side = max(case.image)
-    while (square := replace(case, image=(side,) * case.dimensions)).hazard:
+    while (square := replace(case, image=(side,) * case.dimensions)).hazard and not case.hazard:
         side += 1
     return square
 

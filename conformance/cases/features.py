@@ -39,7 +39,7 @@ def probes(operation: str, features: Features | None = None) -> dict[str, Case]:
     options = OPERATIONS[operation].options
     per_axis = [option for option in options if option.per_axis]
     shown = next((o for o in per_axis if features is None or o.name in features), per_axis[0])
-    name, least = shown.name, shown.least or 0
+    name, least = shown.name, shown.default if shown.required else shown.least or 0
     fields: dict[str, dict[str, Any]] = {
         "unbatched": {"batch": None},
         "options per axis": {"image": (5, 6), name: (least, least + 1)},

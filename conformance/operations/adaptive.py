@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,15 @@ def output_size(case: Problem) -> tuple[int, ...]:
     return tuple(n if o is None else o for o, n in asked)
 
 
+Spans = Callable[[int, int], list[tuple[int, int]]]  # extent, outputs -> the pixels of each window along an axis
+
+
 def spans(extent: int, outputs: int) -> list[tuple[int, int]]:
     """The pixels of each window along an axis: window i of o is floor(i n / o) to ceil((i + 1) n / o)."""
     return [(i * extent // outputs, -(-(i + 1) * extent // outputs)) for i in range(outputs)]
 
 
-def windows(case: Problem) -> Iterator[tuple[Any, Any]]:
+def windows(case: Problem, spans: Spans = spans) -> Iterator[tuple[Any, Any]]:
     """Each window in row-major order: its place in the output, and its pixels."""
     axes = zip(case.image, case.output_extents, strict=True)
     every = [list(enumerate(spans(n, o))) for n, o in axes]
@@ -48,7 +51,7 @@ def windows(case: Problem) -> Iterator[tuple[Any, Any]]:
         yield (..., *place), (..., *(slice(*span) for _, span in window))
 
 
-def counts(case: Problem) -> np.ndarray[Any, Any]:
+def counts(case: Problem, spans: Spans = spans) -> np.ndarray[Any, Any]:
     """Pixels of each window."""
     pixels = np.ones(())
     for n, o in zip(case.image, case.output_extents, strict=True):

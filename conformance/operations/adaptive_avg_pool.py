@@ -11,19 +11,19 @@ from conformance.operations.family import Family
 from conformance.operations.windows import Array, Arrays, Problem
 
 
-def adaptive_avg_pool(case: Problem, arrays: Arrays) -> Array:
+def adaptive_avg_pool(case: Problem, arrays: Arrays, spans: adaptive.Spans = adaptive.spans) -> Array:
     """The mean of the pixels of each window."""
     output = np.zeros((*arrays["input"].shape[:2], *case.output_extents))
-    for place, pixels in adaptive.windows(case):
+    for place, pixels in adaptive.windows(case, spans):
         output[place] = arrays["input"][pixels].mean(axis=_image_axes(case))
     return output
 
 
-def adaptive_avg_pool_backward(case: Problem, arrays: Arrays) -> Array:
+def adaptive_avg_pool_backward(case: Problem, arrays: Arrays, spans: adaptive.Spans = adaptive.spans) -> Array:
     """To each pixel of a window its grad_output over their number; windows that share a pixel add."""
     grad_input = np.zeros(arrays["input"].shape)
-    share = np.asarray(arrays["grad_output"] / adaptive.counts(case))
-    for place, pixels in adaptive.windows(case):
+    share = np.asarray(arrays["grad_output"] / adaptive.counts(case, spans))
+    for place, pixels in adaptive.windows(case, spans):
         grad_input[pixels] += share[place].reshape(*share.shape[:2], *(1,) * case.dimensions)
     return grad_input
 

@@ -15,12 +15,12 @@ from conformance.operations.windows import Arrays, Problem
 OPTIONS = (adaptive.OUTPUT_SIZE, replace(max_pool.RETURN_INDICES, probe={"return_indices": True}))
 
 
-def adaptive_max_pool(case: Problem, arrays: Arrays) -> Answers:
+def adaptive_max_pool(case: Problem, arrays: Arrays, spans: adaptive.Spans = adaptive.spans) -> Answers:
     """The largest pixel of each window, and its index in the image: the first of equals, the last NaN before all."""
     position = np.arange(math.prod(case.image)).reshape(case.image)
     shape = (*arrays["input"].shape[:2], *case.output_extents)
     best, index = np.zeros(shape), np.zeros(shape, int)
-    for place, pixels in adaptive.windows(case):
+    for place, pixels in adaptive.windows(case, spans):
         here = position[pixels].reshape(-1)
         values = arrays["input"][pixels].reshape(*shape[:2], here.size)
         nan = np.isnan(values)

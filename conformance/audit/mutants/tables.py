@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import cache
 
 from conformance.audit.mutants import (
+    adaptive_pool,
     arguments,
     avg_pool,
     axes,
@@ -29,8 +30,8 @@ from conformance.operations import OPERATIONS
 from conformance.operations.dtypes import USUAL
 
 TABLES = (
-    axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, tails, precision, layouts, contract, stateful,
-    arguments, fast_paths, conditions, half,
+    axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, tails, precision, layouts,
+    contract, stateful, arguments, fast_paths, conditions, half,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
 
@@ -43,6 +44,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "precision": ["rounding"],
     "half": ["rounding"],
     "max_pool": ["exact", "special"],
+    "adaptive_pool": ["exact", "special"],
     "fast_paths": ["special", "rounding", "sizes"],
     "conditions": ["sizes"],
 }

@@ -91,6 +91,10 @@ OF_CASE: dict[str, Callable[[Any], Any]] = {
     "pixels": lambda case: math.prod(case.image),
     "size": lambda case: _same_along_all(case.kernel),  # of the kernel; 0 where it is not square
     "stride": lambda case: _same_along_all(case.strides),  # 0 where they differ
+    "gap": lambda case: isinstance(case.output_size, tuple) and None in case.output_size,  # an axis keeps its extent
+    "shared": lambda case: any(o and n % o for n, o in zip(case.image, case.output_extents, strict=True)),  # adaptive windows share pixels
+    "fewer": lambda case: any(n < o for n, o in zip(case.image, case.output_extents, strict=True)),  # pixels than windows, along an axis
+    "several": lambda case: any(n > o for n, o in zip(case.image, case.output_extents, strict=True)),  # pixels in a window
     "padded": lambda case: any(map(any, case.borders)),
     "even": lambda case: any(k % 2 == 0 for k in case.kernel),
     "even_reach": lambda case: any(r % 2 == 0 for r in reach(case)),
