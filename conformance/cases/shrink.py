@@ -119,7 +119,7 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
             {"kernel": _with(case.kernel, i, 1)} if case.family.has_kernel else {}
         )
     per_axis = [option.name for option in OPERATIONS[case.operation].options if option.per_axis]
-    for name in ("image", "kernel", *per_axis):
+    for name in ("image", *(["kernel"] if case.family.has_kernel else []), *per_axis):
         value = getattr(case, name, None)
         if isinstance(value, tuple):
             yield from _smaller_tuples(name, value)
