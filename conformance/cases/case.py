@@ -113,7 +113,8 @@ class Case:
         """The kernel as it is passed: an int where it is square and nothing else is given for each axis."""
         each = (getattr(self, option.name) for option in _spec(self).options if option.per_axis)
         square = len(set(self.kernel)) == 1 and not any(isinstance(value, tuple) for value in each)
-        return 0 if self.malformed == "kernel_zero" else self.kernel[0] if square else self.kernel
+        alone = square or (self.family.single and self.dimensions == 1)
+        return 0 if self.malformed == "kernel_zero" else self.kernel[0] if alone else self.kernel
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -149,7 +150,12 @@ class Case:
         for option in _spec(self).options:
             value = getattr(self, option.name)
             axes = value if isinstance(value, tuple) else (value,)
-            if option.per_axis and len(axes) < self.dimensions and isinstance(value, tuple) and not option.broadcasts:
+            if (
+                option.per_axis
+                and len(axes) < self.dimensions
+                and isinstance(value, tuple)
+                and not option.broadcasts
+            ):
                 return f"{option.name}={write(value)} is one number for {self.dimensions} axes"
             if reason := option.refusal(value, axes):
                 return reason

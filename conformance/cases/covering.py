@@ -52,7 +52,8 @@ def forms(operation: str, features: Features) -> list[str]:
     several = {"options per axis"} if found.dimensions > 1 else set()
     needed = {"tuples": several | {"options as tuples"}, "ints": set()}
     for option in found.options:
-        needed |= {word: {option.name, f"{option.name}={word}"} & FEATURES for word in option.words}
+        words = option.words if option.per_axis else ()
+        needed |= {word: {option.name, f"{option.name}={word}"} & FEATURES for word in words}
         if option.per_axis and option.lacking:
             needed[option.lacking] = {option.lacking}
             if option.name not in features and option.lacking in features:
@@ -106,7 +107,9 @@ def _claimed_of_axis(option: Any, form: str, features: Features) -> list[Any]:
 def _claimed_values(option: Any, features: Features) -> list[Any]:
     """The values of a flag that need no feature that is not claimed."""
     lacked = {option.default} if option.lacking and option.lacking not in features else set()
-    return [v for v in option.classes if v not in lacked and (v == option.default or option.name in features)]
+    lacked |= {word for word in option.words if f"{option.name}={word}" not in features}
+    claimed = option.name in features or not option.feature
+    return [v for v in option.classes if v not in lacked and (v == option.default or claimed)]
 
 
 def build(operation: str, form: str, row: Row, seed: int, **more: Any) -> Case:

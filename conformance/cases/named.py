@@ -95,7 +95,8 @@ def _plainer_fields(case: Case) -> Iterator[tuple[str, Any]]:
     yield "unbatched", lambda case: {"batch": 1}
     options = OPERATIONS[case.operation].options
     for option in options:
-        yield from ((f"{o}={w}", lambda case, o=o: {o: 0}) for o in (option.name,) for w in option.words)
+        for word in option.words:
+            yield f"{option.name}={word}", lambda case, o=option: {o.name: o.default}
         yield option.name, lambda case, o=option: {o.name: o.default}
         if option.lacking:
             yield option.lacking, lambda case, o=option: {o.name: _other(case, o)}
@@ -136,7 +137,14 @@ def smallest(operation: str, features: Features) -> Iterator[Case]:
     pads = (0,) if family.bounded or "padding" not in names else (0, 1)
     every = itertools.product((0, 1, 2), SMALLEST, pads, ({}, *({name: True} for name in flags)))
     for batch, (image, kernel), padding, flag in every:
-        fields = {"image": image, family.size: kernel, "padding": padding, "batch": batch, **family.few, **flag}
+        fields = {
+            "image": image,
+            family.size: kernel,
+            "padding": padding,
+            "batch": batch,
+            **family.few,
+            **flag,
+        }
         fields = {name: value for name, value in fields.items() if name in names}
         case = Case.of(operation, **fit(fields, found.dimensions))
         square = {family.not_square} if len(set(case.kernel)) == 1 else set()

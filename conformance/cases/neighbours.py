@@ -28,7 +28,9 @@ def neighbours(case: Case) -> list[Case]:
     options = OPERATIONS[case.operation].options
     changes = [fit({o.name: v}, case.dimensions) for o in options for v in o.others if o.keeps]
     changes += [fit({o.name: v}, case.dimensions) for o in options for v in o.others if not o.keeps]
-    if min(case.image) > 2 and isinstance(getattr(case, "padding", ""), (int, tuple)):  # the same extents once padded
+    if min(case.image) > 2 and isinstance(
+        getattr(case, "padding", ""), (int, tuple)
+    ):  # the same extents once padded
         pads = tuple(p + 1 for p in case.axes(case.padding))
         changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
     allowed = case.needs | {f for o in options if o.array or o.keeps for f in (o.name, o.lacking)}

@@ -158,7 +158,7 @@ def _flags(operation: str, features: Features, seed: int) -> Iterator[dict[str, 
 
 def _takes(option: Option, value: Any, features: Features, seed: int) -> bool:
     claimed = {
-        True: option.name in features,  # the other value
+        True: option.name in features or not option.feature,  # the other value
         False: not option.lacking or option.lacking in features,
     }
     is_other: bool = value != option.default

@@ -127,7 +127,9 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
             yield from ({name: n} for n in numbers if name not in ("image", "kernel"))
         elif isinstance(value, int):
             yield from ({name: n} for n in _smaller(value))
-    for i in range(case.dimensions):  # image and kernel together keep the geometry's remainder (1 where there is none)
+    for i in range(
+        case.dimensions
+    ):  # image and kernel together keep the geometry's remainder (1 where there is none)
         for n in range(1, case.kernel[i]):
             yield {
                 "kernel": _with(case.kernel, i, n),

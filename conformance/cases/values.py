@@ -30,10 +30,18 @@ def magnitudes(case: Problem) -> dict[str, int]:
     for room, names in sorted(_sums(case), key=lambda of: of[0] ** (1 / len(of[1]))):
         left = room // math.prod(largest.get(name, 1) for name in names)
         free = [name for name in names if name not in largest]
-        root = math.isqrt(left) if len(free) > 1 else left
+        root = _root(left, len(free))
         largest |= dict.fromkeys(free, max(1, min(LARGEST, root)))
     added = min(LARGEST, math.prod(largest[name] for name in _factors(case, "output")))  # to such products
     return {name: largest.get(name, added) for name in case.array_names}
+
+
+def _root(number: int, degree: int) -> int:
+    """The largest integer whose power is not above a number."""
+    if degree < 3:
+        return math.isqrt(number) if degree == 2 else number
+    root = round(number ** (1 / degree))
+    return root - (root**degree > number)
 
 
 def inexact(case: Problem) -> set[str]:
@@ -62,7 +70,9 @@ def _sums(case: Problem) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 def _factors(case: Problem, output: str) -> tuple[str, ...]:
     """The arrays whose elements are multiplied with each other; a bias is added."""
-    multiplied = [name for name in case.array_names if name not in ("bias", "grad_output")]
+    if case.family.factors:
+        return case.family.factors(case, output)
+    multiplied = [n for n in case.array_names if n not in ("bias", "grad_output", *case.family.indexing)]
     of = output.removeprefix("grad_")
     if of == output:
         return tuple(multiplied)
@@ -165,7 +175,10 @@ def _scaled(
     rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...], exponent: int
 ) -> Array:
     integers = _integers(rng, case, name, shape).astype(np.float64)
-    return np.ldexp(integers, 2 * exponent if name == "bias" else exponent)  # bias: as the products
+    degree = max(2, len(_factors(case, "output")))  # of what is meant for a product of two
+    return np.ldexp(
+        integers, 2 * exponent if name == "bias" else 2 * exponent // degree
+    )  # bias: as the products
 
 
 VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]], Array]] = {

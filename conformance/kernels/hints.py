@@ -76,7 +76,9 @@ def _lines(name: str, value: Any) -> list[str]:
         weights="".join(f"{array}, " for array in arrays[1:]),
     )
     taken = [f"{array}=None" if array == "bias" else array for array in arrays]
-    taken += [name if name in operation.required else f"{name}={default!r}" for name, default in options.items()]
+    taken += [
+        name if name in operation.required else f"{name}={default!r}" for name, default in options.items()
+    ]
     lines = [f"def {operation.name}({', '.join(taken)}):", *(f"    {line}" for line in text.splitlines())]
     return [*lines, *(_of_channels(operation.name) if apart else [])]
 

@@ -34,7 +34,9 @@ def output_size(case: Problem) -> tuple[int, ...]:
     return tuple(n if o is None else o for o, n in asked)
 
 
-Spans = Callable[[int, int], list[tuple[int, int]]]  # extent, outputs -> the pixels of each window along an axis
+Spans = Callable[
+    [int, int], list[tuple[int, int]]
+]  # extent, outputs -> the pixels of each window along an axis
 
 
 def spans(extent: int, outputs: int) -> list[tuple[int, int]]:
@@ -116,8 +118,6 @@ def far(case: Problem, n: int) -> Iterator[Fields]:
     yield {"image": (n + 3, 4), "output_size": (2, 3)}
     yield {"image": (3, 4), "output_size": (n, 3)}
     yield {"image": (n + 3, 4), "output_size": (n, 3)}
-
-
 
 
 MALFORMATIONS = {

@@ -19,7 +19,9 @@ def adaptive_avg_pool(case: Problem, arrays: Arrays, spans: adaptive.Spans = ada
     return output
 
 
-def adaptive_avg_pool_backward(case: Problem, arrays: Arrays, spans: adaptive.Spans = adaptive.spans) -> Array:
+def adaptive_avg_pool_backward(
+    case: Problem, arrays: Arrays, spans: adaptive.Spans = adaptive.spans
+) -> Array:
     """To each pixel of a window its grad_output over their number; windows that share a pixel add."""
     grad_input = np.zeros(arrays["input"].shape)
     share = np.asarray(arrays["grad_output"] / adaptive.counts(case, spans))

@@ -63,6 +63,9 @@ class Family:
 
     chosen       whether its answer is one of the inputs, so that values and indices are exact
     bilinear     whether it is linear in the input and in the weight: sums of products
+    factors      (case, output) -> the arrays whose elements are multiplied for it, where it is not each of them once
+    error        (case, arrays, output, unit, subnormal) -> how far rounding may move it, where it is no sum of products
+    undecided    the same, but for the output -> by output, where rounding decides between answers far apart
     divides      roundings beside those of the sum
     extra_rounding  (case, arrays, output, accuracy, unit) -> rounding of kernels that multiply transforms or use tables
     may_be_nan   (case, arrays) -> where an output may be NaN and PyTorch's is not
@@ -74,6 +77,7 @@ class Family:
 
     What is asked:
 
+    single       whether a kernel over one axis is passed as an int alone
     window       what its windows are called: filter, window
     size         the field of a case that says how large they are: its kernel, or an option
     image        (case, axis, windows, unread) -> an extent of the image, where it follows from no kernel and steps
@@ -116,6 +120,9 @@ class Family:
 
     chosen: bool = False
     bilinear: bool = False
+    factors: Callable[[Problem, str], tuple[str, ...]] | None = None
+    error: Callable[[Problem, Arrays, str, float, float], Array] | None = None
+    undecided: Callable[[Problem, Arrays, float, float], dict[str, Array]] = lambda *_: {}
     divides: int = 0
     extra_rounding: Callable[[Problem, Arrays, str, str, float], Array | float] = lambda *_: 0.0
     may_be_nan: Callable[[Problem, Arrays], dict[str, Array]] = lambda case, arrays: {}
@@ -125,6 +132,7 @@ class Family:
     misses: bool = False
     deadly: Callable[[Problem, str], bool] = lambda case, view: False
 
+    single: bool = False
     window: str
     size: str = "kernel"
     image: Callable[[Problem, int, int, int], int] | None = None

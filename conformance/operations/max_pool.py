@@ -56,10 +56,8 @@ def max_pool(case: Problem, arrays: Arrays) -> Answers:
 def max_pool_backward(case: Problem, arrays: Arrays, indices: Array) -> Array:
     """Add each grad_output at its window's index; a window that misses the image (index -1) gives nothing."""
     grad_input = np.zeros(arrays["input"].shape)
-    planes, at = (
-        grad_input.reshape(-1, math.prod(case.image)),
-        indices.reshape(-1, math.prod(case.output_extents)),
-    )
+    planes = grad_input.reshape(-1, math.prod(case.image))
+    at = indices.reshape(len(planes), math.prod(case.output_extents))
     plane, window = np.nonzero(at >= 0)
     np.add.at(planes, (plane, at[plane, window]), arrays["grad_output"].reshape(at.shape)[plane, window])
     return grad_input

@@ -13,18 +13,20 @@ from conformance.operations.option import Option
 from conformance.operations.special import scatter
 from conformance.operations.windows import Array, Arrays, Problem, window_outputs
 
+STRIDE = Option(
+    name="stride",
+    default=None,
+    per_axis=True,
+    types=(int, tuple, type(None)),
+    least=1,
+    lacking="stride=None",
+    classes=(1, 2, 3),
+    probe={"stride": 3},
+    others=(1, (2, 1)),
+)
+
 OPTIONS = (
-    Option(
-        name="stride",
-        default=None,
-        per_axis=True,
-        types=(int, tuple, type(None)),
-        least=1,
-        lacking="stride=None",
-        classes=(1, 2, 3),
-        probe={"stride": 3},
-        others=(1, (2, 1)),
-    ),
+    STRIDE,
     Option(
         name="padding",
         default=0,

@@ -32,7 +32,7 @@ def bound(
     added    how half precision is summed, in float32 (wide) or in its own dtype (narrow)
     scaled   outputs of sums whose terms were divided by a number, and that are multiplied by it: (1 + u)^2 S more
     """
-    sums = _absolute(case, arrays, oracle)
+    sums = {} if case.family.error and not scaled else _absolute(case, arrays, oracle)
     limits = {out: _of_output(case, arrays, out, expected[out], sums, accuracy, added) for out in expected}
     u = DTYPES[case.dtype].unit
     return limits | {out: limits[out] + (2 + u) * u * sums[out] for out in limits if out in scaled}
@@ -44,16 +44,13 @@ def _of_output(
     family, dtype = case.family, DTYPES[case.dtype]
     if family.chosen and (output != "grad_input" or case.terms("grad_input") == 1):
         return np.zeros(y.shape)  # values and indices are chosen, not computed
-    u, n = DTYPES[dtype.accumulator].unit, case.terms(output)
-    total = growth(case.values, n + family.divides) * u * sums[output]
-    if dtype.narrow and added == "narrow":
-        # n u S of a sum in any order, however large n u is (Jeannerod and Rump, Improved error bounds for inner
-        # products, SIAM J. Matrix Anal. Appl. 34, 2013), and a factor of 1 + u for what is done with it.
-        u = dtype.unit
-        total = (n + family.divides + 1) * u * (1 + u) * sums[output]
-    if family.bilinear and output != "grad_bias" and accuracy == "tf32":  # both factors of each product, once
-        total = total + 2 * dtype.truncation * (1 + dtype.truncation) * sums[output]
-    total = total + family.extra_rounding(case, arrays, output, accuracy, u)
+    u, n = _unit(case, added), case.terms(output)
+    if family.error:
+        total = family.error(case, arrays, output, u, dtype.subnormal)
+    else:
+        total = _of_sum(case, arrays, output, sums, accuracy, u)
+    if family.error and not total.any():
+        return np.zeros(y.shape)
     if dtype.narrow:
         total = total + dtype.unit * np.abs(y)  # one rounding of the sum
         if "bias" in arrays and output == "output":  # and one before the bias, as PyTorch's own on a GPU
@@ -62,7 +59,31 @@ def _of_output(
             total = total + dtype.unit * (1 + dtype.unit) * np.abs(unbiased)
     if case.dtype == "float64":
         total = 2 * total  # the oracle rounds as well
-    return total + dtype.subnormal / 2 * (n + 1)
+    return np.asarray(total + dtype.subnormal / 2 * (n + 1))
+
+
+def _of_sum(case: Case, arrays: Arrays, output: str, sums: Arrays, accuracy: str, u: float) -> Array:
+    family, dtype, n = case.family, DTYPES[case.dtype], case.terms(output)
+    total = growth(case.values, n + family.divides) * u * sums[output]
+    if u > DTYPES[dtype.accumulator].unit:
+        # n u S of a sum in any order, however large n u is (Jeannerod and Rump, Improved error bounds for inner
+        # products, SIAM J. Matrix Anal. Appl. 34, 2013), and a factor of 1 + u for what is done with it.
+        total = (n + family.divides + 1) * u * (1 + u) * sums[output]
+    if family.bilinear and output != "grad_bias" and accuracy == "tf32":  # both factors of each product, once
+        total = total + 2 * dtype.truncation * (1 + dtype.truncation) * sums[output]
+    return np.asarray(total + family.extra_rounding(case, arrays, output, accuracy, u))
+
+
+def _unit(case: Case, added: str) -> float:
+    """Of the format in which numbers are added."""
+    dtype = DTYPES[case.dtype]
+    return dtype.unit if dtype.narrow and added == "narrow" else DTYPES[dtype.accumulator].unit
+
+
+def undecided(case: Case, arrays: Arrays, added: str) -> dict[str, Array]:
+    """By output, where rounding decides between answers that are far apart: whatever is answered there may be right."""
+    with np.errstate(all="ignore"):
+        return case.family.undecided(case, arrays, _unit(case, added), DTYPES[case.dtype].subnormal)
 
 
 def growth(values: str, n: int) -> float:

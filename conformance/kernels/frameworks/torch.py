@@ -226,7 +226,9 @@ def _by_autograd(case: Case, tensors: dict[str, torch.Tensor]) -> dict[str, Arra
     arguments = {n: tensor for n, tensor in tensors.items() if n != "grad_output"}
     function = getattr(F, case.operation)
     answer, gradients = differentiate(
-        lambda *leaves: function(*(arguments | dict(zip(names, leaves, strict=True))).values(), **case.options),
+        lambda *leaves: function(
+            *(arguments | dict(zip(names, leaves, strict=True))).values(), **case.options
+        ),
         [tensors[n] for n in names],
         tensors["grad_output"],
     )

@@ -1,0 +1,206 @@
+"""Power-average pooling: lp_pool1d, lp_pool2d, lp_pool3d.
+
+PyTorch takes no absolute value: y = z^(1/p), z the sum of x^p over a window, so that an odd p of negative data may have
+no root, which is NaN. For p = inf it is the largest |x|, for -inf the smallest. Its ceil_mode scales the windows that it
+clips by what they are not, and is out of scope.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, cast
+
+import numpy as np
+
+from conformance.operations import max_pool, pool
+from conformance.operations.family import Answers, Family, Tail
+from conformance.operations.option import Option
+from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad, window_outputs
+
+NORM_TYPE = Option(
+    name="norm_type",
+    default=2,
+    required=True,
+    feature=False,
+    types=(int, float),
+    words={math.inf: ()},
+    classes=(1, 2, 3, 4, math.inf),
+    scope="turns",
+    other=3,
+    others=(1, 2, 3),
+    keeps=True,
+)
+LIBRARY = 4  # roundings u that the power of a library may be off by: two steps, as its documentation allows
+
+
+def outputs(case: Problem, axis: int, extent: int) -> int:
+    return window_outputs(extent, case.kernel[axis], case.strides[axis], (0, 0), 1)
+
+
+def refusal(case: Problem) -> str | None:
+    return "norm_type=0 has no root" if case.norm_type == 0 else None
+
+
+def factors(case: Problem, output: str) -> tuple[str, ...]:
+    """A power is a product of as many; a gradient divides by roots, which no integers make exact."""
+    if output != "output":
+        return ("grad_output",)
+    return ("input",) * (1 if math.isinf(case.norm_type) else max(1, math.ceil(case.norm_type)))
+
+
+# The definition.
+
+
+def power_sums(case: Problem, image: Array) -> Array:
+    """z: the sum of x^p over each window."""
+    powers = pad(image**case.norm_type, case.borders)
+    return cast(Array, sum(powers[place] for _, place in taps(case)))
+
+
+def lp_pool(case: Problem, arrays: Arrays) -> Array:
+    """z^(1/p), NaN where there is no root."""
+    p = case.norm_type
+    if math.isinf(p):
+        return np.asarray(_largest(case, arrays)["output"] * np.sign(p))
+    return np.asarray(power_sums(case, arrays["input"]) ** (1 / p))
+
+
+def lp_pool_backward(case: Problem, arrays: Arrays) -> Array:
+    """x^(p-1) times the sum over its windows of grad_output z^(1/p-1); a window of z = 0 gives nothing.
+
+    What is infinite there PyTorch multiplies by the slopes of sign and relu, which are 0. For p = inf the gradient goes
+    to the first of the largest |x|, with the sign of x.
+    """
+    x, p = arrays["input"], case.norm_type
+    if math.isinf(p):
+        spread = max_pool.max_pool_backward(case, arrays, _largest(case, arrays)["indices"])
+        return np.asarray(spread * sign(x))
+    z = power_sums(case, x)
+    slope = np.where(z == 0, 0, arrays["grad_output"] * z ** (1 / p - 1) * sign(z) ** 2)
+    return np.asarray(of_windows(case, slope) * x ** (p - 1))
+
+
+def of_windows(case: Problem, values: Array) -> Array:
+    """For each pixel the sum of a value of its windows."""
+    spread = np.zeros(
+        (*values.shape[:2], *(n + lo + hi for n, (lo, hi) in zip(case.image, case.borders, strict=True)))
+    )
+    for _, place in taps(case):
+        spread[place] += values
+    return unpad(spread, case.borders)
+
+
+def sign(array: Array) -> Array:
+    """As PyTorch's: that of NaN is 0."""
+    return np.where(np.isnan(array), 0, np.sign(array))
+
+
+def _largest(case: Problem, arrays: Arrays) -> Answers:
+    return max_pool.max_pool(case, {"input": np.abs(arrays["input"]) * np.sign(case.norm_type)})
+
+
+# How it is judged.
+
+
+def error(case: Problem, arrays: Arrays, output: str, unit: float, subnormal: float) -> Array:
+    """How far rounding may move each element, to first order in u where it is not said otherwise.
+
+    z: a power is rounded as often as it is multiplied, or by a library; the sum n times (Higham, Accuracy and Stability
+    of Numerical Algorithms, 2nd ed., 3.1), the mean that PyTorch takes twice more: |dz| <= e = (n + p + 6) u S, S the sum
+    of |x|^p, and what underflows. y = z^(1/p) is concave: |dy| <= y (1 - (1 - e/z)^(1/p)), not to first order, for e < z,
+    and e^(1/p) for all z that are not negative. The root is a library's, and its exponent rounded, by which
+    z^(1/p (1 + u)) = y (1 + u ln(z) / p). A gradient multiplies such roots, p - 1 of them where it divides by y^(p-1).
+    """
+    x, p = _batched(case, arrays["input"]), case.norm_type
+    g = np.abs(_batched(case, arrays["grad_output"]))
+    windows = pool.terms(case, "grad_input")
+    if math.isinf(p):
+        if output == "output" or windows == 1:
+            return np.zeros(arrays["grad_output" if output == "output" else "input"].shape)
+        spread = max_pool.max_pool_backward(
+            case, {"input": x, "grad_output": g}, _largest(case, {"input": x})["indices"]
+        )
+        return _unbatched(case, (windows + 1) * unit * spread)
+    z, off = sums_and_errors(case, x, unit, subnormal)
+    ratio = np.minimum(np.divide(off, np.abs(z), out=np.ones_like(off), where=z != 0), 1)
+    root = (LIBRARY + np.abs(np.log(np.abs(z), out=np.zeros_like(off), where=z != 0)) / abs(p)) * unit
+    relative = 1 - (1 - ratio) ** (1 / abs(p)) + root
+    if output == "output":
+        y = np.abs(z) ** (1 / p)
+        return _unbatched(case, _finite(np.where(ratio < 1, relative * y, off ** (1 / abs(p)))))
+    slope = g * np.abs(z) ** (1 / p - 1)
+    steep = (1 - np.minimum(relative, 0.5)) ** -abs(p - 1) - 1 + abs(p) * root + (windows + abs(p) + 8) * unit
+    return _unbatched(case, _finite(of_windows(case, _finite(slope * steep)) * np.abs(x) ** (p - 1)))
+
+
+def sums_and_errors(case: Problem, x: Array, unit: float, subnormal: float) -> tuple[Array, Array]:
+    """z, and how far rounding may move it; not at all where a power is infinite or NaN."""
+    z, n, p = power_sums(case, x), math.prod(case.kernel), abs(case.norm_type)
+    sums = power_sums(case, np.abs(x))
+    return z, _finite((n + p + 6) * unit * sums + np.where(sums > 0, n * p * subnormal, 0))
+
+
+def undecided(case: Problem, arrays: Arrays, unit: float, subnormal: float) -> dict[str, Array]:
+    """Where rounding decides whether z has a root, and whether its slope is that of 0.
+
+    For p = 1 PyTorch's gradient is 0 where the sum is 0 or NaN, of which the sum itself knows nothing: either is right.
+    """
+    x, p = _batched(case, arrays["input"]), case.norm_type
+    if math.isinf(p):
+        return {}
+    z, off = sums_and_errors(case, x, unit, subnormal)
+    near = (np.abs(z) <= off) & (off > 0)
+    no_slope = near | (np.isnan(z) | (z == 0) if p == 1 else False)
+    reached = of_windows(case, no_slope.astype(float)) > 0
+    rootless = near if p != 1 and p % 2 != 0 else np.zeros_like(near)
+    return {"output": _unbatched(case, rootless), "grad_input": _unbatched(case, reached)}
+
+
+def _batched(case: Problem, array: Array) -> Array:
+    array = np.asarray(array, np.float64)
+    return array[None] if case.batch is None else array
+
+
+def _unbatched(case: Problem, array: Array) -> Array:
+    return np.asarray(array[0] if case.batch is None else array)
+
+
+def _finite(array: Array) -> Array:
+    return np.where(np.isfinite(array), array, 0)
+
+
+def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: str) -> None:
+    """Among them windows of nothing but zeros, whose roots have no slope."""
+    pool.put_specials(rng, case, arrays, name)
+    if not rng.integers(3):
+        flat = arrays["input"].reshape(-1)
+        flat[: flat.size // 2] = 0
+
+
+TAILS = (
+    Tail({"kernel": (2, 2)}, image="strided"),
+    Tail({"kernel": (2, 2), "stride": 1}),
+    Tail({"kernel": (2, 2), "stride": 2, "norm_type": 3}, image="strided"),
+    Tail({"kernel": (3, 3), "stride": 2, "norm_type": 1}, image="strided"),
+)
+
+FAMILY = Family(
+    name="lp_pool",
+    rank=6,
+    options=(NORM_TYPE, pool.STRIDE),
+    keywords=("norm_type", "kernel_size", "stride"),
+    single=True,
+    refusal=refusal,
+    forward=lambda case, arrays: {"output": lp_pool(case, arrays)},
+    backward=lambda case, arrays: {"grad_input": lp_pool_backward(case, arrays)},
+    divides=1,
+    factors=factors,
+    error=error,
+    undecided=undecided,
+    specials=lambda case: ["input", "input", "grad_output"],
+    put_specials=put_specials,
+    scope={"image": 9, "kernel": 4, "stride": 4},
+    paired={"image": 6, "kernel": 3, "stride": 3},
+    flags=({}, {"norm_type": 3}, {"norm_type": 1}, {"norm_type": math.inf}),
+    **(pool.SHARED | {"outputs": outputs, "tails": TAILS}),
+)
