@@ -62,6 +62,7 @@ class Family:
     How it is judged:
 
     chosen       whether its answer is one of the inputs, so that values and indices are exact
+    ties         whether some answers are, so that it is asked which of equals counts
     bilinear     whether it is linear in the input and in the weight: sums of products
     factors      (case, output) -> the arrays whose elements are multiplied for it, where it is not each of them once
     error        (case, arrays, output, unit, subnormal) -> how far rounding may move it, where it is no sum of products
@@ -119,6 +120,7 @@ class Family:
     aten: Callable[[Problem, dict[str, Any], Any], list[Any]] | None = None
 
     chosen: bool = False
+    ties: bool = False
     bilinear: bool = False
     factors: Callable[[Problem, str], tuple[str, ...]] | None = None
     error: Callable[[Problem, Arrays, str, float, float], Array] | None = None

@@ -193,6 +193,7 @@ FAMILY = Family(
     refusal=refusal,
     forward=lambda case, arrays: {"output": lp_pool(case, arrays)},
     backward=lambda case, arrays: {"grad_input": lp_pool_backward(case, arrays)},
+    ties=True,  # of magnitudes, for p = inf
     divides=1,
     factors=factors,
     error=error,

@@ -15,7 +15,7 @@ from conformance.requirements.requirement import Requirement
 
 
 def cases(plan: Plan) -> Iterator[Case]:
-    for values in ("special", "ties") if plan.family.chosen else ("special",):
+    for values in ("special", "ties") if plan.family.chosen or plan.family.ties else ("special",):
         for seed in range(2 if plan.profile == "quick" else 3):
             plain = itertools.chain(plan.named(), plan.covering())
             yield from plan.with_values(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose, max_pool
+from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose, lp_pool, max_pool
 from conformance.audit.mutants.otherwise import Change, Computed, Row, Rows, walked
 from conformance.cases.arrays import Arrays
 
@@ -86,6 +86,7 @@ def rows_in_shape(right: Computed, options: str) -> Iterator[Row]:
 
 
 CONV, MAX_POOL, AVG_POOL = "stride padding dilation", "kernel stride padding dilation", "kernel stride padding"
+LP_POOL = "kernel stride"
 ROWS: Rows = {
     ("conv", "output"): [*rows(conv_forward.output, CONV, ""), *rows_in_shape(conv_forward.output, CONV)],
     ("conv", "grad_input"): [*rows(conv_backward.gradients, CONV, " in the gradient of the input")],
@@ -98,4 +99,6 @@ ROWS: Rows = {
     ("max_pool", "output indices"): [*rows_in_shape(max_pool.forward, MAX_POOL)],
     ("avg_pool", "output"): [*rows(avg_pool.output, AVG_POOL, ""), *rows_in_shape(avg_pool.output, AVG_POOL)],
     ("avg_pool", "grad_input"): [*rows(avg_pool.gradient, AVG_POOL, " in the gradient")],
+    ("lp_pool", "output"): [*rows(lp_pool.output, LP_POOL, ""), *rows_in_shape(lp_pool.output, LP_POOL)],
+    ("lp_pool", "grad_input"): [*rows(lp_pool.gradient, LP_POOL, " in the gradient")],
 }

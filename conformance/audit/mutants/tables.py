@@ -19,6 +19,7 @@ from conformance.audit.mutants import (
     fast_paths,
     half,
     layouts,
+    lp_pool,
     max_pool,
     precision,
     stateful,
@@ -30,7 +31,7 @@ from conformance.operations import OPERATIONS
 from conformance.operations.dtypes import USUAL
 
 TABLES = (
-    axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, tails, precision, layouts,
+    axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, tails, precision, layouts,
     contract, stateful, arguments, fast_paths, conditions, half,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
@@ -45,6 +46,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "half": ["rounding"],
     "max_pool": ["exact", "special"],
     "adaptive_pool": ["exact", "special"],
+    "lp_pool": ["exact", "special"],
     "fast_paths": ["special", "rounding", "sizes"],
     "conditions": ["sizes"],
 }
