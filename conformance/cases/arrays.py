@@ -17,19 +17,24 @@ __all__ = ["Array", "Arrays", "fill"]
 def fill(case: Case) -> Arrays:
     """The arrays of a case in the order a kernel takes them, grad_output last: a function of the case alone."""
     rng = np.random.default_rng(case.seed)
-    make = VALUES[case.values]
     with np.errstate(over="ignore"):  # of a float16 pool's integers, which need not stay finite
-        dtype = DTYPES[case.dtype].numpy
-        arrays = {n: make(rng, case, n, shape).astype(dtype) for n, shape in case.shapes.items()}
+        arrays = {n: _array(rng, case, n, shape) for n, shape in case.shapes.items()}
     if case.values == "special":
         names = case.family.specials(case)
         case.family.put_specials(rng, case, arrays, names[case.seed % len(names)])
+    case.family.settled(case, arrays)
     for name, view in case.views.items():
         if name in arrays:
             arrays[name] = _laid_out(arrays[name], view, case.dimensions)
     if case.malformed and (how := case.family.malformations[case.malformed]).array in arrays:
         arrays[how.array] = how.spoil(arrays[how.array])
     return arrays
+
+
+def _array(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
+    if name in case.family.indexing and case.family.positions:
+        return case.family.positions(rng, case, shape).astype(np.int64)
+    return VALUES[case.values](rng, case, name, shape).astype(DTYPES[case.dtype].numpy)
 
 
 def _laid_out(array: Array, view: str, dimensions: int) -> Array:

@@ -13,7 +13,7 @@ from conformance.cases.fields import COUNTS, fields_of, gaps_of, read_fields, ty
 from conformance.cases.guarded import GUARDS
 from conformance.cases.text import CaseError, suggest, write, write_field
 from conformance.cases.values import VALUES
-from conformance.cases.views import VIEWS
+from conformance.cases.views import REPEATING, VIEWS
 from conformance.operations import DTYPES, OPERATIONS, Family, Operation
 from conformance.operations.windows import borders, windows_all_hit
 
@@ -86,6 +86,9 @@ class Case:
                 raise CaseError(f"layout={array}: a layout is written array:view, as input:reversed")
             self._check("layout", array, (*self.array_names, ANSWERS))
             self._check("layout", view, (*(VIEWS if array != ANSWERS else ()), *GUARDS))
+        together = {self.views.get(name, "") for name in self.array_names if name != "grad_output"}
+        if self.family.indexing and len(together) > 1 and together & {*REPEATING}:
+            raise CaseError(f"layout={self.layout}: of positions and what they place both repeat, or neither")
 
     def _check(self, field: str, value: str, known: Any) -> None:
         if value not in known:

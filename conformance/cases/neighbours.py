@@ -42,8 +42,10 @@ def neighbours(case: Case) -> list[Case]:
         for other in dict.fromkeys(others)
         if other != case and not other.problem and not other.hazard and other.needs <= allowed
     ]
-    refused = next({option.name: option.least - 1} for option in options if option.least is not None)
-    return [*fitting, replace(case, **refused)]
+    below = [{option.name: option.least - 1} for option in options if option.least is not None]
+    malformed = [{"malformed": name} for name in case.family.malformations]
+    refused = (replace(case, **change) for change in (*below, *malformed))
+    return [*fitting, next(each for each in refused if each.problem)]
 
 
 def of_others(case: Case, operations: Iterable[str]) -> Iterator[Case]:

@@ -139,6 +139,9 @@ def _within(array: Array, where: tuple[slice, ...], shape: tuple[int, ...]) -> A
     return memory[where]
 
 
+# Those that have fewer values than the array they are of.
+REPEATING = ("broadcast", "expanded", "repeated", "averaged")
+
 # Of an array whose last axes, so many, are those of an image or a filter.
 VIEWS: dict[str, Callable[[Array, int], Array]] = {
     "transposed": _transposed,

@@ -121,7 +121,10 @@ def _called(operation: str, arrays: Arrays, options: dict[str, Any]) -> Case:
     """The case of a call; ValueError where PyTorch refuses the arguments."""
     _check_dtypes(operation, arrays)
     shapes = {name: array.shape for name, array in arrays.items()}
-    return called(operation, shapes, options, dtype=arrays["input"].dtype.name)
+    case = called(operation, shapes, options, dtype=arrays["input"].dtype.name)
+    if reason := case.family.refused_values(case, arrays):
+        raise ValueError(reason)
+    return case
 
 
 def _check_dtypes(operation: str, arrays: Arrays) -> None:

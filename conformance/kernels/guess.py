@@ -17,7 +17,7 @@ from conformance.operations import OPERATIONS
 
 FUNCTIONS = tuple(f"{operation}{half}" for operation in OPERATIONS for half in ("", "_backward"))
 _UNJUDGED = (
-    "max_unpool", "fractional_max_pool"
+    "fractional_max_pool",
 )  # fmt: skip
 NEARLY = 0.8  # how alike two names are of which one is taken for a slip of the other
 

@@ -51,9 +51,12 @@ class Family:
     weight_axes  what the first axis of the weight counts, and of what those of a group are counted by the second
     channels_out channels of the output
     indexing     those of them that hold positions, not numbers: they have no gradient
+    positions    (generator, case, shape) -> such an array
+    settled      (case, arrays) -> nothing: numbers changed in place that are to agree with positions
     outputs      extent of the output along an axis: (case, axis, extent of the image) -> count
     least_output the smallest of them that is an answer; 0 where PyTorch's own kernels answer that, or refuse it
     refusal      why PyTorch refuses a case, beyond what each option says by itself
+    refused_values  why PyTorch refuses the positions in arrays
     terms        (case, output) -> the largest number of terms that one element sums
     forward      the answers to a case with a batch axis, in float64 (the reference); backward: the gradients
     aten         the same in PyTorch's operators: (case, tensors, torch.ops.aten) -> the outputs in order; none where
@@ -108,12 +111,15 @@ class Family:
 
     array_names: tuple[str, ...]
     indexing: tuple[str, ...] = ()
+    positions: Callable[[Any, Problem, tuple[int, ...]], Array] | None = None
+    settled: Callable[[Problem, Arrays], None] = lambda case, arrays: None
     arrays: Callable[[Problem], dict[str, tuple[int, ...]]]
     weight_axes: tuple[str, str] = ("filters", "channels")
     channels_out: Callable[[Problem], int]
     outputs: Callable[[Problem, int, int], int]
     least_output: int = 1
     refusal: Callable[[Problem], str | None]
+    refused_values: Callable[[Problem, Arrays], str | None] = lambda case, arrays: None
     terms: Callable[[Problem, str], int]
     forward: Callable[[Problem, Arrays], Answers]
     backward: Callable[[Problem, Arrays], Answers]

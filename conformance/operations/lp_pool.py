@@ -8,7 +8,7 @@ clips by what they are not, and is out of scope.
 from __future__ import annotations
 
 import math
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 

@@ -37,6 +37,7 @@ class Option:
     types       of its value; () for those of the default
     words       what may be written for a number, and the options that it takes the place of
     least       the smallest number that PyTorch takes
+    lenient     whether it answers smaller ones, too, for all that they mean nothing
     dimensions  numbers of image axes of the operations that have it
     gap         the feature that None for one of several axes is, where that may be written
     broadcasts  whether a tuple of one number stands for all axes
@@ -60,6 +61,7 @@ class Option:
     types: tuple[type, ...] = ()
     words: Mapping[Any, tuple[str, ...]] = field(default_factory=dict)
     least: int | None = None
+    lenient: bool = False
     dimensions: tuple[int, ...] = (1, 2, 3)
     gap: str = ""
     broadcasts: bool = True
@@ -104,7 +106,11 @@ class Option:
         """Why PyTorch refuses a value, as far as that can be told without the other options."""
         if isinstance(value, str):
             return None if value in self.words else f"{self.name}={value} is no mode"
-        below = self.least is not None and any(n is not None and n < self.least for n in axes)
+        below = (
+            self.least is not None
+            and not self.lenient
+            and any(n is not None and n < self.least for n in axes)
+        )
         if not below:
             return None
         return f"{self.name}={value} is below {self.least}"

@@ -136,7 +136,7 @@ def stories(case: Case, operations: Iterable[str] = ()) -> Iterator[Story]:
         if not number:
             yield Story("after a call with other options", case, lambda: first)
     yield Story("after a refused call", case, lambda: first)
-    yield Story("in another dtype", other_dtype, lambda: _as_dtype(first, other_dtype.dtype), judged=False)
+    yield Story("in another dtype", other_dtype, lambda: _as_dtype(first, other_dtype), judged=False)
     yield Story("after a call in another dtype", case, lambda: first)
     yield Story("new arrays with the same contents", case, lambda: _copies(first))
     for other in of_others(case, operations):
@@ -147,7 +147,7 @@ def stories(case: Case, operations: Iterable[str] = ()) -> Iterator[Story]:
     # What the forward of this one kept is no longer there, or is another's.
     yield Story("the gradient of an earlier call", case, lambda: _copies(first), gradients=True)
     yield Story("the same storage with other contents", case, lambda: _rewritten(first, case))
-    yield Story("one value changed in the same storage", case, lambda: _nudged(first))
+    yield Story("one value changed in the same storage", case, lambda: _nudged(first, case))
     yield Story("the same values in another order", case, lambda: {n: _turned(a) for n, a in first.items()})
 
 
@@ -170,6 +170,8 @@ def _differentiated(caller: Caller, oracle: Oracle, case: Case, way: Differentia
 
 def _shared(first: Arrays, other: Case) -> Arrays:
     """The arrays of another case, those of the first where they have the same shape."""
+    if other.family.indexing:
+        return fill(other)  # the positions of one are none of another
     return {n: first[n] if n in first and first[n].shape == a.shape else a for n, a in fill(other).items()}
 
 
@@ -177,8 +179,8 @@ def _copies(arrays: Arrays) -> Arrays:
     return {name: array.copy() for name, array in arrays.items()}
 
 
-def _as_dtype(arrays: Arrays, dtype: str) -> Arrays:
-    return {name: array.astype(dtype) for name, array in arrays.items()}
+def _as_dtype(arrays: Arrays, case: Case) -> Arrays:
+    return {n: a if n in case.family.indexing else a.astype(case.dtype) for n, a in arrays.items()}
 
 
 def _turned(array: Array) -> Array:
@@ -193,11 +195,12 @@ def _rewritten(arrays: Arrays, case: Case) -> Arrays:
     return arrays
 
 
-def _nudged(arrays: Arrays) -> Arrays:
-    for array in arrays.values():
-        if array.size:
+def _nudged(arrays: Arrays, case: Case) -> Arrays:
+    for name, array in arrays.items():
+        if array.size and name not in case.family.indexing:
             array.setflags(write=True)
             array.reshape(-1)[array.size // 2] = array.max() + 1  # no tie with another
+    case.family.settled(case, arrays)
     return arrays
 
 

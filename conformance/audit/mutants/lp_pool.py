@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.audit.mutants.max_pool import greater, not_less, scan
-from conformance.audit.mutants.otherwise import Change, Computed, Row, Rows, first_images_answer, ones, shorter_strides, walked, without_nan
+from conformance.audit.mutants.otherwise import Change, Computed, Row, Rows, first_images_answer, ones, shorter_strides, without_nan
 from conformance.audit.mutants.precision import bfloat16, float16
 from conformance.cases.arrays import Array, Arrays
 from conformance.operations.family import Answers
