@@ -21,6 +21,7 @@ from conformance.audit.mutants import (
     layouts,
     lp_pool,
     max_pool,
+    max_unpool,
     precision,
     stateful,
     tails,
@@ -31,8 +32,8 @@ from conformance.operations import OPERATIONS
 from conformance.operations.dtypes import USUAL
 
 TABLES = (
-    axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, tails, precision, layouts,
-    contract, stateful, arguments, fast_paths, conditions, half,
+    axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
+    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
 
@@ -47,6 +48,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "max_pool": ["exact", "special"],
     "adaptive_pool": ["exact", "special"],
     "lp_pool": ["exact", "special"],
+    "max_unpool": ["exact", "special"],
     "fast_paths": ["special", "rounding", "sizes"],
     "conditions": ["sizes"],
 }

@@ -84,6 +84,8 @@ OF_CASE: dict[str, Callable[[Any], Any]] = {
     "default_stride": lambda case: case.stride is None,
     "ceil": lambda case: case.ceil_mode,
     "counted": lambda case: case.count_include_pad,
+    "resized": lambda case: case.output_size is not None,
+    "repeats": lambda case: case.repeats,
     "p": lambda case: case.norm_type,
     "divisor": lambda case: case.divisor_override,
     "dtype": lambda case: case.dtype,
