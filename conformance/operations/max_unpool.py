@@ -107,14 +107,14 @@ def _planes(array: Array) -> Array:
 def positions(rng: np.random.Generator, case: Problem, shape: tuple[int, ...]) -> Array:
     """For each pixel a place in its window, as a max pooling gives it; with `repeats` a few places of the plane."""
     if case.repeats:
-        plane = math.prod(case.output_extents)
+        plane = max(1, math.prod(case.output_extents))
         few = rng.permutation(plane)[: max(1, math.prod(case.image) // 2)]
         return rng.choice(few, size=shape)
     index = np.zeros(shape, np.int64)
     axes = zip(case.image, case.kernel, case.strides, case.pads, case.output_extents, strict=True)
     for after, (n, k, s, (low, _), extent) in enumerate(axes, 1 - case.dimensions):
         start = (np.arange(n) * s - low).reshape(-1, *(1,) * -after)
-        place = np.clip(start + rng.integers(k, size=shape), 0, extent - 1)
+        place = np.clip(start + rng.integers(k, size=shape), 0, max(extent - 1, 0))
         index = index * extent + place
     return index
 

@@ -46,7 +46,8 @@ def _of_output(
         return np.zeros(y.shape)  # values and indices are chosen, not computed
     u, n = _unit(case, added), case.terms(output)
     if family.error:
-        total = family.error(case, arrays, output, u, dtype.subnormal)
+        with np.errstate(all="ignore"):
+            total = family.error(case, arrays, output, u, dtype.subnormal)
     else:
         total = _of_sum(case, arrays, output, sums, accuracy, u)
     if family.error and not total.any():
