@@ -178,7 +178,7 @@ def _with_image(case: Case, row: Row) -> Case:
             extent += stride
         extents.append(of_image(extent))
     unread = tuple(row[f"unread {name}"] for name in AXES[case.dimensions])
-    built = case.family.completed(replace(case, image=tuple(extents)), unread)
+    built: Case = case.family.completed(replace(case, image=tuple(extents)), unread)
     while built.problem or built.hazard:  # avg_pool3d takes no image smaller than its window
         built = replace(built, image=tuple(n + s for n, s in zip(built.image, built.strides, strict=True)))
     return built

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from typing import Any
 
 from conformance.cases.case import Case
 from conformance.operations import OPERATIONS
@@ -42,8 +43,10 @@ def neighbours(case: Case) -> list[Case]:
         for other in dict.fromkeys(others)
         if other != case and not other.problem and not other.hazard and other.needs <= allowed
     ]
-    below = [{option.name: option.least - 1} for option in options if option.least is not None]
-    malformed = [{"malformed": name} for name in case.family.malformations]
+    below: list[dict[str, Any]] = [
+        {option.name: option.least - 1} for option in options if option.least is not None
+    ]
+    malformed: list[dict[str, Any]] = [{"malformed": name} for name in case.family.malformations]
     refused = (replace(case, **change) for change in (*below, *malformed))
     return [*fitting, next(each for each in refused if each.problem)]
 

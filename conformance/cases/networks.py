@@ -46,7 +46,8 @@ def _imaged(case: Case, windows: Sequence[int], unread: Sequence[int]) -> Case:
     """The case on an image that has so many windows, and pixels past the last one, along each axis."""
     axes = enumerate(zip(windows, case.geometry, unread, strict=True))
     image = tuple(_extent(case, axis, *of) for axis, of in axes)
-    return case.family.completed(replace(case, image=image), tuple(map(bool, unread)))
+    imaged: Case = case.family.completed(replace(case, image=image), tuple(map(bool, unread)))
+    return imaged
 
 
 def _extent(case: Case, axis: int, windows: int, geometry: Any, unread: int) -> int:

@@ -41,7 +41,7 @@ def _root(number: int, degree: int) -> int:
     if degree < 3:
         return math.isqrt(number) if degree == 2 else number
     root = round(number ** (1 / degree))
-    return root - (root**degree > number)
+    return int(root - (root**degree > number))
 
 
 def inexact(case: Problem) -> set[str]:
@@ -71,7 +71,7 @@ def _sums(case: Problem) -> Iterator[tuple[int, tuple[str, ...]]]:
 def _factors(case: Problem, output: str) -> tuple[str, ...]:
     """The arrays whose elements are multiplied with each other; a bias is added."""
     if case.family.factors:
-        return case.family.factors(case, output)
+        return tuple(case.family.factors(case, output))
     multiplied = [n for n in case.array_names if n not in ("bias", "grad_output", *case.family.indexing)]
     of = output.removeprefix("grad_")
     if of == output:

@@ -90,7 +90,8 @@ def image(case: Problem, axis: int, pixels: int, unread: int) -> int:
     outputs = case.axes(case.output_size)[axis]
     if outputs is None:
         return 3 + pixels
-    return max(1, pixels * outputs + unread * (outputs // 2 if pixels > 1 else -(outputs // 3) or 1))
+    over = outputs // 2 if pixels > 1 else -(outputs // 3) or 1
+    return int(max(1, pixels * outputs + unread * over))
 
 
 def deeper(case: Problem) -> Fields:

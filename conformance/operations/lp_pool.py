@@ -1,8 +1,8 @@
 """Power-average pooling: lp_pool1d, lp_pool2d, lp_pool3d.
 
-PyTorch takes no absolute value: y = z^(1/p), z the sum of x^p over a window, so that an odd p of negative data may have
-no root, which is NaN. For p = inf it is the largest |x|, for -inf the smallest. Its ceil_mode scales the windows that it
-clips by what they are not, and is out of scope.
+PyTorch takes no absolute value: y = z^(1/p), z the sum of x^p over a window, so that an odd p of negative data may
+have no root, which is NaN. For p = inf it is the largest |x|, for -inf the smallest. Its ceil_mode scales windows that
+it clips as if they were whole, and is out of scope.
 """
 
 from __future__ import annotations
@@ -105,11 +105,12 @@ def _largest(case: Problem, arrays: Arrays) -> Answers:
 def error(case: Problem, arrays: Arrays, output: str, unit: float, subnormal: float) -> Array:
     """How far rounding may move each element, to first order in u where it is not said otherwise.
 
-    z: a power is rounded as often as it is multiplied, or by a library; the sum n times (Higham, Accuracy and Stability
-    of Numerical Algorithms, 2nd ed., 3.1), the mean that PyTorch takes twice more: |dz| <= e = (n + p + 6) u S, S the sum
-    of |x|^p, and what underflows. y = z^(1/p) is concave: |dy| <= y (1 - (1 - e/z)^(1/p)), not to first order, for e < z,
-    and e^(1/p) for all z that are not negative. The root is a library's, and its exponent rounded, by which
-    z^(1/p (1 + u)) = y (1 + u ln(z) / p). A gradient multiplies such roots, p - 1 of them where it divides by y^(p-1).
+    z: a power is rounded as often as it is multiplied, or by a library; the sum n times (Higham, Accuracy and
+    Stability of Numerical Algorithms, 2nd ed., 3.1), the mean that PyTorch takes twice more: |dz| <= e = (n + p + 6) u
+    S, S the sum of |x|^p, and what underflows. y = z^(1/p) is concave: |dy| <= y (1 - (1 - e/z)^(1/p)), not to first
+    order, for e < z, and e^(1/p) for all z that are not negative. The root is a library's, and its exponent rounded,
+    by which z^(1/p (1 + u)) = y (1 + u ln(z) / p). A gradient multiplies such roots, p - 1 of them where it divides by
+    y^(p-1).
     """
     x, p = _batched(case, arrays["input"]), case.norm_type
     g = np.abs(_batched(case, arrays["grad_output"]))

@@ -99,7 +99,7 @@ SPANS: list[tuple[str, str, Span]] = [
 
 def asked(pooled: Pooled, size: Callable[[Any], tuple[int, ...]]) -> Change:
     """The answer to another output_size, in the shape that follows; no gradient has that."""
-    return lambda case, arrays: {n: a for n, a in pooled(replace(case, output_size=size(case)), {"input": arrays["input"]}, spans).items()}
+    return lambda case, arrays: pooled(replace(case, output_size=size(case)), {"input": arrays["input"]}, spans)
 
 
 def turned(case: Any) -> tuple[int, ...]:

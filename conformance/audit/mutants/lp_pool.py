@@ -79,7 +79,7 @@ def overwritten(case: Any, arrays: Arrays) -> Array:
     spread = np.zeros(pad(arrays["input"], case.borders).shape)
     for _, place in taps(case):
         spread[place] = slope
-    return unpad(spread, case.borders) * arrays["input"] ** (case.norm_type - 1)
+    return np.asarray(unpad(spread, case.borders) * arrays["input"] ** (case.norm_type - 1))
 
 
 def largest_by(wins: Callable[[Array, Array], Array]) -> Change:

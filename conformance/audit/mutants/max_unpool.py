@@ -14,6 +14,7 @@ from conformance.audit.mutants.otherwise import ALL, LAST, Change, Computed, Edi
 from conformance.audit.mutants.words import paddings
 from conformance.cases.arrays import Array, Arrays
 from conformance.operations.family import Answers
+from conformance.operations.windows import at
 from conformance.operations.max_unpool import max_unpool, max_unpool_backward, plain_extents
 
 
@@ -43,7 +44,7 @@ def from_window(case: Any, places: list[Array]) -> Array:
     found, starts = counted(places, case.output_extents), []
     for after, (n, s, p) in enumerate(zip(case.image, case.strides, paddings(case), strict=True), 1 - case.dimensions):
         starts.append((np.arange(n) * s - p).reshape(-1, *(1,) * -after))
-    return found + counted(starts, case.output_extents)
+    return np.asarray(found + counted(starts, case.output_extents))
 
 
 def tap_of_window(tap: int) -> Callable[[Any, list[Array]], Array]:
@@ -51,8 +52,8 @@ def tap_of_window(tap: int) -> Callable[[Any, list[Array]], Array]:
 
     def index(case: Any, places: list[Array]) -> Array:
         axes = enumerate(zip(case.image, case.kernel, case.strides, paddings(case), case.output_extents, strict=True), 1 - case.dimensions)
-        at = [np.clip(np.arange(n) * s - p + tap % k, 0, o - 1).reshape(-1, *(1,) * -after) for after, (n, k, s, p, o) in axes]
-        return counted(at, case.output_extents) + 0 * places[0]
+        taps = [np.clip(np.arange(n) * s - p + tap % k, 0, o - 1).reshape(-1, *(1,) * -after) for after, (n, k, s, p, o) in axes]
+        return np.asarray(counted(taps, case.output_extents) + 0 * places[0])
 
     return index
 
@@ -95,8 +96,8 @@ def spread(case: Any, arrays: Arrays) -> Array:
     answer = np.zeros((*arrays["input"].shape[:2], *case.output_extents))
     for window in np.ndindex(*case.image):
         axes = zip(window, case.kernel, case.strides, paddings(case), strict=True)
-        place = tuple(slice(max(i * s - p, 0), max(i * s - p, 0) + k) for i, k, s, p in axes)
-        answer[(..., *place)] = arrays["input"][(..., *window)].reshape(*answer.shape[:2], *(1,) * case.dimensions)
+        place = at(slice(max(i * s - p, 0), max(i * s - p, 0) + k) for i, k, s, p in axes)
+        answer[place] = arrays["input"][at(window)].reshape(*answer.shape[:2], *(1,) * case.dimensions)
     return answer
 
 
@@ -152,8 +153,8 @@ def summed_over_window(case: Any, arrays: Arrays) -> Array:
     answer = np.zeros(arrays["input"].shape)
     for window in np.ndindex(*case.image):
         axes = zip(window, case.kernel, case.strides, paddings(case), strict=True)
-        place = tuple(slice(max(i * s - p, 0), max(i * s - p + k, 0)) for i, k, s, p in axes)
-        answer[(..., *window)] = arrays["grad_output"][(..., *place)].sum(axis=tuple(range(2, 2 + case.dimensions)))
+        place = at(slice(max(i * s - p, 0), max(i * s - p + k, 0)) for i, k, s, p in axes)
+        answer[at(window)] = arrays["grad_output"][place].sum(axis=tuple(range(2, 2 + case.dimensions)))
     return answer
 
 

@@ -80,7 +80,7 @@ def power_slope(z: Array, p: int) -> Array:
 
 def by_roots(z: Array, p: int) -> Array:
     """Square and cube roots, of what has one."""
-    known = {1: lambda z: z, 2: np.sqrt, 3: np.cbrt, 4: lambda z: np.sqrt(np.sqrt(z))}
+    known: dict[int, Callable[[Any], Any]] = {1: lambda z: z, 2: np.sqrt, 3: np.cbrt, 4: lambda z: np.sqrt(np.sqrt(z))}
     if p not in known:
         return power(z, p)
     negative = np.isneginf(z) if p > 2 else np.zeros(z.shape, bool)  # whose power is that of infinity
