@@ -39,7 +39,7 @@ def read(word: str, value: str) -> Any:
         return float(value)
     if re.fullmatch(r"[A-Za-z_]+", value):
         return value
-    raise CaseError(f"{word}: a value is an int, ints with commas, a word, true, false or none")
+    raise CaseError(f"{word}: a value is a number, ints with commas, a word, true, false or none")
 
 
 def suggest(word: str, known: tuple[str, ...]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import random
 import re
 from collections import Counter
@@ -51,7 +52,7 @@ def case_of(operation: str, **fields: Any) -> Case:
 
 def written(value: Any) -> str:
     if isinstance(value, tuple):
-        return ",".join(map(str, value)) + ("," if len(value) == 1 else "")
+        return ",".join(map(written, value)) + ("," if len(value) == 1 else "")
     return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
@@ -108,17 +109,64 @@ def an_avg_pool(draw: random.Random, operation: str) -> Case:
     return a_pool(draw, operation, ["integers", "mean_zero", "special"], **counting)
 
 
+def an_adaptive_pool(draw: random.Random, operation: str, values: list[str], **options: Any) -> Case:
+    size = axes(draw, operation, 1, draw.choice([3, 7]))
+    none = tuple(draw.choice([n, n, None]) for n in size) if len(size) > 1 else size
+    return case_of(
+        operation, batch=draw.choice([None, 0, 1, 2, 3]), channels=draw.randint(1, 3), output_size=none,
+        image=axes(draw, operation, 1, draw.choice([3, 12])), values=draw.choice(values),
+        dtype=draw.choice(["float32", "float64"]), seed=draw.randint(0, 999), **options,
+    )  # fmt: skip
+
+
+def an_adaptive_avg_pool(draw: random.Random, operation: str) -> Case:
+    return an_adaptive_pool(draw, operation, ["integers", "mean_zero", "special"])
+
+
+def an_adaptive_max_pool(draw: random.Random, operation: str) -> Case:
+    return an_adaptive_pool(draw, operation, ["integers", "special", "ties", "close"], return_indices=True)
+
+
+def an_lp_pool(draw: random.Random, operation: str) -> Case:
+    kernel = axes(draw, operation, 1, 5)
+    return case_of(
+        operation, batch=draw.choice([None, 0, 1, 2, 3]), channels=draw.randint(1, 3), kernel=kernel,
+        image=tuple(k + draw.randint(0, 6) for k in kernel), stride=draw.choice([None, 1, axes(draw, operation, 1, 4)]),
+        norm_type=draw.choice([1, 2, 3, 4, math.inf]), values=draw.choice(["integers", "mean_zero", "special", "ties"]),
+        dtype=draw.choice(["float32", "float64"]), seed=draw.randint(0, 999),
+    )  # fmt: skip
+
+
+def a_max_unpool(draw: random.Random, operation: str) -> Case:
+    kernel = axes(draw, operation, 1, 5)
+    case = case_of(
+        operation, batch=draw.choice([None, 0, 1, 2, 3]), channels=draw.randint(1, 3), kernel=kernel,
+        image=axes(draw, operation, 1, 5), stride=draw.choice([None, 2, axes(draw, operation, 1, 4)]),
+        padding=tuple(draw.randint(0, k // 2) for k in kernel), repeats=draw.random() < 0.5,
+        values=draw.choice(["integers", "mean_zero", "special"]), seed=draw.randint(0, 999),
+    )  # fmt: skip
+    return case if draw.random() < 0.5 else case.family.completed(case, (1,) * case.dimensions)
+
+
 DRAWS: dict[str, Any] = {
     "conv": a_conv,
     "conv_transpose": a_conv_transpose,
     "max_pool": a_max_pool,
     "avg_pool": an_avg_pool,
+    "adaptive_avg_pool": an_adaptive_avg_pool,
+    "adaptive_max_pool": an_adaptive_max_pool,
+    "lp_pool": an_lp_pool,
+    "max_unpool": a_max_unpool,
 }
 PLAIN: dict[str, dict[str, Any]] = {
     "conv": {"filters": 2, "bias": True},
     "conv_transpose": {"filters": 2, "bias": True},
     "max_pool": {"return_indices": True},
     "avg_pool": {},
+    "adaptive_avg_pool": {},
+    "adaptive_max_pool": {"return_indices": True},
+    "lp_pool": {},
+    "max_unpool": {},
 }
 
 
@@ -165,9 +213,11 @@ def large(operation: str) -> list[Case]:
     every += networks.lookalikes(operation, features)
     every += [*sizes.reaches(operation, features), *sizes.far(operation, features)]
     every += [case for case in sizes.tails(operation, features, beyond=sizes.BEYOND) if max(case.image) > 257]
-    values = ["mean_zero", "special", "large", "tiny"] + ["ties"] * operation.startswith("max_pool")
-    indices = {"return_indices": True} if operation.startswith("max_pool") else {}
-    return [replace(case, values=value, **indices) for case in every for value in values]
+    values = ["mean_zero", "special", "large", "tiny"] + ["ties"] * ALL_OPERATIONS[operation].family.chosen
+    flags = {
+        option.name: True for option in ALL_OPERATIONS[operation].options if option.name == "return_indices"
+    }
+    return [replace(case, values=value, **flags) for case in every for value in values]
 
 
 @functools.cache
@@ -194,6 +244,18 @@ def right(case: Case) -> tuple[Arrays, Answers]:
         ("avg_pool1d", 148),
         ("avg_pool2d", 216),
         ("avg_pool3d", 243),
+        ("adaptive_avg_pool1d", 40),
+        ("adaptive_avg_pool2d", 45),
+        ("adaptive_avg_pool3d", 45),
+        ("adaptive_max_pool1d", 41),
+        ("adaptive_max_pool2d", 47),
+        ("adaptive_max_pool3d", 47),
+        ("lp_pool1d", 46),
+        ("lp_pool2d", 67),
+        ("lp_pool3d", 85),
+        ("max_unpool1d", 40),
+        ("max_unpool2d", 50),
+        ("max_unpool3d", 50),
     ],
 )
 def test_every_operation_has_its_mutants(operation, count):

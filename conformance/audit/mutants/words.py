@@ -85,7 +85,6 @@ OF_CASE: dict[str, Callable[[Any], Any]] = {
     "ceil": lambda case: case.ceil_mode,
     "counted": lambda case: case.count_include_pad,
     "resized": lambda case: case.output_size is not None,
-    "repeats": lambda case: case.repeats,
     "p": lambda case: case.norm_type,
     "divisor": lambda case: case.divisor_override,
     "dtype": lambda case: case.dtype,
@@ -115,8 +114,17 @@ OF_CASE: dict[str, Callable[[Any], Any]] = {
 OF_ARRAYS: dict[str, Callable[[Arrays], bool]] = {
     "nan": lambda arrays: any(np.isnan(array).any() for array in arrays.values()),
     "infinite": lambda arrays: any(np.isinf(array).any() for array in arrays.values()),
+    "repeats": lambda arrays: any(len(set(plane)) < len(plane) for plane in _planes(arrays["indices"])),  # indices of one plane
     "ties": lambda arrays: len(np.unique(arrays["input"])) < arrays["input"].size,
 }
+
+
+def _planes(array: np.ndarray[Any, Any]) -> list[list[Any]]:
+    """The elements of each plane, of an array with a batch axis."""
+    flat: list[list[Any]] = array.reshape(math.prod(array.shape[:2]), math.prod(array.shape[2:])).tolist()
+    return flat
+
+
 AXIS_OF = {word: (read, axis) for read, words in AXES.values() for axis, word in zip((-3, -2, -1), words.split(), strict=True)}
 WORDS = frozenset(AXES) | frozenset(AXIS_OF) | frozenset(OF_CASE) | frozenset(OF_ARRAYS)
 
