@@ -14,6 +14,7 @@ from conformance.cases.text import CaseError
 from conformance.operations import DTYPES, OPERATIONS
 
 LIMIT = 2000  # cases tried at most
+UNSAID = 4  # what an extent that is not said counts for: a small one is simpler
 SMALL = 1_000_000  # elements up to which a case with fewer words may be larger than one with more
 
 
@@ -143,7 +144,7 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
 
 def _smaller_tuples(name: str, value: tuple[int, ...]) -> Iterator[dict[str, Any]]:
     for i, extent in enumerate(value):
-        yield from ({name: _with(value, i, n)} for n in _smaller(4 if extent is None else extent))
+        yield from ({name: _with(value, i, n)} for n in _smaller(UNSAID if extent is None else extent))
 
 
 def _smaller(value: int) -> Iterator[int]:
@@ -159,4 +160,4 @@ def _with(extents: tuple[int, ...], axis: int, value: int) -> tuple[int, ...]:
 def _numbers(value: Any) -> tuple[int, ...]:
     if isinstance(value, (bool, str, float)) or value is None:
         return ()
-    return tuple(n or 0 for n in value) if isinstance(value, tuple) else (value,)
+    return tuple(UNSAID if n is None else n for n in value) if isinstance(value, tuple) else (value,)
