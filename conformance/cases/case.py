@@ -253,20 +253,14 @@ class Case:
         """The padding of each axis, and after it what the last window reaches over (ceil_mode)."""
         return borders(self)
 
-    @property
-    def _meaningless(self) -> bool:
-        """Whether PyTorch answers a number that it ought to refuse."""
-        lenient = ((getattr(self, o.name), o.least or 0) for o in _spec(self).options if o.lenient)
-        return any(min(self.axes(value)) < least for value, least in lenient if value is not None)
-
     @cached_property
     def hazard(self) -> bool:
         """Whether PyTorch is not to be asked, and a kernel may refuse.
 
-        The answer has no element, an option ought to be refused, or some window misses the image: there PyTorch's
-        gradient writes out of bounds.
+        The answer has no element, PyTorch ought to refuse it, or some window misses the image: there its gradient
+        writes out of bounds.
         """
-        if self.problem or min(self.output_extents) < 1 or self._meaningless:
+        if self.problem or min(self.output_extents) < 1 or self.family.meaningless(self):
             return not self.problem
         if not self.family.misses or max(self.dilations) == 1:
             return False

@@ -76,6 +76,7 @@ class Family:
     skipping     (case, arrays) -> what kernels answer that leave out what PyTorch may make NaN
     specials     (case) -> arrays that get NaN and infinities in turn, by the seed
     put_specials (generator, case, arrays, name) -> those of one array put in, and zeros in others
+    meaningless  (case) -> whether PyTorch answers what it ought to refuse
     misses       whether PyTorch writes out of bounds where a window's taps all miss the image
     deadly       (case, view) -> whether a view ends the process of PyTorch's own float32 kernels
 
@@ -137,6 +138,7 @@ class Family:
     skipping: Callable[[Problem, Arrays], Answers] = lambda case, arrays: {}
     specials: Callable[[Problem], list[str]]
     put_specials: Callable[[Any, Problem, Arrays, str], None]
+    meaningless: Callable[[Problem], bool] = lambda case: False
     misses: bool = False
     deadly: Callable[[Problem, str], bool] = lambda case, view: False
 

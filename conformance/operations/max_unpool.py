@@ -72,6 +72,12 @@ def refusal(case: Problem) -> str | None:
     return None
 
 
+def meaningless(case: Problem) -> bool:
+    """A stride below 1, or padding that no max pooling has."""
+    axes = zip(case.pads, case.kernel, strict=True)
+    return min(case.strides) < 1 or any(not 0 <= low <= k // 2 for (low, _), k in axes)
+
+
 def refused_values(case: Problem, arrays: Arrays) -> str | None:
     indices, plane = arrays["indices"], math.prod(case.output_extents)
     beyond = indices[(indices < 0) | (indices >= plane)]
@@ -203,6 +209,7 @@ FAMILY = Family(
     forward=lambda case, arrays: {"output": max_unpool(case, arrays)},
     backward=lambda case, arrays: {"grad_input": max_unpool_backward(case, arrays)},
     chosen=True,
+    meaningless=meaningless,
     specials=lambda case: ["input", "grad_output"],
     put_specials=put_specials,
     window="window",

@@ -37,7 +37,7 @@ class Option:
     types       of its value; () for those of the default
     words       what may be written for a number, and the options that it takes the place of
     least       the smallest number that PyTorch takes
-    lenient     whether it answers smaller ones, too, for all that they mean nothing
+    lenient     whether it answers smaller ones all the same
     dimensions  numbers of image axes of the operations that have it
     gap         the feature that None for one of several axes is, where that may be written
     broadcasts  whether a tuple of one number stands for all axes

@@ -128,7 +128,7 @@ SIZES = [
     ("output_size of height and width swapped", "P != Q", turned),
     ("the width's output_size is used for all axes", "P != Q", of_width),
     ("the first output_size is used for all axes", "P != Q", of_first),
-    ("None in output_size is taken for 1", "gap and several or gap and max(outputs) > 1", none_is_1),
+    ("None in output_size is taken for 1", "H > 0 and gap and (several or max(outputs) > 1)", none_is_1),
     ("None in output_size keeps the width's extent", "gap and H != W", none_is_of_width),
 ]
 

@@ -25,7 +25,13 @@ OPSET, IR_VERSION = 19, 9  # AveragePool counts padding and has dilations since 
 
 
 def kernels(variant: str) -> dict[str, Callable[..., Any]]:
-    made = {"conv": _conv, "conv_transpose": _conv_transpose, "max_pool": _max_pool, "avg_pool": _avg_pool}
+    made = {
+        "conv": _conv,
+        "conv_transpose": _conv_transpose,
+        "max_pool": _max_pool,
+        "avg_pool": _avg_pool,
+        "max_unpool": _max_unpool,
+    }
     return {f"{name}{n}d": function(n) for name, function in made.items() for n in (1, 2, 3)}
 
 
@@ -107,6 +113,44 @@ def _avg_pool(dimensions: int) -> Callable[..., Array]:
     return avg_pool
 
 
+def _max_unpool(dimensions: int) -> Callable[..., Array]:
+    def max_unpool(  # type: ignore[no-untyped-def]
+        input, indices, kernel_size, stride=None, padding=0, output_size=None
+    ):
+        if indices.shape != input.shape or input.ndim != dimensions + 2:
+            raise ValueError(f"indices {indices.shape} for an input {input.shape} of {dimensions} image axes")
+        kernel, pads = _axes(dimensions, kernel_size), _axes(dimensions, padding)
+        strides = kernel if stride is None else _axes(dimensions, stride)
+        plain = [
+            (n - 1) * s + k - 2 * p for n, s, k, p in zip(input.shape[2:], strides, kernel, pads, strict=True)
+        ]
+        extents = plain if output_size is None else list(output_size)
+        if any(abs(n - o) >= s for n, o, s in zip(extents, plain, strides, strict=True)):
+            raise ValueError(f"output_size={output_size} is not within a stride {strides} of {plain}")
+        plane = math.prod(extents)
+        if indices.size and not 0 <= indices.min() <= indices.max() < plane:
+            raise ValueError(f"indices outside of {plane} pixels")
+        if all(n >= o for n, o in zip(extents, plain, strict=True)):
+            geometry = {"kernel_shape": kernel, "strides": strides, "pads": pads * 2}
+            return _unpooled(input, indices, tuple(extents), **geometry)
+        rows = (
+            *input.shape[:2],
+            math.prod(input.shape[2:]),
+        )  # of one axis, on which as many pixels have room
+        room = max(plane, rows[2])
+        output = _unpooled(input.reshape(rows), indices.reshape(rows), (room,), kernel_shape=(1,))
+        return np.ascontiguousarray(output[..., :plane]).reshape(*rows[:2], *extents)
+
+    return max_unpool
+
+
+def _unpooled(input: Array, indices: Array, extents: tuple[int, ...], **attributes: Any) -> Array:
+    """At indices of planes, which become those of the whole tensor."""
+    planes = np.arange(math.prod(input.shape[:2])).reshape(*input.shape[:2], *(1,) * len(extents))
+    shape = np.array([*input.shape[:2], *extents], np.int64)
+    return _run("MaxUnpool", [input, indices + math.prod(extents) * planes, shape], **attributes)[0]
+
+
 def _pool(
     dimensions: int,
     input: Array,
@@ -142,6 +186,7 @@ def _run(operator: str, operands: list[Array], outputs: int = 1, **attributes: A
 @lru_cache(maxsize=64)
 def _session(operator: str, given: Any, outputs: int, attributes: Any) -> onnxruntime.InferenceSession:
     kinds = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE, "float16": TensorProto.FLOAT16}
+    kinds |= {"int64": TensorProto.INT64}
     names = [f"x{i}" for i in range(len(given))]
     answers = [f"y{i}" for i in range(outputs)]
     node = helper.make_node(operator, names, answers, **dict(attributes))
