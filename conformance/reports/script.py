@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -118,10 +119,11 @@ def _got(subject: Subject, case: Case, output: str, arrays: Mapping[str, Array])
         return [f"got = {_answer(subject, case, output, names)}"]
     inputs = [name for name in given if name != "grad_output"]
     own = {name: f"own[{number}]" for number, name in enumerate(inputs)}
+    written = {n: its.script_array if n in case.family.indexing else its.script_leaf for n in inputs}
     answer = _answer(subject, case, "output", own)
     grad_output = its.script_array.format(given["grad_output"])
     parts = {"answer": answer, "grad_output": grad_output, "leaf": own[output.removeprefix("grad_")]}
-    leaves = (its.script_leaf.format(given[name]) for name in inputs)
+    leaves = (written[name].format(given[name]) for name in inputs)
     return [f"own = [{', '.join(leaves)}]", *(line.format(**parts) for line in its.script_gradient)]
 
 
@@ -134,22 +136,28 @@ def _answer(subject: Subject, case: Case, output: str, names: Mapping[str, str])
     function = f"{case.operation}_backward" if output in case.gradients else case.operation
     arrays = {name: _Name(text) for name, text in names.items()}
     positional, options = Caller(subject).arguments(function, case, arrays)
-    written = [*map(repr, positional), *(f"{name}={value!r}" for name, value in options.items())]
+    written = [*map(_written, positional), *(f"{name}={_written(value)}" for name, value in options.items())]
     call = f"kernels.{function}({', '.join(written)})"
-    arguments = [name for name in case.array_names if name != "grad_output"]
-    if output in case.gradients and len(arguments) > 1:
-        return f"{call}[{arguments.index(output.removeprefix('grad_'))}]"
+    if output in case.gradients and len(case.gradients) > 1:
+        return f"{call}[{case.gradients.index(output)}]"
     paired = getattr(case, "return_indices", False) and output in ("output", "indices")
     return f"{call}[{int(output == 'indices')}]" if paired else call
 
 
+def _written(value: Any) -> str:
+    """As Python reads it: no name stands for an infinite number."""
+    return f"float('{value}')" if isinstance(value, float) else repr(value)
+
+
 def _expected(subject: Subject, case: Case, output: str, names: list[str]) -> list[str]:
     """PyTorch's answer in float64, in the kernel's layout."""
-    options = ", ".join(f"{name}={value!r}" for name, value in case.options.items())
+    options = ", ".join(f"{name}={_written(value)}" for name, value in case.options.items())
     inputs = [name for name in names if name != "grad_output"]
     gradient = output in case.gradients
     leaf = ".requires_grad_()" if gradient else ""
-    lines = [f"leaves = [torch.tensor(a).double(){leaf} for a in ({', '.join(inputs)},)]"]
+    numbers = [name for name in inputs if name not in case.family.indexing]
+    lines = [f"leaves = [torch.tensor(a).double(){leaf} for a in ({', '.join(numbers)},)]"]
+    lines += [f"leaves.append(torch.tensor({name}))" for name in case.family.indexing if name in inputs]
     answer = f"torch.nn.functional.{case.operation}(*leaves, {options})"
     if getattr(case, "return_indices", False):
         answer += f"[{int(output == 'indices')}]"

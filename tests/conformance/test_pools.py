@@ -19,6 +19,7 @@ from conformance.kernels.framework import oracle
 from conformance.kernels.functions import functions
 from conformance.kernels.subject import Subject
 from conformance.operations.adaptive import spans
+from conformance.reports.script import script
 from conformance.requirements.answers import judge_all
 from conformance.verdicts.bounds import bound
 
@@ -284,3 +285,24 @@ def test_required_options_may_have_other_names(text):
     answer = Caller(Subject(kernels)).answer(case, arrays, ["output"])["output"]
     expected = reference.answer(case, arrays)["output"].astype(case.dtype)
     np.testing.assert_array_equal(answer, expected)
+
+
+# The script of a failure.
+
+
+@pytest.mark.parametrize(
+    ("text", "output", "lines"),
+    [
+        (
+            "max_unpool2d kernel=2,2",
+            "grad_input",
+            ["leaves.append(torch.tensor(indices))", "for a in (input,)]", "padding=0, output_size=None)\n"],
+        ),
+        ("lp_pool2d kernel=2,2 image=2,2 norm_type=inf", "output", ["norm_type=float('inf')"]),
+    ],
+)
+def test_a_script_knows_positions_from_numbers(text, output, lines):
+    case = Case.parse(text)
+    subject = Subject(functions(case.operation), framework="numpy", name="mykernels")
+    written = script(subject, case, output)
+    assert [line for line in lines if line not in written] == []
