@@ -116,7 +116,7 @@ def reaches(case: Problem, n: int) -> Iterator[Fields]:
 
 def far(case: Problem, n: int) -> Iterator[Fields]:
     """More pixels, windows or both along an axis than a byte or two hold."""
-    yield {"image": (n + 3, 4), "output_size": (2, 3)}
+    yield {"image": (n + 3, 3), "output_size": (2, 2)}
     yield {"image": (3, 4), "output_size": (n, 3)}
     yield {"image": (n + 3, 4), "output_size": (n, 3)}
 
