@@ -39,7 +39,11 @@ def by_reference(case: Case, arrays: Arrays, wanted: tuple[str, ...]) -> Answers
 
 
 def doubles(arrays: Arrays) -> Arrays:
-    return {n: np.asarray(a, np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
+    """Numbers in float64; positions as they are."""
+    return {n: a if n in _INDEXING else np.asarray(a, np.float64) for n, a in arrays.items()}
+
+
+_INDEXING = {name for found in OPERATIONS.values() for name in found.family.indexing}
 
 
 def by_group(case: Any, array: Array) -> Array:

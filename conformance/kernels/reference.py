@@ -14,7 +14,8 @@ def answer(case: Case, arrays: Arrays) -> Answers:
     if case.problem:
         raise ValueError(f"{case}: {case.problem}")
     batched = case.batch is not None
-    doubles = {n: np.asarray(a, np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
+    indexing = case.family.indexing
+    doubles = {n: a if n in indexing else np.asarray(a, np.float64) for n, a in arrays.items()}
     batch = doubles if batched else {n: a[None] if n in IMAGES else a for n, a in doubles.items()}
     with np.errstate(all="ignore"):
         answers = case.family.forward(case, batch) | case.family.backward(case, batch)
