@@ -43,7 +43,7 @@ def test_pytorch_refuses_what_the_case_says_it_refuses(operation):
             continue  # the oracle takes every array in float64
         try:
             oracle("torch")(case, fill(case))
-        except (RuntimeError, TypeError, IndexError):
+        except (RuntimeError, TypeError, IndexError, ValueError, ZeroDivisionError):
             continue
         answered.append(str(case))
     assert answered == []
