@@ -13,6 +13,7 @@ from typing import cast
 import numpy as np
 
 from conformance.operations import max_pool, pool
+from conformance.operations.dtypes import DTYPES
 from conformance.operations.family import Answers, Family, Tail
 from conformance.operations.option import Option
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad, window_outputs
@@ -142,18 +143,22 @@ def sums_and_errors(case: Problem, x: Array, unit: float, subnormal: float) -> t
 
 
 def undecided(case: Problem, arrays: Arrays, unit: float, subnormal: float) -> dict[str, Array]:
-    """Where rounding decides whether z has a root, and whether its slope is that of 0.
+    """Where rounding decides whether z has a root, whether its slope is that of 0, and whether z is infinite.
 
-    For p = 1 PyTorch's gradient is 0 where the sum is 0 or NaN, of which the sum itself knows nothing: either is right.
+    A pixel of no window PyTorch multiplies by 0, which of an infinite power is NaN: 0 is as right. For p = 1 its gradient
+    is 0 where the sum is 0 or NaN, of which the sum itself knows nothing: either is right.
     """
     x, p = _batched(case, arrays["input"]), case.norm_type
     if math.isinf(p):
         return {}
     z, off = sums_and_errors(case, x, unit, subnormal)
-    near = (np.abs(z) <= off) & (off > 0)
+    largest = 2.0 ** DTYPES[case.dtype].top
+    beyond = power_sums(case, np.abs(x)) >= largest
+    unread = (of_windows(case, np.ones(z.shape)) == 0) & ~(abs(p) * np.abs(x) ** (p - 1) < largest)
+    near = (np.abs(z) <= off) & (off > 0) | (beyond & np.isfinite(x).all())
     no_slope = near | (np.isnan(z) | (z == 0) if p == 1 else False)
-    reached = of_windows(case, no_slope.astype(float)) > 0
-    rootless = near if p != 1 and p % 2 != 0 else np.zeros_like(near)
+    reached = (of_windows(case, no_slope.astype(float)) > 0) | unread
+    rootless = near if p != 1 and p % 2 != 0 else near & beyond
     return {"output": _unbatched(case, rootless), "grad_input": _unbatched(case, reached)}
 
 

@@ -169,6 +169,20 @@ def test_for_a_norm_of_1_a_sum_of_0_may_have_a_slope(window, gradient, fails):
     assert failures(case, arrays, grad_input=gradient) == fails
 
 
+def test_a_pixel_of_no_window_may_have_the_gradient_0_though_it_is_infinite():
+    case = Case.parse("lp_pool1d image=3 kernel=2 norm_type=2")
+    arrays = {"input": np.array([[[3.0, 4.0, np.inf]]]), "grad_output": np.ones((1, 1, 1))}
+    assert failures(case, arrays, grad_input=[0.6, 0.8, 0]) == []
+    assert failures(case, arrays, grad_input=[0.6, 0, 0]) == ["grad_input"]
+
+
+@pytest.mark.parametrize(("scale", "fails"), [(1e20, []), (1.0, ["output"])])
+def test_a_sum_beyond_the_numbers_of_the_dtype_may_be_infinite(scale, fails):
+    case = Case.parse("lp_pool1d image=2 kernel=2 norm_type=2 values=mean_zero")
+    arrays = {"input": np.array([[[3 * scale, 4 * scale]]]), "grad_output": np.ones((1, 1, 1))}
+    assert failures(case, arrays, output=np.inf) == fails
+
+
 @pytest.mark.parametrize(("off", "fails"), [(1e-7, []), (1e-5, ["output"])])
 def test_a_root_is_held_to_a_few_roundings(off, fails):
     case = Case.parse("lp_pool1d image=2 kernel=2 norm_type=2 values=mean_zero")
