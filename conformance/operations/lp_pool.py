@@ -145,8 +145,8 @@ def sums_and_errors(case: Problem, x: Array, unit: float, subnormal: float) -> t
 def undecided(case: Problem, arrays: Arrays, unit: float, subnormal: float) -> dict[str, Array]:
     """Where rounding decides whether z has a root, whether its slope is that of 0, and whether z is infinite.
 
-    A pixel of no window PyTorch multiplies by 0, which of an infinite power is NaN: 0 is as right. For p = 1 its gradient
-    is 0 where the sum is 0 or NaN, of which the sum itself knows nothing: either is right.
+    A pixel of no window PyTorch multiplies by 0, which of an infinite power is NaN: 0 is as right. For p = 1 its
+    gradient is 0 where the sum is 0 or NaN, of which the sum itself knows nothing: either is right.
     """
     x, p = _batched(case, arrays["input"]), case.norm_type
     if math.isinf(p):

@@ -130,7 +130,8 @@ def _odds(each: Exhausted) -> str:
     if not any(each.chance):
         return ""
     worst, usual = (f"{100 * chance:.2g} %" for chance in each.chance)
-    kind = "bilinear" if OPERATIONS[each.operation].family.bilinear else "linear"
+    family = OPERATIONS[each.operation].family
+    kind = "bilinear" if family.bilinear else "polynomial" if family.factors else "linear"
     chance = f"is right by chance in {usual} of the cases (median; at most {worst})"
     return f"; an element of another {kind} function {chance}"
 
