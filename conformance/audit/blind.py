@@ -89,7 +89,8 @@ def _different(one: Answers, other: Answers) -> set[str]:
 
 def changes(case: Case, arrays: Arrays) -> Iterator[Change]:
     rng = random.Random(str(case))
-    for name, array in arrays.items():
+    numbers = {name: array for name, array in arrays.items() if name not in case.family.indexing}
+    for name, array in numbers.items():
         yield Change(name, f"number {(place := rng.randrange(array.size))}", case, place)
     for name, value in _neighbours(case):
         other = replace(case, **{name: value})
@@ -105,7 +106,7 @@ def _neighbours(case: Case) -> Iterator[tuple[str, Any]]:
             each = case.strides if value is None else case.axes(value)
             moved = ((axis, step) for axis in range(case.dimensions) for step in (-1, 1))
             yield from (
-                (option.name, tuple(n + step * (i == axis) for i, n in enumerate(each)))
+                (option.name, tuple(n and n + step * (i == axis) for i, n in enumerate(each)))
                 for axis, step in moved
             )
         elif option.other is not None and not option.output:
