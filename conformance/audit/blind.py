@@ -58,7 +58,7 @@ def unseen(case: Case) -> Iterator[Unseen]:
         reference.answer(case, arrays),
         replace(case, values="mean_zero", dtype="float64", layout=""),
     )
-    reals = fill(real)
+    reals = fill(real) | {name: arrays[name] for name in case.family.indexing}  # which decide what matters
     of_reals = reference.answer(real, reals)
     for change in changes(case, arrays):
         able = _different(change.answer(reals), of_reals)
@@ -69,7 +69,9 @@ def unseen(case: Case) -> Iterator[Unseen]:
         lost = (
             () if case.family.chosen and seen else sorted(able - seen)
         )  # which of the inputs is chosen is no sum
-        yield from (Unseen(change, output, _excuse(change, arrays)) for output in lost)
+        for output in lost:
+            stays = bool(np.isnan(answers[output]).any()) and change.place is not None
+            yield Unseen(change, output, "a NaN stays one" if stays else _excuse(change, arrays))
 
 
 def _excuse(change: Change, arrays: Arrays) -> str:
@@ -79,7 +81,7 @@ def _excuse(change: Change, arrays: Arrays) -> str:
     )
     if change.place is None and repeats:
         return "a view repeats its numbers"
-    chosen = change.place is None and change.case.family.chosen
+    chosen = change.place is None and (change.case.family.chosen or change.case.family.ties)
     return "the largest of each window is the same" if chosen else ""
 
 
