@@ -430,8 +430,8 @@ def test_the_functions_refuse_what_pytorch_refuses(text):
 # Right kernels.
 
 
-def test_there_are_fifty_five_right_kernels():
-    assert len(RIGHT) == 55
+def test_there_are_seventy_four_right_kernels():
+    assert len(RIGHT) == 74
 
 
 @pytest.mark.parametrize("kernel", RIGHT.values(), ids=by_name)
