@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import npcnn
-from npcnn import windows
+from npcnn import threads
 
 CONV: dict[str, Any] = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}
 MAX: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
@@ -170,9 +170,9 @@ def test_threads_get_what_one_call_gets(name):
 def test_threads_of_its_own_and_blocks_of_any_size_change_nothing(name, block, monkeypatch):
     arrays = arguments(name)
     expected = answers(name, arrays)
-    monkeypatch.setattr("npcnn.conv.CACHE", block)
-    monkeypatch.setattr("npcnn.conv.WORTH", 0)
-    monkeypatch.setattr("npcnn.conv.COLUMNS", 1)
+    monkeypatch.setattr("npcnn.products.CACHE", block)
+    monkeypatch.setattr("npcnn.products.WORTH", 0)
+    monkeypatch.setattr("npcnn.products.COLUMNS", 1)
     monkeypatch.setattr("npcnn.pool.PLANES", block)
     monkeypatch.setattr("npcnn.pool.WORTH", 0)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -185,18 +185,7 @@ def test_threads_of_its_own_and_blocks_of_any_size_change_nothing(name, block, m
 def test_threads_are_what_openmp_is_told_where_that_is_a_number(given, count, monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", given)
-    assert windows.threads() == count
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("conv2d")])
-def test_rows_that_are_matrices_of_their_own_change_nothing(name, dtype, monkeypatch):
-    arrays = arguments(name, dtype)
-    expected = answers(name, arrays)
-    monkeypatch.setattr("npcnn.conv.WIDE", 1)
-    monkeypatch.setattr("npcnn.conv.CACHE", 300)
-    for one, other in zip(answers(name, arrays), expected, strict=True):
-        np.testing.assert_array_equal(one, other, strict=True)
+    assert threads.threads() == count
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -207,7 +196,7 @@ def test_a_forked_process_has_helpers_of_its_own():
 
 
 def helped() -> int:
-    return windows._helpers(1).submit(int).result(timeout=5)
+    return threads._helpers(1).submit(int).result(timeout=5)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
