@@ -178,9 +178,7 @@ def _backward(
     return grad.reshape(input.shape)
 
 
-def _divisor(
-    axes: Axes, dtype: Any, count_include_pad: bool, divisor_override: int | None = None
-) -> Array:
+def _divisor(axes: Axes, dtype: Any, count_include_pad: bool, divisor_override: int | None = None) -> Array:
     """What the sum of each window is divided by."""
     check_bool("count_include_pad", count_include_pad)
     if divisor_override is not None:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 
 from npcnn.checks import (
-    IMAGE,
     INTS,
     KERNEL,
     NUMBERS,
@@ -243,7 +242,12 @@ def _check(
     kernel = weight.shape[2:]
     axes = []
     for image, k, s, d, (before, after) in zip(
-        x.shape[2:], kernel, strides, dilations, _pads(padding, stride, strides, kernel, dilations), strict=True
+        x.shape[2:],
+        kernel,
+        strides,
+        dilations,
+        _pads(padding, stride, strides, kernel, dilations),
+        strict=True,
     ):
         reach, room = d * (k - 1) + 1, image + before + after
         if reach > room:
@@ -264,9 +268,7 @@ def check_filters(
     if bias is not None:
         check_array("bias", bias, NUMBERS, like=input)
     if weight.ndim != dims + 2 or 0 in weight.shape:
-        raise ValueError(
-            f"weight must be ({channels}, {KERNEL[dims]}), none of them 0 (got {weight.shape})"
-        )
+        raise ValueError(f"weight must be ({channels}, {KERNEL[dims]}), none of them 0 (got {weight.shape})")
     if not is_int(groups):
         raise TypeError(f"groups={groups!r} must be an int")
     if groups < 1 or len(weight) % groups:

@@ -205,7 +205,7 @@ def _check(
     strides, dilations = per_axis("stride", stride, dims, 1), per_axis("dilation", dilation, dims, 1)
     pads = per_axis("padding", padding, dims, 0)
     more = per_axis("output_padding", output_padding, dims, 0)
-    if any([extra >= max(s, d) for extra, s, d in zip(more, strides, dilations, strict=True)]):
+    if any(extra >= max(s, d) for extra, s, d in zip(more, strides, dilations, strict=True)):
         raise ValueError(
             f"output_padding={output_padding!r} must be less than stride={stride!r} or dilation={dilation!r}"
         )

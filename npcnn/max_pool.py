@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from npcnn.checks import FLOATS, INTEGERS, Array, Option, check_bool, wide
-from npcnn.pool import by_planes, gradient_planes, outputs, planes, pool_axes
+from npcnn.pool import by_planes, flat, gradient_planes, outputs, planes, pool_axes
 from npcnn.windows import Axes, Axis, strided, taps
 
 
@@ -155,13 +155,10 @@ def _pool(
     indices = np.empty(output.shape if return_indices else 0, np.int64)
 
     def work(part: slice) -> None:
-        seen, lines = _taps(x[part], axes)
         if return_indices:
-            maxima, winners = _winners(seen, axes, lines)
-            indices[part] = _places(winners, axes)
+            output[part], indices[part] = _scan(x[part], axes)
         else:
-            maxima = _maxima(seen)
-        output[part] = _windows(maxima, axes, lines)
+            output[part] = largest(x[part], axes)
 
     by_planes(work, x)
     shape = (*input.shape[:-dims], *output.shape[1:])
@@ -183,15 +180,41 @@ def _backward(
     g = gradient_planes(dims, grad_output, input, outputs(axes), f"kernel_size={kernel_size!r}")
     x = planes(input, dims)
     grad = np.zeros(x.shape, wide(x.dtype))
-    overlapping = any(axis.stride <= (axis.kernel - 1) * axis.dilation for axis in axes)
 
     def work(part: slice) -> None:
-        seen, lines = _taps(x[part], axes)
-        places = _places(_winners(seen, axes, lines)[1], axes).reshape(len(x[part]), -1)
-        add_at(grad[part], places, g[part], overlapping)
+        _add_gradient(grad[part], g[part], x[part], axes)
 
     by_planes(work, x)
-    return grad.astype(x.dtype, copy=False).reshape(input.shape)
+    with np.errstate(all="ignore"):
+        return grad.astype(x.dtype, copy=False).reshape(input.shape)
+
+
+def largest(x: Array, axes: Axes) -> Array:
+    """The maximum of every window: (planes, *image) to (planes, *output)."""
+    seen, lines = _taps(x, axes)
+    best = seen[0].copy()
+    for tap in seen[1:]:
+        np.maximum(tap, best, out=best)  # of zeros that differ in sign, most machines keep the second
+    return _windows(best, axes, lines)
+
+
+def largest_backward(g: Array, x: Array, axes: Axes) -> Array:
+    grad = np.zeros(x.shape, x.dtype)
+    _add_gradient(grad, g, x, axes)
+    return grad
+
+
+def _add_gradient(grad: Array, g: Array, x: Array, axes: Axes) -> None:
+    """Add g (planes, *output) to grad (planes, *image), each number where x has the maximum of its window."""
+    overlapping = any(axis.stride <= (axis.kernel - 1) * axis.dilation for axis in axes)
+    add_at(grad, flat(_scan(x, axes)[1]), g, overlapping)
+
+
+def _scan(x: Array, axes: Axes) -> tuple[Array, Array]:
+    """The maximum of every window, (planes, *output), and its place in the flat image."""
+    seen, lines = _taps(x, axes)
+    best, winners = _winners(seen, axes, lines)
+    return _windows(best, axes, lines), _places(winners, axes)
 
 
 def add_at(grad: Array, places: Array, g: Array, overlapping: bool) -> None:
@@ -213,7 +236,7 @@ def _taps(x: Array, axes: Axes) -> tuple[list[Array], tuple[int, ...]]:
     phases = tuple([_phases(axis) for axis in axes])
     steps, lines = [axis.kernel for axis in phases], outputs(phases)
     split = np.empty((*steps, len(x), *lines), wide(x.dtype))
-    if not all([axis.inside for axis in phases]):
+    if not all(axis.inside for axis in phases):
         split.fill(-np.inf if x.dtype.kind not in "iu" else np.iinfo(x.dtype).min)
     for phase, outside, pixels in taps(phases):
         split[(*phase, slice(None), *outside)] = x[(slice(None), *pixels)]
@@ -222,8 +245,9 @@ def _taps(x: Array, axes: Axes) -> tuple[list[Array], tuple[int, ...]]:
     seen = []
     for tap in product(*[range(axis.kernel) for axis in axes]):
         at = [divmod(t * axis.dilation, step) for t, axis, step in zip(tap, axes, steps, strict=True)]
-        first = _flat([q for q, _ in at], lines)
-        seen.append(split[(*[phase for _, phase in at], slice(None), slice(first, first + run))])
+        first = _offset([q for q, _ in at], lines)
+        phase = tuple([phase for _, phase in at])
+        seen.append(split[phase][:, first : first + run])
     return seen, lines
 
 
@@ -233,29 +257,22 @@ def _phases(axis: Axis) -> Axis:
     return axis._replace(kernel=stride, stride=stride, dilation=1, output=-(-axis.span // stride))
 
 
-def _flat(place: Sequence[int], extents: tuple[int, ...]) -> int:
+def _offset(place: Sequence[int], extents: tuple[int, ...]) -> int:
     """The place in an array of these extents, laid out flat."""
-    flat = 0
+    offset = 0
     for p, extent in zip(place, extents, strict=True):
-        flat = flat * extent + p
-    return flat
+        offset = offset * extent + p
+    return offset
 
 
 def _run(axes: Axes, lines: tuple[int, ...]) -> int:
-    return _flat([axis.output - 1 for axis in axes], lines) + 1
+    return _offset([axis.output - 1 for axis in axes], lines) + 1
 
 
 def _windows(runs: Array, axes: Axes, lines: tuple[int, ...]) -> Array:
     """View of runs (planes, run) as (planes, *output), without what lies between two lines."""
     steps = [runs.itemsize * prod(lines[along:]) for along in range(1, len(lines) + 1)]
     return strided(runs, (len(runs), *outputs(axes)), (runs.strides[0], *steps))
-
-
-def _maxima(seen: list[Array]) -> Array:
-    best = seen[0].copy()
-    for tap in seen[1:]:
-        np.maximum(tap, best, out=best)  # of zeros that differ in sign, most machines keep the second
-    return best
 
 
 def _winners(seen: list[Array], axes: Axes, lines: tuple[int, ...]) -> tuple[Array, Array]:
@@ -303,10 +320,8 @@ def _places(winners: Array, axes: Axes) -> Array:
     return places
 
 
-def _check_seen(
-    axes: Axes, input: Array, kernel_size: Option, padding: Option, dilation: Option
-) -> None:
-    if not all([_all_seen(axis) for axis in axes]):
+def _check_seen(axes: Axes, input: Array, kernel_size: Option, padding: Option, dilation: Option) -> None:
+    if not all(_all_seen(axis) for axis in axes):
         raise ValueError(
             f"a window of kernel_size={kernel_size!r}, dilation={dilation!r}, padding={padding!r} "
             f"misses the image, so that its maximum has no place (input {input.shape})"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def pool_axes(
     strides = kernels if stride is None else per_axis("stride", stride, dims, 1)
     pads, dilations = per_axis("padding", padding, dims, 0), per_axis("dilation", dilation, dims, 1)
     check_bool("ceil_mode", ceil_mode)
-    if any([p > k // 2 for p, k in zip(pads, kernels, strict=True)]):
+    if any(p > k // 2 for p, k in zip(pads, kernels, strict=True)):
         raise ValueError(f"padding={padding!r} must be at most half of kernel_size={kernel_size!r}")
     sizes = zip(input.shape[-dims:], kernels, strides, dilations, pads, strict=True)
     axes = tuple([_axis(*of, ceil_mode) for of in sizes])
@@ -63,7 +64,9 @@ def outputs(axes: Axes) -> tuple[int, ...]:
     return tuple([axis.output for axis in axes])
 
 
-def gradient_planes(dims: int, grad_output: Array, input: Array, extents: tuple[int, ...], origin: str) -> Array:
+def gradient_planes(
+    dims: int, grad_output: Array, input: Array, extents: tuple[int, ...], origin: str
+) -> Array:
     """grad_output as (N * C, *output), or the error that it earns; origin: the arguments that say its extents."""
     shape = (*input.shape[:-dims], *extents)
     check_gradient(grad_output, input, shape, f"input {input.shape}, {origin}")
@@ -73,7 +76,12 @@ def gradient_planes(dims: int, grad_output: Array, input: Array, extents: tuple[
 def planes(images: Array, dims: int) -> Array:
     """(N * C, *image) in this machine's byte order."""
     native = np.asarray(images, images.dtype.newbyteorder("="))
-    return native.reshape(-1, *images.shape[-dims:])
+    return native.reshape(prod(images.shape[:-dims]), *images.shape[-dims:])
+
+
+def flat(planes: Array) -> Array:
+    """(planes, *image) as (planes, pixels)."""
+    return planes.reshape(len(planes), prod(planes.shape[1:]))
 
 
 def by_planes(work: Callable[[slice], None], x: Array) -> None:

@@ -12,12 +12,13 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import groupby, product
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from npcnn.checks import Array, wide
 from npcnn.threads import Task, slices, threads
-from npcnn.windows import Axes, Axis, fold, unfold
+from npcnn.windows import Axes, cut, fold, unfold
 
 Block = tuple[slice, slice, tuple[slice, ...]]
 
@@ -53,7 +54,7 @@ def correlate(
         if not direct:
             seen = products.reshape(*products.shape[:3], len(into) // len(products), *extents)
             seen = np.moveaxis(seen, 3, 1).reshape(*into.shape[:3], *extents)
-            into[...] = seen[(..., *map(slice, into.shape[3:]))]
+            into[...] = cut(seen, into.shape[3:])
 
     blocks = _blocks(len(x), groups, axes, matrix[0, 0].nbytes, filters, worth, batch=True)
     return [partial(work, *block, of) for of in _shares(len(x) * size, matrix) for block in blocks]
@@ -75,7 +76,8 @@ def transposed(g: Array, weight: Array, axes: Axes, output: Array, bias: Array |
     tasks = []
     for phases in product(*(axis.phases() for axis in axes)):
         pixels, taps, parts = zip(*phases, strict=True)
-        turned = weight[(..., *np.ix_(*taps))].swapaxes(1, 2)
+        seen_by: tuple[Any, ...] = (..., *np.ix_(*taps))
+        turned = weight[seen_by].swapaxes(1, 2)
         tasks += correlate(g, turned, parts, output[(..., *pixels)], bias)
     return tasks
 
@@ -133,7 +135,7 @@ def _columns(x: Array, axes: Axes, long: bool, side_by_side: bool) -> tuple[Arra
     side_by_side   as one, (1, G, C/G * taps, n * windows), the images beside each other
     """
     d = len(axes)
-    long = long and d > 1 and all([axis.stride == 1 for axis in axes]) and any([axis.kernel > 1 for axis in axes])
+    long = long and d > 1 and all(axis.stride == 1 for axis in axes) and any(axis.kernel > 1 for axis in axes)
     seen = unfold(x, axes, long)
     n, groups, channels = seen.shape[:3]
     taps, extents = prod(seen.shape[3:-d]), seen.shape[-d:]
@@ -148,7 +150,7 @@ def _lines(g: Array, extents: tuple[int, ...]) -> Array:
     if g.shape[3:] == extents:
         return g
     longer = np.zeros((*g.shape[:3], *extents), g.dtype)
-    longer[(..., *map(slice, g.shape[3:]))] = g
+    cut(longer, g.shape[3:])[...] = g
     return longer
 
 

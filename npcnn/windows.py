@@ -127,6 +127,12 @@ def _canvas(images: Array, axes: Axes, long: bool) -> Array:
     return padded
 
 
+def cut(array: Array, extents: tuple[int, ...]) -> Array:
+    """The first of its last axes, as many as extents."""
+    at: tuple[Any, ...] = (..., *[slice(extent) for extent in extents])
+    return np.asarray(array[at])
+
+
 def strided(array: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
     """as_strided, in a tenth of its time where the array is contiguous."""
     if array.flags.c_contiguous:
