@@ -176,16 +176,16 @@ def _backward(
 
 
 def _sums(x: Array, norm_type: float, axes: Axes) -> Array:
-    sums = window_sums(_power(x, norm_type), axes)
-    return sums / _share(axes).astype(x.dtype) + x.dtype.type(
-        0
-    )  # a sum of -0.0 has a positive root in PyTorch
+    """(planes, *image) to (planes, *output): the sums of powers, of a whole window each."""
+    sums: Array = window_sums(_power(x, norm_type), axes) / _share(axes).astype(x.dtype)
+    sums += 0  # -0.0, whose root may be -inf, becomes 0.0: so it does in PyTorch
+    return sums
 
 
 def _power(x: Array, exponent: float) -> Array:
     """x ** exponent, of small whole exponents by multiplying, which whole numbers come through exactly."""
     if exponent in range(1, 17):
-        return reduce(np.multiply, [x] * int(exponent))
+        return np.asarray(reduce(np.multiply, [x] * int(exponent)))
     return np.asarray(x**exponent)
 
 

@@ -1,5 +1,6 @@
 """Every function reads any array right, changes none, keeps none, and answers with arrays of its own."""
 
+import math
 import os
 import sys
 import warnings
@@ -19,6 +20,10 @@ MAX: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
 AVG: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "ceil_mode": True}
 
 
+def places(x: Any, count: int) -> Any:
+    return np.random.default_rng(0).integers(0, count, x.size).reshape(x.shape)
+
+
 CALLS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
     "conv2d": (lambda *a: npcnn.conv2d(*a, **CONV), [(2, 4, 6, 7), (6, 4, 3, 2), (6,)]),
     "conv2d 1x1": (lambda *a: npcnn.conv2d(*a), [(2, 4, 6, 7), (6, 4, 1, 1)]),
@@ -32,6 +37,43 @@ CALLS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
     "conv2d_backward 1x1": (
         lambda *a: npcnn.conv2d_backward(*a),
         [(1, 6, 6, 7), (1, 4, 6, 7), (6, 4, 1, 1), (6,)],
+    ),
+    "conv1d": (
+        lambda *a: npcnn.conv1d(*a, stride=2, padding=1, groups=2),
+        [(2, 4, 9), (6, 2, 3), (6,)],
+    ),
+    "conv1d_backward": (
+        lambda *a: npcnn.conv1d_backward(*a, stride=2, padding=1, groups=2),
+        [(2, 6, 5), (2, 4, 9), (6, 2, 3), (6,)],
+    ),
+    "conv3d": (
+        lambda *a: npcnn.conv3d(*a, stride=(1, 2, 1), padding=(0, 1, 1)),
+        [(2, 4, 4, 5, 6), (6, 4, 2, 3, 3), (6,)],
+    ),
+    "conv3d of lines as long as the padded image": (
+        lambda *a: npcnn.conv3d(*a, padding=1),
+        [(2, 4, 4, 5, 6), (6, 4, 2, 3, 3)],
+    ),
+    "conv3d_backward": (
+        lambda *a: npcnn.conv3d_backward(*a, stride=(1, 2, 1), padding=(0, 1, 1)),
+        [(2, 6, 3, 3, 6), (2, 4, 4, 5, 6), (6, 4, 2, 3, 3), (6,)],
+    ),
+    "conv_transpose1d": (
+        lambda *a: npcnn.conv_transpose1d(*a, stride=2, output_padding=1),
+        [(2, 4, 5), (4, 6, 3), (6,)],
+    ),
+    "conv_transpose2d": (
+        lambda *a: npcnn.conv_transpose2d(*a, stride=(2, 1), padding=(1, 0), groups=2),
+        [(2, 4, 5, 6), (4, 3, 3, 2), (6,)],
+    ),
+    "conv_transpose2d 1x1": (lambda *a: npcnn.conv_transpose2d(*a), [(2, 4, 5, 6), (4, 6, 1, 1)]),
+    "conv_transpose2d_backward": (
+        lambda *a: npcnn.conv_transpose2d_backward(*a, stride=(2, 1), padding=(1, 0), groups=2),
+        [(2, 6, 9, 7), (2, 4, 5, 6), (4, 3, 3, 2), (6,)],
+    ),
+    "conv_transpose3d_backward": (
+        lambda *a: npcnn.conv_transpose3d_backward(*a, stride=2, padding=(1, 0, 1)),
+        [(2, 6, 3, 6, 5), (2, 4, 2, 3, 3), (4, 6, 3, 2, 3), (6,)],
     ),
     "conv2d_backward depthwise": (
         lambda *a: npcnn.conv2d_backward(*a, groups=4),
@@ -48,6 +90,52 @@ CALLS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
     "avg_pool2d_backward": (
         lambda g, x: npcnn.avg_pool2d_backward(g, x, 3, **AVG),
         [(2, 4, 4, 5), (2, 4, 6, 7)],
+    ),
+    "max_pool1d": (lambda x: npcnn.max_pool1d(x, 3, stride=2, padding=1, return_indices=True), [(2, 4, 7)]),
+    "max_pool1d_backward": (
+        lambda g, x: npcnn.max_pool1d_backward(g, x, 3, stride=2, padding=1),
+        [(2, 4, 4), (2, 4, 7)],
+    ),
+    "max_pool3d": (lambda x: npcnn.max_pool3d(x, 2, stride=1, return_indices=True), [(2, 4, 3, 4, 5)]),
+    "max_pool3d_backward": (
+        lambda g, x: npcnn.max_pool3d_backward(g, x, 2, stride=1),
+        [(2, 4, 2, 3, 4), (2, 4, 3, 4, 5)],
+    ),
+    "avg_pool1d": (lambda x: npcnn.avg_pool1d(x, 3, stride=2, padding=1), [(2, 4, 7)]),
+    "avg_pool3d": (lambda x: npcnn.avg_pool3d(x, 2, stride=1), [(2, 4, 3, 4, 5)]),
+    "avg_pool3d_backward": (
+        lambda g, x: npcnn.avg_pool3d_backward(g, x, 2, stride=1),
+        [(2, 4, 2, 3, 4), (2, 4, 3, 4, 5)],
+    ),
+    "adaptive_avg_pool1d": (lambda x: npcnn.adaptive_avg_pool1d(x, 3), [(2, 4, 7)]),
+    "adaptive_avg_pool2d": (lambda x: npcnn.adaptive_avg_pool2d(x, (3, None)), [(2, 4, 5, 6)]),
+    "adaptive_avg_pool2d_backward": (
+        lambda g, x: npcnn.adaptive_avg_pool2d_backward(g, x, (3, 7)),
+        [(2, 4, 3, 7), (2, 4, 5, 6)],
+    ),
+    "adaptive_max_pool2d": (
+        lambda x: npcnn.adaptive_max_pool2d(x, (3, 7), return_indices=True),
+        [(2, 4, 5, 6)],
+    ),
+    "adaptive_max_pool2d as it is": (lambda x: npcnn.adaptive_max_pool2d(x, (None, None)), [(2, 4, 5, 6)]),
+    "adaptive_max_pool3d_backward": (
+        lambda g, x: npcnn.adaptive_max_pool3d_backward(g, x, (2, 3, 1)),
+        [(2, 4, 2, 3, 1), (2, 4, 3, 4, 5)],
+    ),
+    "lp_pool1d": (lambda x: npcnn.lp_pool1d(x, 3, 2), [(2, 4, 7)]),
+    "lp_pool2d": (lambda x: npcnn.lp_pool2d(x, 2, 3, stride=2, ceil_mode=True), [(2, 4, 6, 7)]),
+    "lp_pool2d 1x1": (lambda x: npcnn.lp_pool2d(x, 1, 1), [(2, 4, 6, 7)]),
+    "lp_pool2d of the largest": (lambda x: npcnn.lp_pool2d(x, math.inf, 2), [(2, 4, 6, 7)]),
+    "lp_pool2d_backward": (
+        lambda g, x: npcnn.lp_pool2d_backward(g, x, 2, 3, stride=2),
+        [(2, 4, 2, 3), (2, 4, 6, 7)],
+    ),
+    "max_unpool1d": (lambda x: npcnn.max_unpool1d(x, places(x, 6), 2), [(2, 4, 3)]),
+    "max_unpool2d": (lambda x: npcnn.max_unpool2d(x, places(x, 16), 2), [(2, 4, 2, 2)]),
+    "max_unpool2d 1x1": (lambda x: npcnn.max_unpool2d(x, places(x, 4), 1), [(2, 4, 2, 2)]),
+    "max_unpool2d_backward": (
+        lambda g, x: npcnn.max_unpool2d_backward(g, x, places(x, 16), 2),
+        [(2, 4, 4, 4), (2, 4, 2, 2)],
     ),
 }
 NAMES = sorted(CALLS)
@@ -139,15 +227,15 @@ def test_answers_have_the_dtype_of_the_arguments(name, dtype):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_image_is_a_batch_of_one(name):
-    arrays = [a[:1] if len(a) == 2 and a.ndim == 4 else a for a in arguments(name)]
-    alone = [a[0] if a.ndim == 4 and len(a) == 1 else a for a in arrays]
+    arrays = [a[:1] if len(a) == 2 and a.ndim > 2 else a for a in arguments(name)]
+    alone = [a[0] if a.ndim > 2 and len(a) == 1 else a for a in arrays]
     for one, other in zip(answers(name, alone), answers(name, arrays), strict=True):
         np.testing.assert_array_equal(one, other[0] if one.ndim < other.ndim else other, strict=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_images_give_no_images_and_zero_gradients(name):
-    arrays = [a[:0] if a.ndim == 4 and len(a) < 4 else a for a in arguments(name)]
+    arrays = [a[:0] if a.ndim > 2 and len(a) < 4 else a for a in arguments(name)]
     for one, full in zip(answers(name, arrays), answers(name, arguments(name)), strict=True):
         batch = full.shape[0] < 4
         assert one.shape == ((0, *full.shape[1:]) if batch else full.shape)
