@@ -1,6 +1,5 @@
 """Maximum pooling over one, two and three image axes, and its gradient: tap by tap, all windows at a time."""
 
-from collections.abc import Sequence
 from itertools import product
 from math import prod
 
@@ -191,11 +190,11 @@ def _backward(
 
 def largest(x: Array, axes: Axes) -> Array:
     """The maximum of every window: (planes, *image) to (planes, *output)."""
-    seen, lines = _taps(x, axes)
+    seen, apart = _taps(x, axes)
     best = seen[0].copy()
     for tap in seen[1:]:
         np.maximum(tap, best, out=best)  # of zeros that differ in sign, most machines keep the second
-    return _windows(best, axes, lines)
+    return _windows(best, axes, apart)
 
 
 def largest_backward(g: Array, x: Array, axes: Axes) -> Array:
@@ -212,9 +211,9 @@ def _add_gradient(grad: Array, g: Array, x: Array, axes: Axes) -> None:
 
 def _scan(x: Array, axes: Axes) -> tuple[Array, Array]:
     """The maximum of every window, (planes, *output), and its place in the flat image."""
-    seen, lines = _taps(x, axes)
-    best, winners = _winners(seen, axes, lines)
-    return _windows(best, axes, lines), _places(winners, axes)
+    seen, apart = _taps(x, axes)
+    best, winners = _winners(seen, axes, apart)
+    return _windows(best, axes, apart), _places(winners, axes)
 
 
 def add_at(grad: Array, places: Array, g: Array, overlapping: bool) -> None:
@@ -228,7 +227,7 @@ def add_at(grad: Array, places: Array, g: Array, overlapping: bool) -> None:
 
 
 def _taps(x: Array, axes: Axes) -> tuple[list[Array], tuple[int, ...]]:
-    """What each tap sees of all windows as one run (planes, run), and the extents of the lines in a run.
+    """What each tap sees of all windows as one run (planes, run), and how far neighbours lie apart in it, by axis.
 
     An image is split into the phases of the stride, -inf around it: then all windows read a tap side by side,
     in one long run over the ends of lines. What lies between two lines belongs to no window.
@@ -241,49 +240,40 @@ def _taps(x: Array, axes: Axes) -> tuple[list[Array], tuple[int, ...]]:
     for phase, outside, pixels in taps(phases):
         split[(*phase, slice(None), *outside)] = x[(slice(None), *pixels)]
     split = split.reshape(*steps, len(x), -1)
-    run = _run(axes, lines)
+    apart = tuple([prod(lines[along:]) for along in range(1, len(lines) + 1)])
+    run = 1 + sum([(axis.output - 1) * step for axis, step in zip(axes, apart, strict=True)])
     seen = []
-    for tap in product(*[range(axis.kernel) for axis in axes]):
-        at = [divmod(t * axis.dilation, step) for t, axis, step in zip(tap, axes, steps, strict=True)]
-        first = _offset([q for q, _ in at], lines)
-        phase = tuple([phase for _, phase in at])
-        seen.append(split[phase][:, first : first + run])
-    return seen, lines
+    for tap in product(*map(_starts, axes, steps, apart)):
+        phase, starts = zip(*tap, strict=True)
+        seen.append(split[(*phase, slice(None), slice(sum(starts), sum(starts) + run))])
+    return seen, apart
 
 
 def _phases(axis: Axis) -> Axis:
     """The axis whose tap a sees the pixels of phase a of the stride."""
     stride = axis.stride if axis.output > 1 else 1
-    return axis._replace(kernel=stride, stride=stride, dilation=1, output=-(-axis.span // stride))
+    return Axis(axis.image, stride, stride, 1, axis.before, -(-axis.span // stride))
 
 
-def _offset(place: Sequence[int], extents: tuple[int, ...]) -> int:
-    """The place in an array of these extents, laid out flat."""
-    offset = 0
-    for p, extent in zip(place, extents, strict=True):
-        offset = offset * extent + p
-    return offset
+def _starts(axis: Axis, step: int, apart: int) -> list[tuple[int, int]]:
+    """The phase that each tap lies in, and where its run begins there."""
+    return [(t * axis.dilation % step, t * axis.dilation // step * apart) for t in range(axis.kernel)]
 
 
-def _run(axes: Axes, lines: tuple[int, ...]) -> int:
-    return _offset([axis.output - 1 for axis in axes], lines) + 1
-
-
-def _windows(runs: Array, axes: Axes, lines: tuple[int, ...]) -> Array:
+def _windows(runs: Array, axes: Axes, apart: tuple[int, ...]) -> Array:
     """View of runs (planes, run) as (planes, *output), without what lies between two lines."""
-    steps = [runs.itemsize * prod(lines[along:]) for along in range(1, len(lines) + 1)]
+    steps = [runs.itemsize * step for step in apart]
     return strided(runs, (len(runs), *outputs(axes)), (runs.strides[0], *steps))
 
 
-def _winners(seen: list[Array], axes: Axes, lines: tuple[int, ...]) -> tuple[Array, Array]:
+def _winners(seen: list[Array], axes: Axes, apart: tuple[int, ...]) -> tuple[Array, Array]:
     """Maxima as runs, and the tap, counted in row-major order, of every window's maximum, (planes, *output).
 
     Masks are multiplied, not used to choose: choosing branches, and guesses wrong at every other pixel.
     """
     winners = np.zeros(seen[0].shape, np.min_scalar_type(len(seen)))
-    first = _first_seen(axes)
-    if first.any():
-        _windows(winners, axes, lines)[...] = first.astype(winners.dtype)
+    if max([axis.before for axis in axes]) > 0:
+        _windows(winners, axes, apart)[...] = _first_seen(axes).astype(winners.dtype)
     best = seen[0].copy()
     more, moved = np.empty(best.shape, bool), np.empty_like(winners)
     for t, tap in enumerate(seen[1:], 1):
@@ -297,7 +287,7 @@ def _winners(seen: list[Array], axes: Axes, lines: tuple[int, ...]) -> tuple[Arr
         for t, tap in enumerate(seen):
             np.maximum(last, np.isnan(tap) * winners.dtype.type(t), out=last)
         np.copyto(winners, last, where=nan)
-    return best, _windows(winners, axes, lines)
+    return best, _windows(winners, axes, apart)
 
 
 def _first_seen(axes: Axes) -> Array:

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from functools import partial
 from itertools import groupby, product
 from math import prod
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +38,7 @@ def correlate(
     matrix = weight.reshape(groups, filters, -1)
     start = None if bias is None else bias.astype(weight.dtype).reshape(groups, filters, 1)
     size = prod(output.shape[3:])
-    long, side_by_side = filters <= FEW, size < COLUMNS and size < filters
+    long, side_by_side = filters <= FEW and size * groups >= COLUMNS, size < min(COLUMNS, filters)
     plain = output.flags.c_contiguous and output.dtype == weight.dtype
 
     def work(images: slice, parts: slice, lines: tuple[slice, ...], of: slice) -> None:
@@ -52,9 +51,10 @@ def correlate(
         if start is not None:
             products += start[parts, of]
         if not direct:
-            seen = products.reshape(*products.shape[:3], len(into) // len(products), *extents)
-            seen = np.moveaxis(seen, 3, 1).reshape(*into.shape[:3], *extents)
-            into[...] = cut(seen, into.shape[3:])
+            n, g, k = into.shape[:3]
+            apart = len(products) == n
+            seen = products.reshape((n, g, k, *extents) if apart else (g, k, n, *extents))
+            into[...] = cut(seen if apart else np.moveaxis(seen, 2, 0), into.shape[3:])
 
     blocks = _blocks(len(x), groups, axes, matrix[0, 0].nbytes, filters, worth, batch=True)
     return [partial(work, *block, of) for of in _shares(len(x) * size, matrix) for block in blocks]
@@ -76,8 +76,7 @@ def transposed(g: Array, weight: Array, axes: Axes, output: Array, bias: Array |
     tasks = []
     for phases in product(*(axis.phases() for axis in axes)):
         pixels, taps, parts = zip(*phases, strict=True)
-        seen_by: tuple[Any, ...] = (..., *np.ix_(*taps))
-        turned = weight[seen_by].swapaxes(1, 2)
+        turned = np.ascontiguousarray(weight[(..., *taps)].swapaxes(1, 2))
         tasks += correlate(g, turned, parts, output[(..., *pixels)], bias)
     return tasks
 

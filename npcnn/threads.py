@@ -14,7 +14,9 @@ Answer = TypeVar("Answer")
 
 def slices(length: int, step: int) -> list[slice]:
     """Slices of `step` or a little less, as even as may be."""
-    parts = -(-length // step) if length else 0
+    if length <= step:
+        return [slice(0, length)] if length else []
+    parts = -(-length // step)
     return [slice(i * length // parts, (i + 1) * length // parts) for i in range(parts)]
 
 

@@ -55,7 +55,7 @@ class Axis(NamedTuple):
                 start, end = first * self.stride + offset, (stop - 1) * self.stride + offset + 1
                 yield tap, slice(first, stop), slice(start, end, self.stride)
 
-    def phases(self) -> Iterator[tuple[slice, list[int], "Axis"]]:
+    def phases(self) -> Iterator[tuple[slice, slice, "Axis"]]:
         """(pixels, taps, axis) of the gradient: pixels of one phase of the stride are read by the same taps.
 
         Their gradient correlates grad_output with those taps, last first, at stride 1: `axis` says where.
@@ -66,10 +66,10 @@ class Axis(NamedTuple):
                 t for t in range(self.kernel) if (first + self.before - t * self.dilation) % self.stride == 0
             ]
             if taps:
-                step = taps[1] - taps[0] if len(taps) > 1 else 0
+                step = taps[1] - taps[0] if len(taps) > 1 else 1
                 yield (
                     slice(first, None, self.stride),
-                    taps[::-1],
+                    slice(taps[-1], taps[0] - 1 if taps[0] else None, -step),
                     Axis(
                         image=self.output,
                         kernel=len(taps),
