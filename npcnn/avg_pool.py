@@ -25,7 +25,8 @@ def avg_pool1d(
 
     input: (N, C, W) or (C, W). Returns (N, C, Q) or (C, Q).
     """
-    return _pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    geometry = kernel_size, stride, padding, 1, ceil_mode
+    return _pool(1, input, geometry, count_include_pad)
 
 
 def avg_pool1d_backward(
@@ -39,7 +40,8 @@ def avg_pool1d_backward(
     count_include_pad: bool = True,
 ) -> Array:
     """Gradient of sum(grad_output * avg_pool1d(input, ...)), as avg_pool2d_backward over one axis."""
-    return _backward(1, grad_output, input, kernel_size, stride, padding, ceil_mode, count_include_pad)
+    geometry = kernel_size, stride, padding, 1, ceil_mode
+    return _backward(1, grad_output, input, geometry, count_include_pad)
 
 
 def avg_pool2d(
@@ -70,7 +72,8 @@ def avg_pool2d(
     and rounded once.
     Raises TypeError for an argument of a wrong type, ValueError for a wrong value.
     """
-    return _pool(2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    geometry = kernel_size, stride, padding, 1, ceil_mode
+    return _pool(2, input, geometry, count_include_pad, divisor_override)
 
 
 def avg_pool2d_backward(
@@ -93,9 +96,8 @@ def avg_pool2d_backward(
     Returns a new array of input's shape and dtype; float16 and bfloat16 are added in float32 and rounded once.
     Raises what avg_pool2d raises, and ValueError where grad_output has not the shape of the output.
     """
-    return _backward(
-        2, grad_output, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
+    geometry = kernel_size, stride, padding, 1, ceil_mode
+    return _backward(2, grad_output, input, geometry, count_include_pad, divisor_override)
 
 
 def avg_pool3d(
@@ -115,7 +117,8 @@ def avg_pool3d(
 
     input: (N, C, D, H, W) or (C, D, H, W). Returns (N, C, O, P, Q) or (C, O, P, Q).
     """
-    return _pool(3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    geometry = kernel_size, stride, padding, 1, ceil_mode
+    return _pool(3, input, geometry, count_include_pad, divisor_override)
 
 
 def avg_pool3d_backward(
@@ -130,21 +133,12 @@ def avg_pool3d_backward(
     divisor_override: int | None = None,
 ) -> Array:
     """Gradient of sum(grad_output * avg_pool3d(input, ...)), as avg_pool2d_backward over three axes."""
-    return _backward(
-        3, grad_output, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
+    geometry = kernel_size, stride, padding, 1, ceil_mode
+    return _backward(3, grad_output, input, geometry, count_include_pad, divisor_override)
 
 
-def _pool(
-    dims: int,
-    input: Array,
-    kernel_size: Option,
-    stride: Option | None,
-    padding: Option,
-    ceil_mode: bool,
-    *counted: Any,
-) -> Array:
-    axes = pool_axes(dims, input, kernel_size, stride, padding, 1, ceil_mode)
+def _pool(dims: int, input: Array, geometry: tuple[Any, ...], *counted: Any) -> Array:
+    axes = pool_axes(dims, input, *geometry)
     divisor = _divisor(axes, wide(input.dtype), *counted)
     x = planes(input, dims)
     output = np.empty((len(x), *outputs(axes)), x.dtype)
@@ -156,19 +150,10 @@ def _pool(
     return output.reshape(*input.shape[:-dims], *output.shape[1:])
 
 
-def _backward(
-    dims: int,
-    grad_output: Array,
-    input: Array,
-    kernel_size: Option,
-    stride: Option | None,
-    padding: Option,
-    ceil_mode: bool,
-    *counted: Any,
-) -> Array:
-    axes = pool_axes(dims, input, kernel_size, stride, padding, 1, ceil_mode)
+def _backward(dims: int, grad_output: Array, input: Array, geometry: tuple[Any, ...], *counted: Any) -> Array:
+    axes = pool_axes(dims, input, *geometry)
     divisor = _divisor(axes, wide(input.dtype), *counted)
-    g = gradient_planes(dims, grad_output, input, outputs(axes), f"kernel_size={kernel_size!r}")
+    g = gradient_planes(dims, grad_output, input, outputs(axes), f"kernel_size={geometry[0]!r}")
     grad = np.empty((len(g), *input.shape[-dims:]), g.dtype)
 
     def work(part: slice) -> None:

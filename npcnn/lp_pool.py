@@ -27,7 +27,7 @@ def lp_pool1d(
 
     input: (N, C, W) or (C, W). Returns (N, C, Q) or (C, Q).
     """
-    return _pool(1, input, norm_type, kernel_size, stride, ceil_mode)
+    return _pool(1, input, norm_type, kernel_size, stride, 0, 1, ceil_mode)
 
 
 def lp_pool1d_backward(
@@ -40,7 +40,7 @@ def lp_pool1d_backward(
     ceil_mode: bool = False,
 ) -> Array:
     """Gradient of sum(grad_output * lp_pool1d(input, ...)), as lp_pool2d_backward over one axis."""
-    return _backward(1, grad_output, input, norm_type, kernel_size, stride, ceil_mode)
+    return _backward(1, grad_output, input, norm_type, kernel_size, stride, 0, 1, ceil_mode)
 
 
 def lp_pool2d(
@@ -68,7 +68,7 @@ def lp_pool2d(
     float32 and rounded once.
     Raises TypeError for an argument of a wrong type, ValueError for a wrong value.
     """
-    return _pool(2, input, norm_type, kernel_size, stride, ceil_mode)
+    return _pool(2, input, norm_type, kernel_size, stride, 0, 1, ceil_mode)
 
 
 def lp_pool2d_backward(
@@ -91,7 +91,7 @@ def lp_pool2d_backward(
     Returns a new array of input's shape and dtype; float16 and bfloat16 are computed in float32 and rounded once.
     Raises what lp_pool2d raises, and ValueError where grad_output has not the shape of the output.
     """
-    return _backward(2, grad_output, input, norm_type, kernel_size, stride, ceil_mode)
+    return _backward(2, grad_output, input, norm_type, kernel_size, stride, 0, 1, ceil_mode)
 
 
 def lp_pool3d(
@@ -109,7 +109,7 @@ def lp_pool3d(
 
     input: (N, C, D, H, W) or (C, D, H, W). Returns (N, C, O, P, Q) or (C, O, P, Q).
     """
-    return _pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+    return _pool(3, input, norm_type, kernel_size, stride, 0, 1, ceil_mode)
 
 
 def lp_pool3d_backward(
@@ -122,13 +122,11 @@ def lp_pool3d_backward(
     ceil_mode: bool = False,
 ) -> Array:
     """Gradient of sum(grad_output * lp_pool3d(input, ...)), as lp_pool2d_backward over three axes."""
-    return _backward(3, grad_output, input, norm_type, kernel_size, stride, ceil_mode)
+    return _backward(3, grad_output, input, norm_type, kernel_size, stride, 0, 1, ceil_mode)
 
 
-def _pool(
-    dims: int, input: Array, norm_type: float, kernel_size: Option, stride: Option | None, ceil_mode: bool
-) -> Array:
-    axes = _check(dims, input, norm_type, kernel_size, stride, ceil_mode)
+def _pool(dims: int, input: Array, norm_type: float, *geometry: Any) -> Array:
+    axes = _check(dims, input, norm_type, *geometry)
     x = planes(input, dims)
     output = np.empty((len(x), *outputs(axes)), x.dtype)
     dtype = wide(x.dtype)
@@ -145,17 +143,9 @@ def _pool(
     return output.reshape(*input.shape[:-dims], *output.shape[1:])
 
 
-def _backward(
-    dims: int,
-    grad_output: Array,
-    input: Array,
-    norm_type: float,
-    kernel_size: Option,
-    stride: Option | None,
-    ceil_mode: bool,
-) -> Array:
-    axes = _check(dims, input, norm_type, kernel_size, stride, ceil_mode)
-    g = gradient_planes(dims, grad_output, input, outputs(axes), f"kernel_size={kernel_size!r}")
+def _backward(dims: int, grad_output: Array, input: Array, norm_type: float, *geometry: Any) -> Array:
+    axes = _check(dims, input, norm_type, *geometry)
+    g = gradient_planes(dims, grad_output, input, outputs(axes), f"kernel_size={geometry[0]!r}")
     x = planes(input, dims)
     grad = np.empty(x.shape, x.dtype)
     dtype = wide(x.dtype)
@@ -199,10 +189,8 @@ def _share(axes: Axes) -> Array:
     return window_counts(axes, True) / prod([axis.kernel for axis in axes])
 
 
-def _check(
-    dims: int, input: Array, norm_type: Any, kernel_size: Option, stride: Option | None, ceil_mode: bool
-) -> Axes:
-    axes = pool_axes(dims, input, kernel_size, stride, ceil_mode=ceil_mode)
+def _check(dims: int, input: Array, norm_type: Any, *geometry: Any) -> Axes:
+    axes = pool_axes(dims, input, *geometry)
     if isinstance(norm_type, bool) or not isinstance(norm_type, int | float | np.integer | np.floating):
         raise TypeError(f"norm_type={norm_type!r} must be a number")
     if norm_type == 0:

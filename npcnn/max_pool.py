@@ -2,6 +2,7 @@
 
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def max_pool1d(
 
     input: (N, C, W) or (C, W). Returns (N, C, Q) or (C, Q); an index is the place w.
     """
-    return _pool(1, input, kernel_size, return_indices, stride, padding, dilation, ceil_mode)
+    return _pool(1, input, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool1d_backward(
@@ -72,7 +73,7 @@ def max_pool2d(
     return_indices that is a ValueError.
     Raises TypeError for an argument of a wrong type, ValueError for a wrong value.
     """
-    return _pool(2, input, kernel_size, return_indices, stride, padding, dilation, ceil_mode)
+    return _pool(2, input, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool2d_backward(
@@ -116,7 +117,7 @@ def max_pool3d(
     input: (N, C, D, H, W) or (C, D, H, W). Returns (N, C, O, P, Q) or (C, O, P, Q); an index is the place
     (d * H + h) * W + w.
     """
-    return _pool(3, input, kernel_size, return_indices, stride, padding, dilation, ceil_mode)
+    return _pool(3, input, return_indices, kernel_size, stride, padding, dilation, ceil_mode)
 
 
 def max_pool3d_backward(
@@ -133,22 +134,11 @@ def max_pool3d_backward(
     return _backward(3, grad_output, input, kernel_size, stride, padding, dilation, ceil_mode)
 
 
-def _pool(
-    dims: int,
-    input: Array,
-    kernel_size: Option,
-    return_indices: bool,
-    stride: Option | None,
-    padding: Option,
-    dilation: Option,
-    ceil_mode: bool,
-) -> Array | tuple[Array, Array]:
-    axes = pool_axes(
-        dims, input, kernel_size, stride, padding, dilation, ceil_mode, dtypes=(*FLOATS, *INTEGERS)
-    )
+def _pool(dims: int, input: Array, return_indices: bool, *geometry: Any) -> Array | tuple[Array, Array]:
+    axes = pool_axes(dims, input, *geometry, dtypes=(*FLOATS, *INTEGERS))
     check_bool("return_indices", return_indices)
     if return_indices:
-        _check_seen(axes, input, kernel_size, padding, dilation)
+        _check_seen(axes, input, *geometry)
     x = planes(input, dims)
     output = np.empty((len(x), *outputs(axes)), x.dtype)
     indices = np.empty(output.shape if return_indices else 0, np.int64)
@@ -164,19 +154,10 @@ def _pool(
     return (output.reshape(shape), indices.reshape(shape)) if return_indices else output.reshape(shape)
 
 
-def _backward(
-    dims: int,
-    grad_output: Array,
-    input: Array,
-    kernel_size: Option,
-    stride: Option | None,
-    padding: Option,
-    dilation: Option,
-    ceil_mode: bool,
-) -> Array:
-    axes = pool_axes(dims, input, kernel_size, stride, padding, dilation, ceil_mode)
-    _check_seen(axes, input, kernel_size, padding, dilation)
-    g = gradient_planes(dims, grad_output, input, outputs(axes), f"kernel_size={kernel_size!r}")
+def _backward(dims: int, grad_output: Array, input: Array, *geometry: Any) -> Array:
+    axes = pool_axes(dims, input, *geometry)
+    _check_seen(axes, input, *geometry)
+    g = gradient_planes(dims, grad_output, input, outputs(axes), f"kernel_size={geometry[0]!r}")
     x = planes(input, dims)
     grad = np.zeros(x.shape, wide(x.dtype))
 
@@ -310,7 +291,9 @@ def _places(winners: Array, axes: Axes) -> Array:
     return places
 
 
-def _check_seen(axes: Axes, input: Array, kernel_size: Option, padding: Option, dilation: Option) -> None:
+def _check_seen(
+    axes: Axes, input: Array, kernel_size: Option, stride: object, padding: Option, dilation: Option, *_: bool
+) -> None:
     if not all(_all_seen(axis) for axis in axes):
         raise ValueError(
             f"a window of kernel_size={kernel_size!r}, dilation={dilation!r}, padding={padding!r} "

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -122,34 +123,17 @@ def max_unpool3d_backward(
     return _backward(3, grad_output, input, indices, kernel_size, stride, padding, output_size)
 
 
-def _unpool(
-    dims: int,
-    input: Array,
-    indices: Array,
-    kernel_size: Option,
-    stride: Option | None,
-    padding: Option,
-    output_size: Sequence[int] | None,
-) -> Array:
-    image = _check(dims, input, indices, kernel_size, stride, padding, output_size)
+def _unpool(dims: int, input: Array, indices: Array, *geometry: Any) -> Array:
+    image = _check(dims, input, indices, *geometry)
     x, places = planes(input, dims), planes(indices, dims)
     output = np.zeros((len(x), prod(image)), x.dtype)
     output[np.arange(len(x))[:, None], flat(places)] = flat(x)  # the last wins
     return output.reshape(*input.shape[:-dims], *image)
 
 
-def _backward(
-    dims: int,
-    grad_output: Array,
-    input: Array,
-    indices: Array,
-    kernel_size: Option,
-    stride: Option | None,
-    padding: Option,
-    output_size: Sequence[int] | None,
-) -> Array:
-    image = _check(dims, input, indices, kernel_size, stride, padding, output_size)
-    g = gradient_planes(dims, grad_output, input, image, f"kernel_size={kernel_size!r}")
+def _backward(dims: int, grad_output: Array, input: Array, indices: Array, *geometry: Any) -> Array:
+    image = _check(dims, input, indices, *geometry)
+    g = gradient_planes(dims, grad_output, input, image, f"kernel_size={geometry[0]!r}")
     return np.take_along_axis(flat(g), flat(planes(indices, dims)), 1).reshape(input.shape)
 
 

@@ -31,6 +31,7 @@ def pool_axes(
     padding: Option = 0,
     dilation: Option = 1,
     ceil_mode: bool = False,
+    *,
     dtypes: tuple[str, ...] = FLOATS,
 ) -> Axes:
     """The axes, or the error that the arguments earn."""
