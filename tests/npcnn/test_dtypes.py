@@ -95,7 +95,10 @@ def test_bfloat16_is_not_refused_as_another_dtype_is_nor_mixed():
 
 @pytest.mark.parametrize("name", ["float8_e5m2", "uint1", "int1"])
 def test_what_only_shares_a_letter_with_a_dtype_is_refused(name):
-    dtype = np.dtype(getattr(pytest.importorskip("ml_dtypes"), name))
+    scalar = getattr(pytest.importorskip("ml_dtypes"), name, None)
+    if scalar is None:
+        pytest.skip(f"this ml_dtypes has no {name}")
+    dtype = np.dtype(scalar)
     with pytest.raises(TypeError, match=f"^input is {name} but must be one of float16, bfloat16, "):
         npcnn.max_pool1d(np.zeros((1, 4), dtype), 2)
 
