@@ -12,8 +12,8 @@ from npcnn.pool import by_planes, flat, gradient_planes, planes
 
 Size = int | Sequence[int | None]
 """Extents of the output: an int for all axes, or one for each, None for that of the input."""
-Windows = list[list[slice]]
-"""The windows along each axis."""
+Windows = list[tuple[Array, Array]]
+"""Where the windows along each axis begin, and where they end."""
 
 
 def adaptive_avg_pool1d(input: Array, output_size: int | Sequence[int]) -> Array:
@@ -144,23 +144,25 @@ def _avg(dims: int, input: Array, output_size: Size) -> Array:
     windows = _check(dims, input, output_size)
     x, dtype = planes(input, dims), wide(input.dtype)
     divisor = _pixels(windows).astype(dtype)
-    output = np.empty((len(x), *map(len, windows)), x.dtype)
+    output = np.empty((len(x), *divisor.shape), x.dtype)
 
     def work(part: slice) -> None:
         total = x[part].astype(dtype, copy=False)
-        for along, of_axis in enumerate(windows, 1):
-            total = _sums(total, of_axis, along)
+        for along, (starts, stops) in enumerate(windows, 1):
+            total = _sums(total, starts, stops, along)
         output[part] = total / divisor
 
     by_planes(work, x)
     return output.reshape(*input.shape[:-dims], *output.shape[1:])
 
 
-def _sums(x: Array, windows: list[slice], along: int) -> Array:
+def _sums(x: Array, starts: Array, stops: Array, along: int) -> Array:
+    """Add up the pixels of all windows along an axis, first the first of each."""
     before: tuple[Any, ...] = (slice(None),) * along
-    total = np.empty((*x.shape[:along], len(windows), *x.shape[along + 1 :]), x.dtype)
-    for q, window in enumerate(windows):
-        total[(*before, q)] = x[(*before, window)].sum(along)
+    total = x.take(starts, along)
+    for t in range(1, max(stops - starts, default=0)):
+        (longer,) = np.nonzero(stops - starts > t)
+        total[(*before, longer)] += x.take(starts[longer] + t, along)
     return total
 
 
@@ -171,34 +173,33 @@ def _avg_backward(dims: int, grad_output: Array, input: Array, output_size: Size
 
     def work(part: slice) -> None:
         spread = g[part] / divisor
-        for along, of_axis in enumerate(windows, 1):
-            spread = _spread(spread, of_axis, along, grad.shape[along])
+        for along, (starts, stops) in enumerate(windows, 1):
+            spread = _spread(spread, starts, stops, along, grad.shape[along])
         grad[part] = spread
 
     by_planes(work, grad)
     return grad.reshape(input.shape)
 
 
-def _spread(g: Array, windows: list[slice], along: int, image: int) -> Array:
+def _spread(g: Array, starts: Array, stops: Array, along: int, image: int) -> Array:
     """The transpose of _sums."""
     before = (slice(None),) * along
     grad = np.zeros((*g.shape[:along], image, *g.shape[along + 1 :]), g.dtype)
-    for q, window in enumerate(windows):
-        grad[(*before, window)] += g[(*before, slice(q, q + 1))]
+    for q, (start, stop) in enumerate(zip(starts, stops, strict=True)):
+        grad[(*before, slice(start, stop))] += g[(*before, slice(q, q + 1))]
     return grad
 
 
 def _pixels(windows: Windows) -> Array:
     """Pixels of each window, *output."""
-    counts = [np.array([w.stop - w.start for w in of_axis], np.int64) for of_axis in windows]
-    return reduce(np.multiply.outer, counts)
+    return reduce(np.multiply.outer, [stops - starts for starts, stops in windows])
 
 
 def _max(dims: int, input: Array, output_size: Size, return_indices: bool) -> Array | tuple[Array, Array]:
     windows = _check(dims, input, output_size)
     check_bool("return_indices", return_indices)
     x = planes(input, dims)
-    output = np.empty((len(x), *map(len, windows)), x.dtype)
+    output = np.empty((len(x), *[len(starts) for starts, _ in windows]), x.dtype)
     indices = np.empty(output.shape, np.int64)
 
     def work(part: slice) -> None:
@@ -224,19 +225,26 @@ def _max_backward(dims: int, grad_output: Array, input: Array, output_size: Size
 
 
 def _maxima(x: Array, windows: Windows) -> tuple[Array, Array]:
-    """The maximum of each window, (planes, *output), and its place in the flat image."""
-    x = x.astype(wide(x.dtype), copy=False)
-    image = np.arange(x[0].size).reshape(x.shape[1:])
-    places = np.empty((len(x), *map(len, windows)), np.int64)
-    for at in np.ndindex(*places.shape[1:]):
-        window = tuple([of_axis[q] for of_axis, q in zip(windows, at, strict=True)])
-        seen = flat(x[(slice(None), *window)])
-        first = seen.argmax(1)  # of equals, and of NaN
-        nan = np.isnan(seen[np.arange(len(x)), first])
-        if nan.any():
-            first[nan] = seen.shape[1] - 1 - np.isnan(seen[nan, ::-1]).argmax(1)
-        places[(slice(None), *at)] = image[window].ravel()[first]
-    return np.take_along_axis(flat(x), flat(places), 1).reshape(places.shape), places
+    """The maximum of each window, (planes, *output), and its place in the flat image, one axis after the other.
+
+    The last axis comes first: the first of equals, row by row, lies in the first row that has one.
+    """
+    best, places = x.astype(wide(x.dtype), copy=False), np.arange(x[0].size).reshape(1, *x.shape[1:])
+    for along, (starts, stops) in reversed([*enumerate(windows, 1)]):
+        best, places = _maxima_along(best, places, starts, stops, along)
+    return best, places
+
+
+def _maxima_along(x: Array, places: Array, starts: Array, stops: Array, along: int) -> tuple[Array, Array]:
+    best = x.take(starts, along)
+    where = np.broadcast_to(places.take(starts, along), best.shape).copy()
+    for t in range(1, max(stops - starts, default=0)):
+        tap = np.minimum(starts + t, stops - 1)  # the last again, in a window that has no more
+        value = x.take(tap, along)
+        wins = (value > best) | np.isnan(value)
+        np.copyto(best, value, where=wins)
+        np.copyto(where, places.take(tap, along), where=wins)
+    return best, where
 
 
 def _check(dims: int, input: Array, output_size: Size) -> Windows:
@@ -257,15 +265,16 @@ def _check(dims: int, input: Array, output_size: Size) -> Windows:
     return [_shares(n, n if size is None else int(size)) for n, size in zip(image, sizes, strict=True)]
 
 
-def _shares(n: int, count: int) -> list[slice]:
+def _shares(n: int, count: int) -> tuple[Array, Array]:
     """Window q of an extent of n is floor(q * n / count) <= pixel < ceil((q + 1) * n / count)."""
-    return [slice(q * n // count, -(-(q + 1) * n // count)) for q in range(count)]
+    q = np.arange(count)
+    return q * n // max(count, 1), -(-(q + 1) * n // max(count, 1))
 
 
 def _check_backward(dims: int, grad_output: Array, input: Array, output_size: Size) -> tuple[Windows, Array]:
     """The windows, and grad_output as (N * C, *output)."""
     windows = _check(dims, input, output_size)
-    extents = tuple(map(len, windows))
+    extents = tuple([len(starts) for starts, _ in windows])
     if 0 in extents:
         raise ValueError(f"output_size={output_size!r} must be at least 1 for a gradient")
     return windows, gradient_planes(dims, grad_output, input, extents, f"output_size={output_size!r}")
