@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import npcnn
-from npcnn import threads
+from npcnn import products, threads, windows
 
 CONV: dict[str, Any] = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}
 MAX: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
@@ -267,6 +267,14 @@ def test_threads_of_its_own_and_blocks_of_any_size_change_nothing(name, block, m
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     for one, other in zip(answers(name, arrays), expected, strict=True):
         np.testing.assert_array_equal(one, other, strict=True)
+
+
+def test_lines_that_add_to_the_same_pixels_are_one_task_s(monkeypatch):
+    monkeypatch.setattr("npcnn.products.CACHE", 300)
+    axes = (windows.Axis(9, 3, 1, 1, 0, 7), windows.Axis(8, 3, 1, 1, 0, 6))
+    g, weight = np.ones((2, 1, 20, 7, 6)), np.ones((1, 20, 1, 3, 3))
+    assert len(products._blocks(2, 1, axes, 9 * 8, 20)) > 2
+    assert len(products.transposed(g, weight, axes, np.zeros((2, 1, 1, 9, 8)))) == 2
 
 
 @pytest.mark.parametrize(("given", "count"), [("3", 3), ("4,2", 4), ("0", 1), ("-1", 1), ("all", 1), ("", 1)])
