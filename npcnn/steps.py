@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from npcnn.windows import Array, check_array, is_int
+from npcnn.checks import Array, check_array, is_int
 
+FLOATS = ("float16", "float32", "float64")
 ConvCache = tuple[Array, Array, Array, dict[str, int]]
 PoolCache = tuple[Array, dict[str, int]]
 
@@ -193,7 +194,7 @@ def _output_shape(A: Array, f: int, stride: int, n_C: int) -> tuple[int, int, in
 def _check(hparameters: dict[str, int], **arrays: Array) -> None:
     """Refuse arrays that are not four axes of floats, and hyperparameters that are no sizes."""
     for name, array in arrays.items():
-        check_array(name, array, "efd")
+        check_array(name, array, FLOATS)
         if array.ndim != 4:
             raise ValueError(f"{name} must have 4 axes (got {array.shape})")
     for name, least in {"stride": 1, "pad": 0, "f": 1}.items():
@@ -205,7 +206,7 @@ def _check(hparameters: dict[str, int], **arrays: Array) -> None:
 
 
 def _check_gradient(name: str, gradient: Array, shape: tuple[int, ...]) -> None:
-    check_array(name, gradient, "efd")
+    check_array(name, gradient, FLOATS)
     if gradient.shape != shape:
         raise ValueError(f"{name} must have the output's shape {shape} (got {gradient.shape})")
 

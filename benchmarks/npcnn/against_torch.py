@@ -26,26 +26,42 @@ BLAS = {
 SETTLING = 0.03  # seconds, with more than one thread: PyTorch's were seen to wait for 7 to 10 ms after a call
 
 
+Size = int | tuple[int, ...]
+"""Of all axes alike, or of each."""
+
+
 class Conv(NamedTuple):
     network: str
     channels: int
-    size: int
+    size: Size
     filters: int
-    kernel: int
-    stride: int = 1
-    padding: int = 0
+    kernel: Size
+    stride: Size = 1
+    padding: Size = 0
     groups: int = 1
     dilation: int = 1
+    operation: str = "conv2d"
+
+    @property
+    def dims(self) -> int:
+        return int(self.operation[-2])
+
+    def of_axes(self, size: Size) -> tuple[int, ...]:
+        return size if isinstance(size, tuple) else (size,) * self.dims
 
     def __str__(self) -> str:
-        text = f"{self.network} {self.channels}x{self.size}x{self.size} -> {self.filters} k{self.kernel}"
-        named = (
+        text = f"{self.network} {self.channels}x{by(self.of_axes(self.size))} -> {self.filters} k{by(self.kernel)}"
+        named: tuple[tuple[str, Size, int], ...] = (
             ("s", self.stride, 1),
             ("p", self.padding, 0),
             ("g", self.groups, 1),
             ("d", self.dilation, 1),
         )
-        return text + "".join(f" {name}{value}" for name, value, plain in named if value != plain)
+        return text + "".join(f" {name}{by(value)}" for name, value, plain in named if value != plain)
+
+
+def by(size: Size) -> str:
+    return "x".join(map(str, size)) if isinstance(size, tuple) else str(size)
 
 
 class Pool(NamedTuple):
@@ -122,7 +138,53 @@ def others() -> Iterator[Conv | Pool]:
         yield Pool("pool", kind, 256, 28, 2, 2, 0)
 
 
+def over_one_axis() -> Iterator[Conv]:
+    """Of wav2vec 2.0, M5, WaveNet, Conformer."""
+    for channels, size, filters, kernel, stride in (
+        (1, 16_000, 512, 10, 5),
+        (512, 3199, 512, 3, 2),
+        (512, 199, 512, 2, 2),
+        (1, 8000, 128, 80, 4),
+        (128, 499, 128, 3, 1),
+    ):
+        yield Conv("1-d", channels, size, filters, kernel, stride, operation="conv1d")
+    yield Conv("1-d", 64, 4000, 128, 2, dilation=16, operation="conv1d")
+    yield Conv("1-d", 256, 400, 256, 31, 1, 15, 256, operation="conv1d")
+
+
+def over_three_axes() -> Iterator[Conv]:
+    """Of C3D, ResNet 3D and (2+1)D, SlowFast, a 3-d U-Net."""
+    for channels, size, filters, kernel, stride, padding in (
+        (3, (8, 56, 56), 64, 3, 1, 1),
+        (64, (4, 56, 56), 64, 3, 1, 1),
+        (64, (4, 56, 56), 144, (1, 3, 3), 1, (0, 1, 1)),
+        (144, (4, 28, 28), 64, (3, 1, 1), 1, (1, 0, 0)),
+        (128, (4, 28, 28), 256, 3, 2, 1),
+        (64, (4, 28, 28), 256, 1, 1, 0),
+        (32, (16, 16, 16), 64, 3, 1, 1),
+    ):
+        yield Conv("3-d", channels, size, filters, kernel, stride, padding, operation="conv3d")
+
+
+def turned_round() -> Iterator[Conv]:
+    """Of DCGAN, U-Net, a decoder of outlines, HiFi-GAN, a 3-d U-Net."""
+    for channels, size, filters, kernel, stride, padding in (
+        (512, 4, 256, 4, 2, 1),
+        (128, 16, 64, 4, 2, 1),
+        (64, 32, 3, 4, 2, 1),
+        (128, 56, 64, 2, 2, 0),
+        (64, 56, 64, 3, 1, 1),
+    ):
+        yield Conv(
+            "transposed", channels, size, filters, kernel, stride, padding, operation="conv_transpose2d"
+        )
+    for channels, size, filters in ((512, 32, 256), (256, 256, 128)):
+        yield Conv("transposed", channels, size, filters, 16, 8, 4, operation="conv_transpose1d")
+    yield Conv("transposed", 64, 8, 32, 2, 2, operation="conv_transpose3d")
+
+
 NETWORKS = ("resnet", "vgg", "mobilenet", "lenet")
+GROUPS = (*NETWORKS, "1-d", "3-d", "transposed", "pool")
 
 
 def conv_calls(layer: Conv, batch: int) -> Any:
@@ -130,51 +192,50 @@ def conv_calls(layer: Conv, batch: int) -> Any:
     import numpy as np
     import torch
 
-    from npcnn import conv, conv2d, conv2d_backward
-    from npcnn.windows import each
+    import npcnn
+    from npcnn import conv, conv_transpose
+    from npcnn.products import correlate, transposed, weight_gradient
+    from npcnn.threads import each
 
     rng = np.random.default_rng(0)
-    n, c, k = (1 if layer.network == "tiny" else batch), layer.channels, layer.kernel
-    x = rng.standard_normal((n, c, layer.size, layer.size), np.float32)
-    w = rng.standard_normal((layer.filters, c // layer.groups, k, k), np.float32)
+    turned = "transpose" in layer.operation
+    n, c = (1 if layer.network == "tiny" else batch), layer.channels
+    pair = (layer.filters, c) if not turned else (c, layer.filters)
+    x = rng.standard_normal((n, c, *layer.of_axes(layer.size)), np.float32)
+    w = rng.standard_normal((pair[0], pair[1] // layer.groups, *layer.of_axes(layer.kernel)), np.float32)
     b = rng.standard_normal(layer.filters, np.float32)
-    options: dict[str, Any] = {
-        "stride": layer.stride,
-        "padding": layer.padding,
-        "dilation": layer.dilation,
-        "groups": layer.groups,
-    }
+    geometry = [layer.of_axes(size) for size in (layer.stride, layer.padding, layer.dilation)]
+    options: dict[str, Any] = dict(zip(("stride", "padding", "dilation"), geometry, strict=True))
+    options["groups"] = layer.groups
     tx, tw, tb = (torch.from_numpy(a) for a in (x, w, b))
     leaves = [t.clone().requires_grad_() for t in (tx, tw, tb)]
-    g = rng.standard_normal(conv2d(x, w, b, **options).shape, np.float32)
+    forward, backward = (getattr(npcnn, f"{layer.operation}{end}") for end in ("", "_backward"))
+    torch_forward = getattr(torch.nn.functional, layer.operation)
+    g = rng.standard_normal(forward(x, w, b, **options).shape, np.float32)
     tg = torch.from_numpy(g)
-    _, axes = conv._check(x, w, b, layer.stride, layer.padding, layer.dilation, layer.groups)
+    checked = options | {"output_padding": 0} if turned else options
+    images, filters, axes = (conv_transpose if turned else conv)._check(layer.dims, x, w, b, **checked)
+    gradient = conv.split(g, layer.groups)
+    of_input, of_weight = (correlate, (images, gradient)) if turned else (transposed, (gradient, images))
 
     def torch_gradient(*mask: bool) -> Any:
-        pair = [[v, v] for v in (layer.stride, layer.padding, layer.dilation)]
         return torch.ops.aten.convolution_backward(
-            tg, tx, tw, [len(b)], *pair, False, [0, 0], layer.groups, list(mask)
+            tg, tx, tw, [len(b)], *geometry, turned, [0] * layer.dims, layer.groups, list(mask)
         )
 
-    def torch_step() -> Any:
-        return torch.autograd.grad(torch.nn.functional.conv2d(*leaves, **options), leaves, tg)
-
     calls = {
-        "forward": (
-            lambda: conv2d(x, w, b, **options),
-            lambda: torch.nn.functional.conv2d(tx, tw, tb, **options),
-        ),
+        "forward": (lambda: forward(x, w, b, **options), lambda: torch_forward(tx, tw, tb, **options)),
         "grad_input": (
-            lambda: each(conv._input_gradient(g, conv._grouped(w, layer.groups), axes, np.zeros_like(x))),
+            lambda: each(of_input(gradient, filters, axes, np.zeros_like(images))),
             lambda: torch_gradient(True, False, False),
         ),
         "grad_weight": (
-            lambda: sum(each(conv._weight_gradient(g, x, axes, layer.groups))),
+            lambda: sum(each(weight_gradient(*of_weight, axes))),
             lambda: torch_gradient(False, True, False),
         ),
         "step": (
-            lambda: (conv2d(x, w, b, **options), conv2d_backward(g, x, w, b, **options)),
-            torch_step,
+            lambda: (forward(x, w, b, **options), backward(g, x, w, b, **options)),
+            lambda: torch.autograd.grad(torch_forward(*leaves, **options), leaves, tg),
         ),
     }
     return calls, (x, w, b, g)
@@ -272,7 +333,7 @@ def mean(rows: list[dict[str, Any]], name: str) -> float:
 
 
 def summary(rows: list[dict[str, Any]]) -> Iterator[str]:
-    groups = [(name, [row for row in rows if row["network"] == name]) for name in (*NETWORKS, "pool")]
+    groups = [(name, [row for row in rows if row["network"] == name]) for name in GROUPS]
     groups.append(("networks", [row for row in rows if row["network"] in NETWORKS]))
     for name, some in groups:
         if some:
@@ -297,7 +358,8 @@ def main() -> None:
     import torch
 
     torch.set_num_threads(arguments.threads)
-    layers = [*resnet50(), *vgg16(), *mobilenet2(), *lenet5(), *others()]
+    layers: list[Conv | Pool] = [*resnet50(), *vgg16(), *mobilenet2(), *lenet5(), *others()]
+    layers += [*over_one_axis(), *over_three_axes(), *turned_round()]
     asked = [layer for layer in layers if any(part in str(layer) for part in arguments.only.split(","))]
     rows = []
     if not arguments.json:

@@ -1,5 +1,6 @@
 """Every function reads any array right, changes none, keeps none, and answers with arrays of its own."""
 
+import math
 import os
 import sys
 import warnings
@@ -12,11 +13,15 @@ import numpy as np
 import pytest
 
 import npcnn
-from npcnn import windows
+from npcnn import products, threads, windows
 
 CONV: dict[str, Any] = {"stride": (2, 1), "padding": (1, 2), "dilation": (1, 2)}
 MAX: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "dilation": (1, 2)}
 AVG: dict[str, Any] = {"stride": (2, 1), "padding": (1, 0), "ceil_mode": True}
+
+
+def places(x: Any, count: int) -> Any:
+    return np.random.default_rng(0).integers(0, count, x.size).reshape(x.shape)
 
 
 CALLS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
@@ -33,6 +38,43 @@ CALLS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
         lambda *a: npcnn.conv2d_backward(*a),
         [(1, 6, 6, 7), (1, 4, 6, 7), (6, 4, 1, 1), (6,)],
     ),
+    "conv1d": (
+        lambda *a: npcnn.conv1d(*a, stride=2, padding=1, groups=2),
+        [(2, 4, 9), (6, 2, 3), (6,)],
+    ),
+    "conv1d_backward": (
+        lambda *a: npcnn.conv1d_backward(*a, stride=2, padding=1, groups=2),
+        [(2, 6, 5), (2, 4, 9), (6, 2, 3), (6,)],
+    ),
+    "conv3d": (
+        lambda *a: npcnn.conv3d(*a, stride=(1, 2, 1), padding=(0, 1, 1)),
+        [(2, 4, 4, 5, 6), (6, 4, 2, 3, 3), (6,)],
+    ),
+    "conv3d of lines as long as the padded image": (
+        lambda *a: npcnn.conv3d(*a, padding=1),
+        [(2, 4, 4, 5, 6), (6, 4, 2, 3, 3)],
+    ),
+    "conv3d_backward": (
+        lambda *a: npcnn.conv3d_backward(*a, stride=(1, 2, 1), padding=(0, 1, 1)),
+        [(2, 6, 3, 3, 6), (2, 4, 4, 5, 6), (6, 4, 2, 3, 3), (6,)],
+    ),
+    "conv_transpose1d": (
+        lambda *a: npcnn.conv_transpose1d(*a, stride=2, output_padding=1),
+        [(2, 4, 5), (4, 6, 3), (6,)],
+    ),
+    "conv_transpose2d": (
+        lambda *a: npcnn.conv_transpose2d(*a, stride=(2, 1), padding=(1, 0), groups=2),
+        [(2, 4, 5, 6), (4, 3, 3, 2), (6,)],
+    ),
+    "conv_transpose2d 1x1": (lambda *a: npcnn.conv_transpose2d(*a), [(2, 4, 5, 6), (4, 6, 1, 1)]),
+    "conv_transpose2d_backward": (
+        lambda *a: npcnn.conv_transpose2d_backward(*a, stride=(2, 1), padding=(1, 0), groups=2),
+        [(2, 6, 9, 7), (2, 4, 5, 6), (4, 3, 3, 2), (6,)],
+    ),
+    "conv_transpose3d_backward": (
+        lambda *a: npcnn.conv_transpose3d_backward(*a, stride=2, padding=(1, 0, 1)),
+        [(2, 6, 3, 6, 5), (2, 4, 2, 3, 3), (4, 6, 3, 2, 3), (6,)],
+    ),
     "conv2d_backward depthwise": (
         lambda *a: npcnn.conv2d_backward(*a, groups=4),
         [(2, 4, 4, 6), (2, 4, 6, 7), (4, 1, 3, 2), (4,)],
@@ -48,6 +90,52 @@ CALLS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]]]] = {
     "avg_pool2d_backward": (
         lambda g, x: npcnn.avg_pool2d_backward(g, x, 3, **AVG),
         [(2, 4, 4, 5), (2, 4, 6, 7)],
+    ),
+    "max_pool1d": (lambda x: npcnn.max_pool1d(x, 3, stride=2, padding=1, return_indices=True), [(2, 4, 7)]),
+    "max_pool1d_backward": (
+        lambda g, x: npcnn.max_pool1d_backward(g, x, 3, stride=2, padding=1),
+        [(2, 4, 4), (2, 4, 7)],
+    ),
+    "max_pool3d": (lambda x: npcnn.max_pool3d(x, 2, stride=1, return_indices=True), [(2, 4, 3, 4, 5)]),
+    "max_pool3d_backward": (
+        lambda g, x: npcnn.max_pool3d_backward(g, x, 2, stride=1),
+        [(2, 4, 2, 3, 4), (2, 4, 3, 4, 5)],
+    ),
+    "avg_pool1d": (lambda x: npcnn.avg_pool1d(x, 3, stride=2, padding=1), [(2, 4, 7)]),
+    "avg_pool3d": (lambda x: npcnn.avg_pool3d(x, 2, stride=1), [(2, 4, 3, 4, 5)]),
+    "avg_pool3d_backward": (
+        lambda g, x: npcnn.avg_pool3d_backward(g, x, 2, stride=1),
+        [(2, 4, 2, 3, 4), (2, 4, 3, 4, 5)],
+    ),
+    "adaptive_avg_pool1d": (lambda x: npcnn.adaptive_avg_pool1d(x, 3), [(2, 4, 7)]),
+    "adaptive_avg_pool2d": (lambda x: npcnn.adaptive_avg_pool2d(x, (3, None)), [(2, 4, 5, 6)]),
+    "adaptive_avg_pool2d_backward": (
+        lambda g, x: npcnn.adaptive_avg_pool2d_backward(g, x, (3, 7)),
+        [(2, 4, 3, 7), (2, 4, 5, 6)],
+    ),
+    "adaptive_max_pool2d": (
+        lambda x: npcnn.adaptive_max_pool2d(x, (3, 7), return_indices=True),
+        [(2, 4, 5, 6)],
+    ),
+    "adaptive_max_pool2d as it is": (lambda x: npcnn.adaptive_max_pool2d(x, (None, None)), [(2, 4, 5, 6)]),
+    "adaptive_max_pool3d_backward": (
+        lambda g, x: npcnn.adaptive_max_pool3d_backward(g, x, (2, 3, 1)),
+        [(2, 4, 2, 3, 1), (2, 4, 3, 4, 5)],
+    ),
+    "lp_pool1d": (lambda x: npcnn.lp_pool1d(x, 3, 2), [(2, 4, 7)]),
+    "lp_pool2d": (lambda x: npcnn.lp_pool2d(x, 2, 3, stride=2, ceil_mode=True), [(2, 4, 6, 7)]),
+    "lp_pool2d 1x1": (lambda x: npcnn.lp_pool2d(x, 1, 1), [(2, 4, 6, 7)]),
+    "lp_pool2d of the largest": (lambda x: npcnn.lp_pool2d(x, math.inf, 2), [(2, 4, 6, 7)]),
+    "lp_pool2d_backward": (
+        lambda g, x: npcnn.lp_pool2d_backward(g, x, 2, 3, stride=2),
+        [(2, 4, 2, 3), (2, 4, 6, 7)],
+    ),
+    "max_unpool1d": (lambda x: npcnn.max_unpool1d(x, places(x, 6), 2), [(2, 4, 3)]),
+    "max_unpool2d": (lambda x: npcnn.max_unpool2d(x, places(x, 16), 2), [(2, 4, 2, 2)]),
+    "max_unpool2d 1x1": (lambda x: npcnn.max_unpool2d(x, places(x, 4), 1), [(2, 4, 2, 2)]),
+    "max_unpool2d_backward": (
+        lambda g, x: npcnn.max_unpool2d_backward(g, x, places(x, 16), 2),
+        [(2, 4, 4, 4), (2, 4, 2, 2)],
     ),
 }
 NAMES = sorted(CALLS)
@@ -139,15 +227,15 @@ def test_answers_have_the_dtype_of_the_arguments(name, dtype):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_one_image_is_a_batch_of_one(name):
-    arrays = [a[:1] if len(a) == 2 and a.ndim == 4 else a for a in arguments(name)]
-    alone = [a[0] if a.ndim == 4 and len(a) == 1 else a for a in arrays]
+    arrays = [a[:1] if len(a) == 2 and a.ndim > 2 else a for a in arguments(name)]
+    alone = [a[0] if a.ndim > 2 and len(a) == 1 else a for a in arrays]
     for one, other in zip(answers(name, alone), answers(name, arrays), strict=True):
         np.testing.assert_array_equal(one, other[0] if one.ndim < other.ndim else other, strict=True)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_images_give_no_images_and_zero_gradients(name):
-    arrays = [a[:0] if a.ndim == 4 and len(a) < 4 else a for a in arguments(name)]
+    arrays = [a[:0] if a.ndim > 2 and len(a) < 4 else a for a in arguments(name)]
     for one, full in zip(answers(name, arrays), answers(name, arguments(name)), strict=True):
         batch = full.shape[0] < 4
         assert one.shape == ((0, *full.shape[1:]) if batch else full.shape)
@@ -170,9 +258,9 @@ def test_threads_get_what_one_call_gets(name):
 def test_threads_of_its_own_and_blocks_of_any_size_change_nothing(name, block, monkeypatch):
     arrays = arguments(name)
     expected = answers(name, arrays)
-    monkeypatch.setattr("npcnn.conv.CACHE", block)
-    monkeypatch.setattr("npcnn.conv.WORTH", 0)
-    monkeypatch.setattr("npcnn.conv.COLUMNS", 1)
+    monkeypatch.setattr("npcnn.products.CACHE", block)
+    monkeypatch.setattr("npcnn.products.WORTH", 0)
+    monkeypatch.setattr("npcnn.products.COLUMNS", 1)
     monkeypatch.setattr("npcnn.pool.PLANES", block)
     monkeypatch.setattr("npcnn.pool.WORTH", 0)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
@@ -181,22 +269,19 @@ def test_threads_of_its_own_and_blocks_of_any_size_change_nothing(name, block, m
         np.testing.assert_array_equal(one, other, strict=True)
 
 
+def test_lines_that_add_to_the_same_pixels_are_one_task_s(monkeypatch):
+    monkeypatch.setattr("npcnn.products.CACHE", 300)
+    axes = (windows.Axis(9, 3, 1, 1, 0, 7), windows.Axis(8, 3, 1, 1, 0, 6))
+    g, weight = np.ones((2, 1, 20, 7, 6)), np.ones((1, 20, 1, 3, 3))
+    assert len(products._blocks(2, 1, axes, 9 * 8, 20)) > 2
+    assert len(products.transposed(g, weight, axes, np.zeros((2, 1, 1, 9, 8)))) == 2
+
+
 @pytest.mark.parametrize(("given", "count"), [("3", 3), ("4,2", 4), ("0", 1), ("-1", 1), ("all", 1), ("", 1)])
 def test_threads_are_what_openmp_is_told_where_that_is_a_number(given, count, monkeypatch):
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
     monkeypatch.setenv("OMP_NUM_THREADS", given)
-    assert windows.threads() == count
-
-
-@pytest.mark.parametrize("dtype", FLOATS)
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("conv2d")])
-def test_rows_that_are_matrices_of_their_own_change_nothing(name, dtype, monkeypatch):
-    arrays = arguments(name, dtype)
-    expected = answers(name, arrays)
-    monkeypatch.setattr("npcnn.conv.WIDE", 1)
-    monkeypatch.setattr("npcnn.conv.CACHE", 300)
-    for one, other in zip(answers(name, arrays), expected, strict=True):
-        np.testing.assert_array_equal(one, other, strict=True)
+    assert threads.threads() == count
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -207,7 +292,7 @@ def test_a_forked_process_has_helpers_of_its_own():
 
 
 def helped() -> int:
-    return windows._helpers(1).submit(int).result(timeout=5)
+    return threads._helpers(1).submit(int).result(timeout=5)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
