@@ -21,15 +21,18 @@ KERNEL = {1: "S", 2: "R, S", 3: "T, R, S"}
 INTS = {1: "an int or a tuple of one", 2: "an int or a pair of ints", 3: "an int or three ints"}
 
 
-def per_axis(name: str, value: object, dims: int, least: int) -> tuple[int, ...]:
-    """An option as one int for each image axis, at least `least`; bools are refused, NumPy integers are not."""
+def per_axis(name: str, value: object, dims: int, least: int, alone: bool = True) -> tuple[int, ...]:
+    """An option as one int for each image axis, at least `least`; bools are refused, NumPy integers are not.
+
+    alone: whether a tuple of one stands for all axes, as PyTorch has it but where it gives maxima back.
+    """
     if type(value) is int:
         items: tuple[Any, ...] = (value,) * dims
     else:
         items = tuple(value) if isinstance(value, tuple | list) else (value,)
         if not all(is_int(item) for item in items):
             raise TypeError(f"{name}={value!r} must be {INTS[dims]}")
-        items = items * dims if len(items) == 1 else items
+        items = items * dims if len(items) == 1 and (alone or not isinstance(value, tuple | list)) else items
         if len(items) != dims:
             raise ValueError(f"{name}={value!r} must be {INTS[dims]}")
         items = tuple(map(int, items))

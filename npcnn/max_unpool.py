@@ -152,9 +152,9 @@ def _check(
     batched("input", input, dims)
     if indices.shape != input.shape:
         raise ValueError(f"indices must have input's shape {input.shape} (got {indices.shape})")
-    kernels = per_axis("kernel_size", kernel_size, dims, 1)
-    strides = kernels if stride is None else per_axis("stride", stride, dims, 1)
-    pads = per_axis("padding", padding, dims, 0)
+    kernels = per_axis("kernel_size", kernel_size, dims, 1, alone=False)
+    strides = kernels if stride is None else per_axis("stride", stride, dims, 1, alone=False)
+    pads = per_axis("padding", padding, dims, 0, alone=False)
     usual = tuple(
         [
             (n - 1) * s - 2 * p + k

@@ -134,11 +134,13 @@ def _spread(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int
 
 
 def _overflowing(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
-    """Reals whose products are about the largest number of the dtype: some sums round to infinity.
+    """Reals whose products are about the largest number of a dtype whose sums are held in one of larger numbers.
 
-    The bias is 0: a kernel may round before it is added (numerics.md).
+    Some answers are infinite then. The bias is 0: a kernel may round before it is added (numerics.md).
     """
-    scale = 0.0 if name == "bias" else 2.0 ** ((DTYPES[case.dtype].top + 1) // 2)
+    dtype = DTYPES[case.dtype]
+    overflows = DTYPES[dtype.accumulator].top > dtype.top
+    scale = 0.0 if name == "bias" else 2.0 ** ((dtype.top + 1) // 2) if overflows else 1.0
     return rng.standard_normal(shape) * scale
 
 

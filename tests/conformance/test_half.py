@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from conformance.audit.orders import left_to_right, summed
+from conformance.audit.mutants.orders import left_to_right, summed
 from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.cases.covering import explore

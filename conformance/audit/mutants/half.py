@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose
 from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows
-from conformance.audit.orders import Order, in_four_lanes, left_to_right, pairwise, summed
+from conformance.audit.mutants.orders import Order, in_four_lanes, left_to_right, pairwise, summed
 from conformance.cases.arrays import Array, Arrays
 from conformance.operations import DTYPES
 from conformance.operations.avg_pool import divisors

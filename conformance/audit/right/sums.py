@@ -1,6 +1,6 @@
 """The same terms summed in other orders."""
 
-from conformance.audit.orders import compensated, in_four_lanes, left_to_right, pairwise, right_to_left, shuffled, summed
+from conformance.audit.mutants.orders import compensated, in_four_lanes, left_to_right, pairwise, right_to_left, shuffled, summed
 from conformance.audit.right.kernel import Right, computed
 
 NARROW = {"dtypes": ("float16", "bfloat16"), "sums": "narrow"}
