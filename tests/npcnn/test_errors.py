@@ -494,6 +494,13 @@ WORDED: list[tuple[str, tuple[Any, ...], dict[str, Any], type[Exception], str]] 
     (
         "max_unpool2d",
         (ones(1, 2, 2), ones(1, 2, 2, dtype=int), 2),
+        {"stride": (1,)},
+        ValueError,
+        "stride=(1,) must be an int or a pair of ints",
+    ),
+    (
+        "max_unpool2d",
+        (ones(1, 2, 2), ones(1, 2, 2, dtype=int), 2),
         {"output_size": 5},
         TypeError,
         "output_size=5 must be a pair of ints, or 4 with N and C",
