@@ -128,8 +128,9 @@ def _same_cause(one: Failure, other: Failure) -> bool:
     if status != other.judgement.status:
         cascade = one.judgement.output in ("output", "indices") and status == "differs"
         return cascade and other.judgement.status in EXCEPTIONS and is_part_of(one.case, other.case)
-    if status in EXCEPTIONS and one.judgement.place and one.judgement.place == other.judgement.place:
-        return one.judgement.message == other.judgement.message
+    raised = [(each.judgement.place, each.judgement.message) for each in (one, other)]
+    if status in EXCEPTIONS and raised[0] == raised[1] and one.judgement.place:
+        return True
     if status in DEATHS:
         message = status != "crashed" or one.judgement.message == other.judgement.message
         return message and _is_gradient(one) == _is_gradient(other)
