@@ -128,13 +128,18 @@ def _same_cause(one: Failure, other: Failure) -> bool:
     if status != other.judgement.status:
         cascade = one.judgement.output in ("output", "indices") and status == "differs"
         return cascade and other.judgement.status in EXCEPTIONS and is_part_of(one.case, other.case)
-    raised = [(each.judgement.place, each.judgement.message) for each in (one, other)]
-    if status in EXCEPTIONS and raised[0] == raised[1] and one.judgement.place:
+    if status in EXCEPTIONS and one.judgement.place and _raised(one) == _raised(other):
         return True
     if status in DEATHS:
         message = status != "crashed" or one.judgement.message == other.judgement.message
         return message and _is_gradient(one) == _is_gradient(other)
     return options_of(one.case) == options_of(other.case)
+
+
+def _raised(failure: Failure) -> tuple[str, str]:
+    """Where an exception came from, and its text, before which the output stands."""
+    judgement = failure.judgement
+    return judgement.place, judgement.message.removeprefix(judgement.output)
 
 
 def _is_gradient(failure: Failure) -> bool:

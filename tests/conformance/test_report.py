@@ -44,7 +44,7 @@ def failure(case="conv2d image=1,3", output="output", message="off", status="dif
 
 
 def raised(case, output="output", place="kernel.py:3 in f"):
-    made = failure(case, output, "ValueError: no", "raised")
+    made = failure(case, output, f"{output} raised: ValueError: no", "raised")
     return replace(made, judgement=made.judgement._replace(place=place))
 
 
