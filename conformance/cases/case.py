@@ -152,13 +152,8 @@ class Case:
             return f"kernel={write(self.kernel)} is below 1"
         for option in _spec(self).options:
             value = getattr(self, option.name)
-            axes = value if isinstance(value, tuple) else (value,)
-            if (
-                option.per_axis
-                and len(axes) < self.dimensions
-                and isinstance(value, tuple)
-                and not option.broadcasts
-            ):
+            axes = value if isinstance(value, tuple) else (value,) * self.dimensions
+            if len(axes) < self.dimensions and not option.broadcasts:
                 return f"{option.name}={write(value)} is one number for {self.dimensions} axes"
             if reason := option.refusal(value, axes):
                 return reason
