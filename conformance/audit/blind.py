@@ -108,7 +108,7 @@ def _neighbours(case: Case) -> Iterator[tuple[str, Any]]:
             each = case.strides if value is None else case.axes(value)
             moved = ((axis, step) for axis in range(case.dimensions) for step in (-1, 1))
             yield from (
-                (option.name, tuple(n and n + step * (i == axis) for i, n in enumerate(each)))
+                (option.name, tuple(n if n is None else n + step * (i == axis) for i, n in enumerate(each)))
                 for axis, step in moved
             )
         elif option.other is not None and not option.output:

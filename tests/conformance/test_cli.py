@@ -23,6 +23,7 @@ from conformance.cli import main
 from conformance.cli import run as run_command
 from conformance.cli.list import LISTS
 from conformance.cli.run import FORMATS
+from conformance.kernels.framework import framework
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
 from conformance.verdicts.journal import Journal
@@ -442,7 +443,7 @@ WRONG = {
         ["replay", "bare.py", "conv2d layout=foo"], "layout=foo: a layout is written array:view, as input:reversed",
     ),
     "a folder named as a file": (["run", "folder.py"], "folder.py: is a folder"),
-    "a function of a file": (["run", "bare.py:conv2d"], "avg_pool2d, avg_pool3d (did you mean bare.py?)"),
+    "a function of a file": (["run", "bare.py:conv2d"], "max_unpool2d, max_unpool3d (did you mean bare.py?)"),
     "report over a kernel": (["run", "bare.py", "--json", "bare.py"], "bare.py: a report is not written over a Python"),
     "journal without a name": (["run", "bare.py", "--resume", ""], "--resume : cannot be written"),
     "text in no mutant's name": (["mutants", "--only", "zz"], "zz: no mutant and no right kernel has this in its name"),
@@ -512,6 +513,7 @@ def test_an_oracle_that_is_not_installed_is_told_with_what_works_without(monkeyp
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.delitem(sys.modules, "conformance.kernels.frameworks.torch", raising=False)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    framework.cache_clear()
     result = command("run", "npcnn")
     assert result.exit_code == 2
     assert "python -m pip install 'npcnn-conformance[torch]'" in result.output
@@ -552,7 +554,7 @@ def test_replay_of_a_refused_case_says_why_and_with_what_words_the_subject_refus
     assert "\n\nPyTorch refuses it: stride=0 is below 1\n" in result.output
     refusal = "npcnn refuses it, too: ValueError: stride=0 must be at least 1"
     assert re.search(
-        rf"\n{refusal} at windows.py:\d+ in pair, .*\n\noutput +conforms  refused, as", result.output
+        rf"\n{refusal} at checks.py:\d+ in per_axis, .*\n\noutput +conforms  refused, as", result.output
     )
 
 

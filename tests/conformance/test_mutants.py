@@ -448,7 +448,8 @@ def accusations(subject: Subject, requirement: str) -> list[str]:
         lacking = {f for f in features_of(operation) if caller.lacks(operation, f)}
         dtype = (subject.dtypes or ("float32",))[0]
         claimed = frozenset(features_of(operation) - lacking)
-        plan = Plan(operation, dtype, claimed, "quick", accuracy=subject.accuracy, ties=subject.ties)
+        declared = {name: getattr(subject, name) for name in ("accuracy", "sums", "ties")}
+        plan = Plan(operation, dtype, claimed, "quick", **declared)
         some = list(REQUIREMENTS[requirement].cases(plan))
         for case in some[:: max(1, len(some) // 8)]:
             judged = examine(caller, reference.answer, requirement, case)
