@@ -16,9 +16,7 @@ from conformance.kernels.own import is_own
 from conformance.operations import OPERATIONS
 
 FUNCTIONS = tuple(f"{operation}{half}" for operation in OPERATIONS for half in ("", "_backward"))
-_UNJUDGED = (
-    "fractional_max_pool",
-)  # fmt: skip
+_UNJUDGED = ("fractional_max_pool",)
 NEARLY = 0.8  # how alike two names are of which one is taken for a slip of the other
 
 
