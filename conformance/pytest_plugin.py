@@ -159,13 +159,15 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    """The verdict on each subject, in a line, and what of it was not judged because of its name."""
+    """The verdict on each subject, in a line, what it is advised of, and what was not judged because of its name."""
     summaries = _summaries(terminalreporter)
     if summaries:
         terminalreporter.section("conformance")
     for each in summaries:
         conforms = each.verdict == "conforms"
         terminalreporter.line(str(each), red=not conforms, green=conforms)
+        for line in each.advice:
+            terminalreporter.line(line, yellow=True)
     if summaries and (matrix := config.stash.get(MATRIX, None)):
         from conformance.reports.text import misnamed
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from conformance.kernels.subject import Subject
 from conformance.operations import OPERATIONS
+from conformance.reports.advice import advice
 from conformance.reports.conclusion import conclusion
 from conformance.reports.findings import findings
 from conformance.reports.run_info import RunInfo
@@ -41,6 +42,15 @@ class Summary:
     def verdict(self) -> str:
         """conforms, differs, untested, interrupted, or no verdict."""
         return "no verdict" if self.no_verdict else self.report.verdict
+
+    @property
+    def advice(self) -> list[str]:
+        """What does not fail the kernel, each in a line."""
+        return [
+            f"advice: {self.subject}: {', '.join(each.operations)}: {each.what}"
+            + (f": {'; '.join(each.details)}" if each.details else "")
+            for each in advice(self.report)
+        ]
 
     def __str__(self) -> str:
         last = conclusion(self.report, findings(self.report, RunInfo(oracle="")))

@@ -18,6 +18,7 @@ from conformance.suite.matrix import Matrix
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow
+pytest.importorskip("torch")  # now: a test takes away what it imported, and PyTorch cannot be imported twice
 
 REPOSITORY = Path(conformance.__file__).parents[1]
 PLUGIN = "conformance.pytest_plugin"
@@ -51,11 +52,7 @@ def avg_pool2d(input, kernel_size, stride=None):
 
 @pytest.fixture
 def session(pytester, monkeypatch):
-    """Run pytest in a folder of its own: in this process, or where workers are to live and die, in another.
-
-    A session in this process takes the modules that it imported away with it, and PyTorch cannot be imported twice.
-    """
-    pytest.importorskip("torch")
+    """Run pytest in a folder of its own: in this process, or where workers are to live and die, in another."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]))
     monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
     monkeypatch.setenv("COLUMNS", "100")
@@ -142,6 +139,22 @@ kernel = conformance.Subject({"avg_pool2d": npcnn.avg_pool2d}, only=lambda case:
     assert result.ret == 1
     result = session(*arguments, *requirement("arguments"))
     result.stdout.fnmatch_lines(["conforms: nothing.py: * cases, 1 verdict; *"])
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_summary_tells_what_a_kernel_is_advised_of(session, strict):
+    source = """
+import npcnn
+
+def avg_pool2d(input, kernel_size, padding=0):
+    return npcnn.avg_pool2d(input, kernel_size, padding=max(padding, 0) if isinstance(padding, int) else padding)
+"""
+    options = ("--conformance-strict",) if strict else ()
+    arguments = (*SUITE, "--subject", "lenient.py", *QUICK, *requirement("empty", "arguments"), *options)
+    result = session(*arguments, lenient=source)
+    told = "advice: lenient.py: avg_pool2d: bad arguments answered: padding=-1 is below 0"
+    assert (told in result.outlines) is not strict
+    assert result.ret == strict
 
 
 def test_the_summary_counts_the_cases_that_are_claimed(session):
