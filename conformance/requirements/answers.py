@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeGuard
+
 import numpy as np
 
 from conformance.cases import Case
@@ -38,26 +40,29 @@ def judge_all(
 ) -> list[Judgement]:
     arrays = as_filled(case, arrays)
     limits = limits_of(subject, oracle, case, arrays, expected)
+    numbers = {name: got for name, got in answers.items() if _is_number(got, case, expected[name])}
     for name, answer in case.family.skipping(case, arrays).items():
-        got = answers.get(name)
-        if isinstance(got, np.ndarray) and got.shape == answer.shape:
-            expected = expected | {name: np.where(np.isnan(got), expected[name], answer)}
+        if name in numbers:
+            expected = expected | {name: np.where(np.isnan(numbers[name]), expected[name], answer)}
     for name, more in case.family.may_be_nan(case, arrays).items():
-        got = answers.get(name)
-        if isinstance(got, np.ndarray) and got.shape == expected[name].shape:
-            expected = expected | {name: np.where(np.isnan(got) & more, np.nan, expected[name])}
+        if name in numbers:
+            expected = expected | {name: np.where(np.isnan(numbers[name]) & more, np.nan, expected[name])}
     for name, free in undecided(case, arrays, subject.sums).items():
-        got = answers.get(name)
-        if isinstance(got, np.ndarray) and got.shape == expected[name].shape:
-            expected = expected | {name: np.where(free, got, expected[name])}
+        if name in numbers:
+            expected = expected | {name: np.where(free, numbers[name], expected[name])}
     judged = []
     for name, got in answers.items():
         limit = limits.get(name)
         said = judge(name, case.dtype, got, expected[name], limit)
-        if said.failed and isinstance(got, np.ndarray) and got.shape == expected[name].shape:
-            said = judge(name, case.dtype, got, _in_range(case, got, expected[name], limit), limit)
+        if said.failed and name in numbers:
+            said = judge(name, case.dtype, got, _in_range(case, numbers[name], expected[name], limit), limit)
         judged.append(said)
     return judged
+
+
+def _is_number(got: Answer, case: Case, expected: Array) -> TypeGuard[Array]:
+    """Whether it has the shape and dtype that it should have, so that only its numbers may be wrong."""
+    return isinstance(got, np.ndarray) and got.shape == expected.shape and got.dtype.name == case.dtype
 
 
 def _in_range(case: Case, got: Array, expected: Array, limit: Array | None) -> Array:

@@ -202,3 +202,16 @@ def test_what_is_beyond_the_numbers_of_a_dtype_may_be_an_infinity(right, got, st
         Subject({"conv2d": len}), reference.answer, case, fill(case), {"output": expected}, {"output": answer}
     )
     assert [each.status for each in judged] == [status]
+
+
+@pytest.mark.parametrize("dtype", ["object", "U1", "complex64", "bool", "datetime64[s]"])
+@pytest.mark.parametrize("values", ["integers", "special"])
+def test_an_answer_of_no_float_dtype_differs(dtype, values):
+    case = Case.parse(f"conv2d image=3,4 kernel=2,2 padding=1 values={values}")
+    arrays = fill(case)
+    expected = reference.answer(case, arrays)
+    answer = np.zeros(expected["output"].shape).astype(int).astype(dtype)
+    (judged,) = judge_all(
+        Subject({"conv2d": len}), reference.answer, case, arrays, expected, {"output": answer}
+    )
+    assert judged.status == "differs" and "dtype" in judged.message
