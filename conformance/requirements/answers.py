@@ -26,8 +26,9 @@ def check_answers(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]
     """Every output against the oracle's: equal on integers, within the derived bound on reals."""
     arrays = fill(case)
     expected = oracle(case, arrays)
+    given = {name: array.copy() for name, array in arrays.items()}  # a kernel may write to those that it gets
     answers = caller.answer(case, arrays, judged_outputs(caller.subject, case, arrays))
-    return judge_all(caller.subject, oracle, case, arrays, expected, answers)
+    return judge_all(caller.subject, oracle, case, given, expected, answers)
 
 
 def judge_all(

@@ -3,14 +3,16 @@
 import numpy as np
 import pytest
 
+import npcnn
 from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.cases.values import REALS, VALUES
 from conformance.kernels import reference
 from conformance.kernels.answer import Malformed, Refused
+from conformance.kernels.call import Caller
 from conformance.kernels.subject import Subject
 from conformance.operations.windows import taps
-from conformance.requirements.answers import judge_all, limits_of
+from conformance.requirements.answers import check_answers, judge_all, limits_of
 from conformance.verdicts.bounds import bound, growth
 from conformance.verdicts.judgement import judge, number
 
@@ -215,3 +217,15 @@ def test_an_answer_of_no_float_dtype_differs(dtype, values):
         Subject({"conv2d": len}), reference.answer, case, arrays, expected, {"output": answer}
     )
     assert judged.status == "differs" and "dtype" in judged.message
+
+
+def test_a_kernel_that_writes_to_its_argument_is_held_to_the_bound_of_what_it_was_given():
+    def conv2d(input, weight):
+        answer = npcnn.conv2d(input, weight)
+        input *= 1e-3
+        return answer
+
+    caller = Caller(Subject({"conv2d": conv2d}))
+    case = Case.parse("conv2d channels=40 image=9,9 kernel=3,3 values=mean_zero")
+    (judged, *_) = check_answers(caller, reference.answer, case)
+    assert judged.status == "conforms"

@@ -71,6 +71,11 @@ def in_float16(i: int, n: int, o: int) -> tuple[int, int]:
     return math.floor(float(np.float16(i) * scale)), math.ceil(float(np.float16(i + 1) * scale))
 
 
+def in_float32(i: int, n: int, o: int) -> tuple[int, int]:
+    scale = np.float32(n) / np.float32(o)
+    return math.floor(float(np.float32(i) * scale)), math.ceil(float(np.float32(i + 1) * scale))
+
+
 def in_16_bits(i: int, n: int, o: int) -> tuple[int, int]:
     return (i * n % 65536) // o, -(-((i + 1) * n % 65536) // o)
 
@@ -91,6 +96,7 @@ SPANS: list[tuple[str, str, Span]] = [
     ("where there are more windows than pixels, those past the image repeat its last pixel", "fewer", lambda i, n, o: (i, i + 1) if o > n else (start(i, n, o), end(i, n, o))),
     ("where there are more windows than pixels, each has one pixel", "fewer", lambda i, n, o: (start(i, n, o), start(i, n, o) + 1 if o > n else end(i, n, o))),
     ("places are computed in float16", "True", in_float16),
+    ("places are computed from a scale in float32", "True", in_float32),
     ("places are computed in 16 bits", "True", in_16_bits),
     ("windows longer than 4 are cut to 4", "True", lambda i, n, o: (start(i, n, o), min(end(i, n, o), start(i, n, o) + 4))),
     ("an output_size of 1 leaves out the last row and column", "min(outputs) == 1", lambda i, n, o: (0, n - 1) if o == 1 else (start(i, n, o), end(i, n, o))),
