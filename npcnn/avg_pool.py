@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from npcnn.checks import Array, Option, check_bool, is_int, wide
-from npcnn.pool import by_planes, gradient_planes, outputs, planes, pool_axes
-from npcnn.windows import Axes, Axis
+from npcnn.pool import by_planes, gradient_planes, planes, pool_axes
+from npcnn.windows import Axes, Axis, outputs
 
 
 def avg_pool1d(

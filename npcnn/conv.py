@@ -20,7 +20,7 @@ from npcnn.checks import (
 )
 from npcnn.products import correlate, transposed, weight_gradient
 from npcnn.threads import Task, each
-from npcnn.windows import Axes, Axis
+from npcnn.windows import Axes, Axis, outputs
 
 Gradients = tuple[Array, Array, Array | None]
 
@@ -161,7 +161,7 @@ def conv3d_backward(
 
 def _conv(dims: int, input: Array, weight: Array, bias: Array | None, *options: Any) -> Array:
     x, w, axes = _check(dims, input, weight, bias, *options)
-    extents = [axis.output for axis in axes]
+    extents = outputs(axes)
     output = np.empty((len(x), *w.shape[:2], *extents), x.dtype.newbyteorder("="))
     each(correlate(x, w, axes, output, bias))
     return output.reshape(*input.shape[: -dims - 1], len(weight), *extents)
@@ -171,7 +171,7 @@ def _backward(
     dims: int, grad_output: Array, input: Array, weight: Array, bias: Array | None, *options: Any
 ) -> Gradients:
     x, w, axes = _check(dims, input, weight, bias, *options)
-    shape = (*input.shape[: -dims - 1], len(weight), *[axis.output for axis in axes])
+    shape = (*input.shape[: -dims - 1], len(weight), *outputs(axes))
     check_gradient(grad_output, input, shape, f"input {input.shape}, weight {weight.shape}")
     g = split(batched("grad_output", grad_output, dims), len(w))
     grad_input = np.zeros(x.shape, w.dtype)

@@ -9,8 +9,8 @@ import numpy as np
 from npcnn.avg_pool import spread, window_counts, window_sums
 from npcnn.checks import Array, Option, wide
 from npcnn.max_pool import largest, largest_backward
-from npcnn.pool import by_planes, gradient_planes, outputs, planes, pool_axes
-from npcnn.windows import Axes
+from npcnn.pool import by_planes, gradient_planes, planes, pool_axes
+from npcnn.windows import Axes, outputs
 
 
 def lp_pool1d(

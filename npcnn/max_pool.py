@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from npcnn.checks import FLOATS, INTEGERS, Array, Option, check_bool, wide
-from npcnn.pool import by_planes, flat, gradient_planes, outputs, planes, pool_axes
-from npcnn.windows import Axes, Axis, strided, taps
+from npcnn.pool import by_planes, flat, gradient_planes, planes, pool_axes
+from npcnn.windows import Axes, Axis, outputs, strided, taps
 
 
 def max_pool1d(

@@ -17,7 +17,7 @@ from npcnn.checks import (
     per_axis,
 )
 from npcnn.threads import each, slices, threads
-from npcnn.windows import Axes, Axis
+from npcnn.windows import Axes, Axis, outputs
 
 PLANES = 1 << 21  # bytes of the planes worked on at a time: fewer are all calls and no work
 WORTH = 1 << 20  # bytes of planes that threads share
@@ -45,7 +45,7 @@ def pool_axes(
         raise ValueError(f"padding={padding!r} must be at most half of kernel_size={kernel_size!r}")
     sizes = zip(input.shape[-dims:], kernels, strides, dilations, pads, strict=True)
     axes = tuple([_axis(*of, ceil_mode) for of in sizes])
-    if min([axis.output for axis in axes]) < 1:
+    if min(outputs(axes)) < 1:
         raise ValueError(
             f"kernel_size={kernel_size!r} at dilation={dilation!r} is larger than the padded image "
             f"(input {input.shape}, padding={padding!r})"
@@ -59,10 +59,6 @@ def _axis(image: int, kernel: int, stride: int, dilation: int, padding: int, cei
     if ceil_mode and (output - 1) * stride >= image + padding:
         output -= 1  # the last window would begin past the image
     return Axis(image, kernel, stride, dilation, padding, output)
-
-
-def outputs(axes: Axes) -> tuple[int, ...]:
-    return tuple([axis.output for axis in axes])
 
 
 def gradient_planes(

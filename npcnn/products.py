@@ -17,7 +17,7 @@ import numpy as np
 
 from npcnn.checks import Array, wide
 from npcnn.threads import Task, slices, threads
-from npcnn.windows import Axes, cut, fold, unfold
+from npcnn.windows import Axes, cut, fold, outputs, unfold
 
 Block = tuple[slice, slice, tuple[slice, ...]]
 
@@ -166,7 +166,7 @@ def _blocks(
     worth   the work that threads share; twice WORTH where two gradients are there to be shared anyway
     batch   whether several images are one block even where each has windows enough
     """
-    size = prod([axis.output for axis in axes])
+    size = prod(outputs(axes))
     wanted = max(CACHE // column, min(COLUMNS, 4 * CACHE // column))
     work = column * size * count * groups * max(1, times // 64)  # 64 products take as long as the copy
     if work > worth and size * count >= COLUMNS:

@@ -84,6 +84,11 @@ class Axis(NamedTuple):
 Axes = tuple[Axis, ...]
 
 
+def outputs(axes: Axes) -> tuple[int, ...]:
+    """Windows along each axis."""
+    return tuple([axis.output for axis in axes])
+
+
 def unfold(images: Array, axes: Axes, long: bool = False) -> Array:
     """(..., *image) as (..., *kernel, *output), zeros where windows reach outside, in the dtype to add in; to be read.
 
@@ -93,7 +98,7 @@ def unfold(images: Array, axes: Axes, long: bool = False) -> Array:
     """
     seen = _canvas(images, axes, long)
     d = len(axes)
-    steps, extents = seen.strides[-d:], tuple([axis.output for axis in axes])
+    steps, extents = seen.strides[-d:], outputs(axes)
     if long:
         extents = extents[:1] + seen.shape[1 - d :]
     shape = seen.shape[:-d] + tuple([axis.kernel for axis in axes]) + extents
@@ -104,8 +109,8 @@ def unfold(images: Array, axes: Axes, long: bool = False) -> Array:
 
 def fold(windows: Array, axes: Axes, onto: Array) -> None:
     """Add (..., *kernel, *output) onto (..., *image): the transpose of unfold, <unfold(x), v> = <x, fold(v)>."""
-    for tap, outputs, pixels in taps(axes):
-        onto[(..., *pixels)] += windows[(..., *tap, *outputs)]
+    for tap, where, pixels in taps(axes):
+        onto[(..., *pixels)] += windows[(..., *tap, *where)]
 
 
 def taps(axes: Axes) -> Iterator[tuple[Any, ...]]:

@@ -58,7 +58,7 @@ class Case:
         return made
 
     def __post_init__(self) -> None:
-        for name in ("image", "kernel")[: 1 + self.family.has_kernel]:
+        for name in self.family.extents:
             extents = getattr(self, name)
             if type(extents) is not tuple:
                 extents = (extents,) * self.dimensions

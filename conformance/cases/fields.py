@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from types import NoneType
 from typing import Any
@@ -36,6 +36,12 @@ def fields_of(operation: Operation) -> Iterator[tuple[str, tuple[type, ...], Any
 @cache
 def types_of(operation: str) -> tuple[tuple[str, tuple[type, ...]], ...]:
     return tuple((name, types) for name, types, _ in fields_of(OPERATIONS[operation]))
+
+
+def of_operation(operation: str, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of these fields that the operation's cases have."""
+    known = {name for name, _ in types_of(operation)}
+    return {name: value for name, value in fields.items() if name in known}
 
 
 @cache

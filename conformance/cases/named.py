@@ -11,7 +11,7 @@ from typing import Any
 
 from conformance.cases.case import Case
 from conformance.cases.features import Features, features_of
-from conformance.cases.fields import read_fields
+from conformance.cases.fields import of_operation, read_fields
 from conformance.operations import OPERATIONS
 from conformance.operations.option import fit
 from conformance.operations.windows import along, image_extent
@@ -133,8 +133,8 @@ def smallest(operation: str, features: Features) -> Iterator[Case]:
     found = OPERATIONS[operation]
     family = found.family
     flags = [o.name for o in found.options if o.output]
-    names = {"image", "batch", family.size, *family.few, *(option.name for option in found.options)}
-    pads = (0,) if family.bounded or "padding" not in names else (0, 1)
+    padded = "padding" in found.per_axis
+    pads = (0, 1) if padded and not family.bounded else (0,)
     every = itertools.product((0, 1, 2), SMALLEST, pads, ({}, *({name: True} for name in flags)))
     for batch, (image, kernel), padding, flag in every:
         fields = {
@@ -145,12 +145,11 @@ def smallest(operation: str, features: Features) -> Iterator[Case]:
             **family.few,
             **flag,
         }
-        fields = {name: value for name, value in fields.items() if name in names}
-        case = Case.of(operation, **fit(fields, found.dimensions))
+        case = Case.of(operation, **fit(of_operation(operation, fields), found.dimensions))
         square = {family.not_square} if len(set(case.kernel)) == 1 else set()
         if case.needs - {case.dtype} <= features | square and not case.problem and not case.hazard:
             yield case
-    if not names >= {"kernel", "padding"}:
+    if not padded:
         return
     reach = fit({"image": (1, 2), "kernel": (3, 4), "padding": 1, **family.few}, found.dimensions)
     case = Case.of(operation, **reach)

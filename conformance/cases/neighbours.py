@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.cases.case import Case
+from conformance.cases.fields import of_operation
 from conformance.operations import OPERATIONS
 from conformance.operations.option import fit
 
@@ -16,7 +17,8 @@ def _of_the_same_shapes(case: Case) -> Iterator[Case]:
     for option in OPERATIONS[case.operation].options:
         value = getattr(case, option.name)
         if option.per_axis and value != option.default and not isinstance(value, str):
-            steps = (tuple(n and n + more for n in case.axes(value)) for more in (1, 2, -1))
+            each = case.axes(value)
+            steps = (tuple(None if n is None else n + more for n in each) for more in (1, 2, -1))
             others = (replace(case, **{option.name: step}) for step in steps)
             yield from (other for other in others if not other.problem and other.shapes == case.shapes)
 
@@ -29,9 +31,8 @@ def neighbours(case: Case) -> list[Case]:
     options = OPERATIONS[case.operation].options
     changes = [fit({o.name: v}, case.dimensions) for o in options for v in o.others if o.keeps]
     changes += [fit({o.name: v}, case.dimensions) for o in options for v in o.others if not o.keeps]
-    if min(case.image) > 2 and isinstance(
-        getattr(case, "padding", ""), (int, tuple)
-    ):  # the same extents once padded
+    padded = isinstance(getattr(case, "padding", ""), (int, tuple))
+    if min(case.image) > 2 and padded:  # the same extents once padded
         pads = tuple(p + 1 for p in case.axes(case.padding))
         changes.append({"image": tuple(n - 2 for n in case.image), "padding": pads})
     allowed = case.needs | {f for o in options if o.array or o.keeps for f in (o.name, o.lacking)}
@@ -63,8 +64,6 @@ def of_others(case: Case, operations: Iterable[str]) -> Iterator[Case]:
         if operation == case.operation or found.dimensions != case.dimensions:
             continue
         more = {"filters": case.channels, "kernel": kernel, "padding": pads, "stride": 1}
-        names = {"kernel"} if found.family.has_kernel else set()
-        names |= {option.name for option in found.options}
-        other = Case.of(operation, **fields, **{name: value for name, value in more.items() if name in names})
+        other = Case.of(operation, **fields, **of_operation(operation, more))
         if not other.problem and not other.hazard:
             yield other

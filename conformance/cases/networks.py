@@ -73,9 +73,9 @@ def lookalikes(operation: str, features: Features) -> Iterator[Case]:
 
 def _changes(case: Case) -> Iterator[dict[str, Any]]:
     """Options of this case that are one more along an axis or all of them, and each flag; nothing at all."""
-    n, options = case.dimensions, OPERATIONS[case.operation].options
-    sized = ("kernel",) if case.family.has_kernel else ()
-    for name in (*sized, *(option.name for option in options if option.per_axis)):
+    n, (_, *names) = case.dimensions, OPERATIONS[case.operation].per_axis
+    options = OPERATIONS[case.operation].options
+    for name in names:
         option: Any = getattr(case, name)
         more = dict.fromkeys([*(along(axis, 1, 0, n) for axis in range(n)), (1,) * n])
         for step in more if not isinstance(option, str) else ():

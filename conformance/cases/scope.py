@@ -69,9 +69,7 @@ def geometries(
 
 def _names(operation: str) -> tuple[str, ...]:
     """Of what a geometry is made."""
-    found = OPERATIONS[operation]
-    sized = ("kernel",) if found.family.has_kernel else ()
-    return ("image", *sized, *(option.name for option in found.options if option.per_axis))
+    return OPERATIONS[operation].per_axis
 
 
 def _valid(operation: str, geometry: Geometry, ceil_mode: bool) -> bool:

@@ -116,21 +116,16 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
     yield from case.family.simpler(case)
     groups = getattr(case, "groups", 1)
     for i in range(case.dimensions):  # an axis to its smallest
-        yield {"image": _with(case.image, i, 1)} | (
-            {"kernel": _with(case.kernel, i, 1)} if case.family.has_kernel else {}
-        )
-    per_axis = [option.name for option in OPERATIONS[case.operation].options if option.per_axis]
-    for name in ("image", *(["kernel"] if case.family.has_kernel else []), *per_axis):
-        value = getattr(case, name, None)
+        yield {name: _with(getattr(case, name), i, 1) for name in case.family.extents}
+    for name in OPERATIONS[case.operation].per_axis:
+        value = getattr(case, name)
         if isinstance(value, tuple):
             yield from _smaller_tuples(name, value)
             numbers = sorted({n for n in value if n is not None})
-            yield from ({name: n} for n in numbers if name not in ("image", "kernel"))
+            yield from ({name: n} for n in numbers if name not in case.family.extents)
         elif isinstance(value, int):
             yield from ({name: n} for n in _smaller(value))
-    for i in range(
-        case.dimensions
-    ):  # image and kernel together keep the geometry's remainder (1 where there is none)
+    for i in range(case.dimensions):  # image and kernel together keep the geometry's remainder
         for n in range(1, case.kernel[i]):
             yield {
                 "kernel": _with(case.kernel, i, n),

@@ -12,6 +12,7 @@ from typing import Any
 from conformance.cases.case import Case
 from conformance.cases.covering import Classes, Row, as_claimed, build, classes_of, forms
 from conformance.cases.features import Features
+from conformance.cases.fields import of_operation
 from conformance.operations import OPERATIONS
 from conformance.operations.family import Tail
 from conformance.operations.option import fit
@@ -110,12 +111,10 @@ def _reaches(operation: str, n: int, seed: int) -> Iterator[Case]:
         for axis in reversed(range(dimensions)):
             yield replace(plain, kernel=along(axis, n, 1, dimensions))
     yield replace(plain, stride=n, image=image(2 * n + 3, 2 * n + 5))
-    if "padding" not in names:
-        pass
-    elif family.bounded:
+    if "padding" in names and family.bounded:
         padding = n // 2 if dimensions < 3 else (1, n // 2, n // 2)
         yield replace(plain, kernel=square, padding=padding, stride=2)
-    else:
+    elif "padding" in names:
         yield replace(plain, padding=n if dimensions < 3 else (1, n, n), image=image(4, 5))
     if "dilation" in names:
         yield replace(plain, dilation=n, image=image(2 * n + 3, 2 * n + 4), stride=1)
@@ -127,10 +126,8 @@ def far(operation: str, features: Features) -> Iterator[Case]:
     Then options that two bytes do not hold either.
     """
     found = OPERATIONS[operation]
-    names = {"channels", *found.family.few, *(option.name for option in found.options)}
-    names |= {"kernel"} if found.family.has_kernel else set()
     fields = {"channels": 2, "filters": 2, "kernel": (2,) * found.dimensions, "stride": 1}
-    plain = Case.of(operation, **{name: value for name, value in fields.items() if name in names})
+    plain = Case.of(operation, **of_operation(operation, fields))
     for seed, (n, axis) in enumerate(itertools.product((130, 260), range(found.dimensions))):
         for change in _far(plain, n, axis):
             yield from claimed(map(_of_windows, [replace(plain, **change, seed=seed)]), features)

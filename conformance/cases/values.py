@@ -49,7 +49,7 @@ def inexact(case: Problem) -> set[str]:
     exact = DTYPES[case.dtype].exact
     sums = {output: case.terms(output) + 1 for output in case.outputs if output != "indices"}
     if not case.problem and max(sums.values()) * LARGEST**2 <= exact:
-        return set()
+        return set()  # as nearly always
     m = magnitudes(case)
     return {
         output
@@ -139,8 +139,7 @@ def _overflowing(rng: np.random.Generator, case: Problem, name: str, shape: tupl
     Some answers are infinite then. The bias is 0: a kernel may round before it is added (numerics.md).
     """
     dtype = DTYPES[case.dtype]
-    overflows = DTYPES[dtype.accumulator].top > dtype.top
-    scale = 0.0 if name == "bias" else 2.0 ** ((dtype.top + 1) // 2) if overflows else 1.0
+    scale = 0.0 if name == "bias" else 2.0 ** ((dtype.top + 1) // 2) if dtype.overflows else 1.0
     return rng.standard_normal(shape) * scale
 
 
@@ -177,10 +176,9 @@ def _scaled(
     rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...], exponent: int
 ) -> Array:
     integers = _integers(rng, case, name, shape).astype(np.float64)
-    degree = max(2, len(_factors(case, "output")))  # of what is meant for a product of two
-    return np.ldexp(
-        integers, 2 * exponent if name == "bias" else 2 * exponent // degree
-    )  # bias: as the products
+    if name == "bias":
+        return np.ldexp(integers, 2 * exponent)  # as the products
+    return np.ldexp(integers, 2 * exponent // max(2, len(_factors(case, "output"))))
 
 
 VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]], Array]] = {

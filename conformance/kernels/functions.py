@@ -16,7 +16,7 @@ import numpy as np
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.cases.called import called
-from conformance.kernels.reference import IMAGES
+from conformance.kernels.reference import IMAGES, doubles
 from conformance.operations import OPERATIONS
 from conformance.operations.family import Answers
 
@@ -36,14 +36,6 @@ def by_reference(case: Case, arrays: Arrays, wanted: tuple[str, ...]) -> Answers
     backward = any(output.startswith("grad_") for output in wanted)
     compute = case.family.backward if backward else case.family.forward
     return compute(case, doubles(arrays))
-
-
-def doubles(arrays: Arrays) -> Arrays:
-    """Numbers in float64; positions as they are."""
-    return {n: a if n in _INDEXING else np.asarray(a, np.float64) for n, a in arrays.items()}
-
-
-_INDEXING = {name for found in OPERATIONS.values() for name in found.family.indexing}
 
 
 def by_group(case: Any, array: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.operations import pool
-from conformance.operations.family import Malformation, Tail
+from conformance.operations.family import Tail
 from conformance.operations.option import Fields, Option
 from conformance.operations.windows import Problem, along
 
@@ -121,14 +121,9 @@ def far(case: Problem, n: int) -> Iterator[Fields]:
     yield {"image": (n + 3, 4), "output_size": (n, 3)}
 
 
-MALFORMATIONS = {
-    "input_rank": Malformation("input", "has two axes too few", lambda x: x[0, 0]),
-    "input_five": Malformation("input", "has an axis too many", lambda x: x[None]),
-}
-
 SHARED: dict[str, Any] = {
     "size": "output_size",
-    "malformations": MALFORMATIONS,
+    "malformations": pool.MALFORMATIONS,
     "array_names": ("input",),
     "arrays": pool.shapes,
     "channels_out": lambda case: int(case.channels),

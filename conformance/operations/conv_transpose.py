@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -35,15 +36,7 @@ OPTIONS = (
     _OF_CONV["filters"],
     _OF_CONV["groups"],
     _OF_CONV["stride"],
-    Option(
-        name="padding",
-        default=0,
-        per_axis=True,
-        least=0,
-        classes=("none", "some", "beyond"),
-        probe={"padding": 1},
-        others=(0, 1, (1, 0)),
-    ),
+    replace(_OF_CONV["padding"], types=(), words={}),
     Option(
         name="output_padding",
         default=0,

@@ -47,6 +47,11 @@ class Dtype:
         return self.accumulator != self.name
 
     @property
+    def overflows(self) -> bool:
+        """Whether a sum that the accumulator holds may be infinite once it is stored."""
+        return DTYPES[self.accumulator].top > self.top
+
+    @property
     def beyond(self) -> float:
         """From this on a number is rounded to infinity: the largest and half a step (IEEE 754-2019, 4.3.1)."""
         return 2.0**self.top * (2 - self.unit)

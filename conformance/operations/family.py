@@ -174,9 +174,9 @@ class Family:
         return window_outputs(extent, kernel, stride, pads, dilation) if self.adjoint else extent
 
     @property
-    def not_square(self) -> str:
-        """The feature of a kernel whose extents differ."""
-        return f"{self.window}s not square"
+    def differentiated(self) -> tuple[str, ...]:
+        """The arrays that have a gradient."""
+        return tuple(name for name in self.array_names if name not in self.indexing)
 
     @property
     def has_kernel(self) -> bool:
@@ -184,11 +184,16 @@ class Family:
         return self.size == "kernel"
 
     @property
-    def differentiated(self) -> tuple[str, ...]:
-        """The arrays that have a gradient."""
-        return tuple(name for name in self.array_names if name not in self.indexing)
+    def extents(self) -> tuple[str, ...]:
+        """The fields of a case that are an extent along each axis."""
+        return ("image", "kernel") if self.has_kernel else ("image",)
+
+    @property
+    def not_square(self) -> str:
+        """The feature of a kernel whose extents differ."""
+        return f"{self.window}s not square"
 
     @property
     def shaped(self) -> tuple[str, ...]:
-        """The feature of such a kernel, where there is one."""
+        """That feature, where there is a kernel."""
         return (self.not_square,) if self.has_kernel else ()

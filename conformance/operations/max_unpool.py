@@ -19,17 +19,7 @@ from conformance.operations.windows import Array, Arrays, Problem
 
 OPTIONS = (
     replace(pool.STRIDE, broadcasts=False, lenient=True),
-    Option(
-        name="padding",
-        default=0,
-        per_axis=True,
-        least=0,
-        broadcasts=False,
-        lenient=True,
-        classes=("none", "some", "beyond"),
-        probe={"stride": 2, "padding": 1},
-        others=(0,),
-    ),
+    replace(pool.PADDING, broadcasts=False, lenient=True),
     Option(
         name="output_size",
         default=None,
@@ -180,14 +170,14 @@ def one_negative(indices: Array) -> Array:
     return spoilt
 
 
-MALFORMATIONS = {
-    "input_rank": Malformation("input", "has two axes too few", lambda x: x[0, 0]),
-    "input_five": Malformation("input", "has an axis too many", lambda x: x[None]),
+MALFORMATIONS = pool.MALFORMATIONS | {
     "indices_beyond": Malformation("indices", "points past the image", one_beyond),
     "indices_negative": Malformation("indices", "points before the image", one_negative),
     "indices_shape": Malformation("indices", "has another shape than input", lambda i: i[..., :1]),
     "indices_dtype": Malformation("indices", "is not int64", lambda i: i.astype(np.int32)),
 }
+
+_OWN = ("malformations", "array_names", "arrays", "outputs", "terms", "tails")  # that are not those of pools
 
 FAMILY = Family(
     name="max_unpool",
@@ -201,7 +191,6 @@ FAMILY = Family(
     positions=positions,
     settled=settled,
     arrays=shapes,
-    channels_out=lambda case: int(case.channels),
     outputs=outputs,
     refusal=refusal,
     refused_values=refused_values,
@@ -212,17 +201,9 @@ FAMILY = Family(
     meaningless=meaningless,
     specials=lambda case: ["input", "grad_output"],
     put_specials=put_specials,
-    window="window",
     completed=completed,
     over="output_size",
     deeper=deeper,
-    bounded=lambda kernel: kernel // 2,
-    padding=pool.padding,
-    counts={"channels": (1, 2, 3)},
-    channels=lambda row: {"channels": row["channels"]},
-    kernels=(1, 2, 3, 4),
-    few={"channels": 2},
-    thin={"channels": 1},
     scope={"image": 5, "kernel": 4, "stride": 4, "padding": 2},
     paired={"image": 3, "kernel": 3, "stride": 3, "padding": 1},
     tails=(
@@ -230,10 +211,7 @@ FAMILY = Family(
         Tail({"kernel": (2, 2), "stride": 1}),
         Tail({"kernel": (3, 3), "stride": 2, "padding": 1}),
     ),
-    extremes=pool.SHARED["extremes"],
-    widths=({"channels": 3}, {"channels": 8}, {"channels": 32}),
-    alike=(slice(None), slice(None)),
     flags=({}, {"repeats": True}),
-    refused={"channels": 2, "image": (5, 6), "kernel": (2, 2)},
     simpler=lambda case: iter(() if case.output_size is None else ({"output_size": plain_extents(case)},)),
-)  # fmt: skip
+    **{name: value for name, value in pool.SHARED.items() if name not in _OWN},
+)

@@ -25,17 +25,19 @@ STRIDE = Option(
     others=(1, (2, 1)),
 )
 
+PADDING = Option(
+    name="padding",
+    default=0,
+    per_axis=True,
+    least=0,
+    classes=("none", "some", "beyond"),
+    probe={"stride": 2, "padding": 1},
+    others=(0,),
+)
+
 OPTIONS = (
     STRIDE,
-    Option(
-        name="padding",
-        default=0,
-        per_axis=True,
-        least=0,
-        classes=("none", "some", "beyond"),
-        probe={"stride": 2, "padding": 1},
-        others=(0,),
-    ),
+    PADDING,
     Option(
         name="ceil_mode",
         default=False,
@@ -132,12 +134,14 @@ def padding(kind: str, kernel: int, dilation: int) -> int:
     return {"none": 0, "some": min(1, kernel // 2), "beyond": kernel // 2}[kind]
 
 
+MALFORMATIONS = {
+    "input_rank": Malformation("input", "has two axes too few", lambda x: x[0, 0]),
+    "input_five": Malformation("input", "has an axis too many", lambda x: x[None]),
+}
+
 SHARED: dict[str, Any] = {
-    "malformations": {
-        "input_rank": Malformation("input", "has two axes too few", lambda x: x[0, 0]),
-        "input_five": Malformation("input", "has an axis too many", lambda x: x[None]),
-        "kernel_zero": Malformation("", "kernel_size is 0", lambda x: x),  # see Case.kernel_size
-    },
+    "malformations": MALFORMATIONS
+    | {"kernel_zero": Malformation("", "kernel_size is 0", lambda x: x)},  # see Case.kernel_size
     "array_names": ("input",),
     "arrays": shapes,
     "channels_out": lambda case: int(case.channels),

@@ -27,6 +27,11 @@ class Operation:
         return tuple(option for option in self.family.options if self.dimensions in option.dimensions)
 
     @property
+    def per_axis(self) -> tuple[str, ...]:
+        """The fields of a case that have a number for each axis: extents, and then options."""
+        return (*self.family.extents, *(option.name for option in self.options if option.per_axis))
+
+    @property
     def required(self) -> tuple[str, ...]:
         """The keywords that have no default, in order: the extents of a window, and options that are required."""
         optional = {option.name for option in self.family.options if not option.required}

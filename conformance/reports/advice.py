@@ -25,6 +25,11 @@ class Advice:
     case: str
     requirement: str = ""
 
+    @property
+    def sentence(self) -> str:
+        details = f": {'; '.join(self.details)}" if self.details else ""
+        return f"{', '.join(self.operations)}: {self.what}{details}"
+
 
 def advice(report: Report) -> list[Advice]:
     """Everything that a kernel is advised of, each thing once."""

@@ -210,8 +210,7 @@ def advice(document: Document, width: int) -> Iterator[Line]:
     if document.advice:
         yield [("advice", "head"), (" (--strict makes it a failure)", "dim")]
     for each in document.advice:
-        details = f": {'; '.join(each.details)}" if each.details else ""
-        yield from wrapped("  ", f"{', '.join(each.operations)}: {printable(each.what + details)}", width)
+        yield from wrapped("  ", printable(each.sentence), width)
         if command := replay_of(document.subject.name, each.case, document.run, each.requirement):
             yield [(f"    {command}", "dim")]
 

@@ -47,9 +47,8 @@ class Plan:
     @property
     def overflows(self) -> bool:
         """Whether sums of products are held in a format of larger numbers, so that only the answer overflows."""
-        dtype = DTYPES[self.dtype]
         held = self.sums == "wide" and not self.transforms
-        return self.family.bilinear and held and DTYPES[dtype.accumulator].top > dtype.top
+        return self.family.bilinear and held and DTYPES[self.dtype].overflows
 
     @property
     def exhaustive(self) -> bool:

@@ -46,11 +46,7 @@ class Summary:
     @property
     def advice(self) -> list[str]:
         """What does not fail the kernel, each in a line."""
-        return [
-            f"advice: {self.subject}: {', '.join(each.operations)}: {each.what}"
-            + (f": {'; '.join(each.details)}" if each.details else "")
-            for each in advice(self.report)
-        ]
+        return [f"advice: {self.subject}: {each.sentence}" for each in advice(self.report)]
 
     def __str__(self) -> str:
         last = conclusion(self.report, findings(self.report, RunInfo(oracle="")))

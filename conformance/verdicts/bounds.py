@@ -44,14 +44,14 @@ def _of_output(
     family, dtype = case.family, DTYPES[case.dtype]
     if family.chosen and (output != "grad_input" or case.terms("grad_input") == 1):
         return np.zeros(y.shape)  # values and indices are chosen, not computed
-    u, n = _unit(case, added), case.terms(output)
+    u = _unit(case, added)
     if family.error:
         with np.errstate(all="ignore"):
             total = family.error(case, arrays, output, u, dtype.subnormal)
+        if not total.any():
+            return np.zeros(y.shape)
     else:
         total = _of_sum(case, arrays, output, sums, accuracy, u)
-    if family.error and not total.any():
-        return np.zeros(y.shape)
     if dtype.narrow:
         total = total + dtype.unit * np.abs(y)  # one rounding of the sum
         if "bias" in arrays and output == "output":  # and one before the bias, as PyTorch's own on a GPU
@@ -60,16 +60,18 @@ def _of_output(
             total = total + dtype.unit * (1 + dtype.unit) * np.abs(unbiased)
     if case.dtype == "float64":
         total = 2 * total  # the oracle rounds as well
-    return np.asarray(total + dtype.subnormal / 2 * (n + 1))
+    return np.asarray(total + dtype.subnormal / 2 * (case.terms(output) + 1))
 
 
 def _of_sum(case: Case, arrays: Arrays, output: str, sums: Arrays, accuracy: str, u: float) -> Array:
-    family, dtype, n = case.family, DTYPES[case.dtype], case.terms(output)
-    total = growth(case.values, n + family.divides) * u * sums[output]
+    family, dtype = case.family, DTYPES[case.dtype]
+    n = case.terms(output) + family.divides
+    c = growth(case.values, n)
     if u > DTYPES[dtype.accumulator].unit:
         # n u S of a sum in any order, however large n u is (Jeannerod and Rump, Improved error bounds for inner
         # products, SIAM J. Matrix Anal. Appl. 34, 2013), and a factor of 1 + u for what is done with it.
-        total = (n + family.divides + 1) * u * (1 + u) * sums[output]
+        c = (n + 1) * (1 + u)
+    total = c * u * sums[output]
     if family.bilinear and output != "grad_bias" and accuracy == "tf32":  # both factors of each product, once
         total = total + 2 * dtype.truncation * (1 + dtype.truncation) * sums[output]
     return np.asarray(total + family.extra_rounding(case, arrays, output, accuracy, u))

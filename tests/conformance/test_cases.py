@@ -16,6 +16,7 @@ from conformance.cases.arrays import fill
 from conformance.cases.covering import classes_of, covering, explore, forms
 from conformance.cases.features import declinable, features_of, probes
 from conformance.cases.named import named, refused, smallest
+from conformance.cases.neighbours import neighbours
 from conformance.cases.networks import layers, lookalikes
 from conformance.cases.scope import every_geometry, every_pair, exhausted, geometries
 from conformance.cases.sizes import PRODUCTS, crossed, far, mixed, products, reaches, tails
@@ -214,6 +215,11 @@ def test_every_pair_of_classes_of_a_form_meets_in_a_case(operation):
         classes = classes_of(operation, form, features_of(operation))
         for (a, of_a), (b, of_b) in itertools.combinations(classes.items(), 2):
             assert {(row[a], row[b]) for row in rows} == set(itertools.product(of_a, of_b))
+
+
+def test_an_option_of_0_along_an_axis_has_neighbours_there():
+    case = Case.parse("conv2d image=5,3 kernel=2,2 stride=3 padding=0,1")
+    assert replace(case, padding=(1, 2)) in neighbours(case)
 
 
 def geometry_of(case: Case, axis: int) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.audit.mutants.max_pool import along_axes, counted, planes_counted
+from conformance.audit.mutants.max_pool import along_axes, counted, planes_counted, with_gradient
 from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows, first_images_answer, ones, without_nan
 from conformance.cases.arrays import Array, Arrays
 from conformance.operations.adaptive import Spans, counts, output_size, spans, windows
@@ -29,13 +29,6 @@ def means(case: Any, arrays: Arrays, spans: Spans = spans) -> Answers:
 
 def maxima(case: Any, arrays: Arrays, spans: Spans = spans) -> Answers:
     return with_gradient(case, arrays, adaptive_max_pool(case, arrays, spans))
-
-
-def with_gradient(case: Any, arrays: Arrays, answers: Answers) -> Answers:
-    """The answers with the gradient that follows from their indices."""
-    if "grad_output" not in arrays:
-        return answers
-    return answers | {"grad_input": max_pool_backward(case, arrays, answers["indices"])}
 
 
 Pooled = Callable[[Any, Arrays, Spans], Answers]

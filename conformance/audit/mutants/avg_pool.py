@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.audit.mutants.max_pool import every_window, unrounded
-from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows, first_images_answer, ones, past, shorter_strides, walked, without_nan
+from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows, both_of, first_images_answer, ones, past, shorter_strides, walked, without_nan
 from conformance.audit.mutants.words import paddings
 from conformance.cases.arrays import Array, Arrays
 from conformance.operations.family import Answers
@@ -18,12 +18,7 @@ from conformance.operations.windows import at, pad, taps, unpad
 from conformance.operations.avg_pool import avg_pool, avg_pool_backward, divisors
 
 
-def both_of(case: Any, arrays: Arrays) -> Answers:
-    answers = {"output": avg_pool(case, arrays)}
-    return answers | ({"grad_input": avg_pool_backward(case, arrays)} if "grad_output" in arrays else {})
-
-
-output, gradient, both = Computed(avg_pool), Computed(avg_pool_backward), Computed(both_of)
+output, gradient, both = Computed(avg_pool), Computed(avg_pool_backward), both_of(avg_pool, avg_pool_backward)
 
 # What is divided by.
 

@@ -20,9 +20,9 @@ KernelRow = tuple[str, str, Make]  # the mistake in words, where it can show, wh
 KernelRows = dict[tuple[str, str], list[KernelRow]]  # family, outputs -> the mistakes
 
 ARRAYS = ("input", "weight", "bias", "indices", "grad_output")
-OUTPUTS = {"conv": "output grad_input grad_weight grad_bias", "conv_transpose": "output grad_input grad_weight grad_bias", "max_pool": "output indices grad_input", "avg_pool": "output grad_input"}
 FORWARD = {"conv": "output", "conv_transpose": "output", "max_pool": "output indices", "avg_pool": "output"}
 BACKWARD = {"conv": "grad_input grad_weight grad_bias", "conv_transpose": "grad_input grad_weight grad_bias", "max_pool": "grad_input", "avg_pool": "grad_input"}
+OUTPUTS = {family: f"{forward} {BACKWARD[family]}" for family, forward in FORWARD.items()}
 
 
 def hooked(operation: str, hook: Hook, only: str = "") -> SimpleNamespace:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.audit.mutants.max_pool import greater, not_less, scan
-from conformance.audit.mutants.otherwise import Change, Computed, Row, Rows, first_images_answer, ones, shorter_strides, without_nan
+from conformance.audit.mutants.otherwise import Change, Computed, Row, Rows, both_of, first_images_answer, ones, shorter_strides, without_nan
 from conformance.audit.mutants.precision import bfloat16, float16
 from conformance.cases.arrays import Array, Arrays
 from conformance.operations.family import Answers
@@ -19,12 +19,7 @@ from conformance.operations.max_pool import max_pool_backward
 from conformance.operations.windows import pad, taps, unpad
 
 
-def both_of(case: Any, arrays: Arrays) -> Answers:
-    answers = {"output": lp_pool(case, arrays)}
-    return answers | ({"grad_input": lp_pool_backward(case, arrays)} if "grad_output" in arrays else {})
-
-
-output, gradient, both = Computed(lp_pool), Computed(lp_pool_backward), Computed(both_of)
+output, gradient, both = Computed(lp_pool), Computed(lp_pool_backward), both_of(lp_pool, lp_pool_backward)
 
 
 def taps_of(case: Any) -> int:
@@ -51,7 +46,7 @@ def scaled(factor: Callable[[Any], float]) -> Change:
 
     def change(case: Any, arrays: Arrays) -> Answers:
         by = factor(case) ** (1 / case.norm_type)
-        return {name: answer * by for name, answer in both_of(case, arrays).items()}
+        return {name: answer * by for name, answer in both(case, arrays).items()}
 
     return change
 

@@ -10,20 +10,14 @@ from typing import Any
 import numpy as np
 
 from conformance.audit.mutants.max_pool import along_axes, counted
-from conformance.audit.mutants.otherwise import ALL, LAST, Change, Computed, Edit, Row, Rows, finite, first_image, first_images_answer, ones, without_nan, zero
+from conformance.audit.mutants.otherwise import ALL, LAST, Change, Computed, Edit, Row, Rows, both_of, finite, first_image, first_images_answer, ones, without_nan, zero
 from conformance.audit.mutants.words import paddings
 from conformance.cases.arrays import Array, Arrays
-from conformance.operations.family import Answers
 from conformance.operations.windows import at
 from conformance.operations.max_unpool import max_unpool, max_unpool_backward, plain_extents
 
 
-def both_of(case: Any, arrays: Arrays) -> Answers:
-    answers = {"output": max_unpool(case, arrays)}
-    return answers | ({"grad_input": max_unpool_backward(case, arrays)} if "grad_output" in arrays else {})
-
-
-output, gradient, both = Computed(max_unpool), Computed(max_unpool_backward), Computed(both_of)
+output, gradient, both = Computed(max_unpool), Computed(max_unpool_backward), both_of(max_unpool, max_unpool_backward)
 
 
 def plane_of(case: Any) -> int:

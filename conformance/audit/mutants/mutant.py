@@ -13,8 +13,8 @@ from conformance.audit.mutants.words import shows
 from conformance.cases import Case
 from conformance.cases.arrays import Arrays
 from conformance.kernels import reference
-from conformance.kernels.functions import by_reference, doubles, functions
-from conformance.kernels.reference import IMAGES
+from conformance.kernels.functions import by_reference, functions
+from conformance.kernels.reference import IMAGES, doubles
 from conformance.operations.dtypes import USUAL
 from conformance.operations.family import Answers
 

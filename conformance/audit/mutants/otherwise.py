@@ -53,6 +53,16 @@ class Computed:
         return change
 
 
+def both_of(forward: Change, backward: Change) -> Computed:
+    """The answer, and the gradient where there is a grad_output."""
+
+    def compute(case: Any, arrays: Arrays) -> dict[str, Array]:
+        answers = {"output": forward(case, arrays)}
+        return answers | ({"grad_input": backward(case, arrays)} if "grad_output" in arrays else {})
+
+    return Computed(compute)
+
+
 def _read(case: Any, options: dict[str, Any]) -> dict[str, Any]:
     return {name: value(case) if callable(value) else value for name, value in options.items()}
 

@@ -133,11 +133,8 @@ def _max_unpool(dimensions: int) -> Callable[..., Array]:
         if all(n >= o for n, o in zip(extents, plain, strict=True)):
             geometry = {"kernel_shape": kernel, "strides": strides, "pads": pads * 2}
             return _unpooled(input, indices, tuple(extents), **geometry)
-        rows = (
-            *input.shape[:2],
-            math.prod(input.shape[2:]),
-        )  # of one axis, on which as many pixels have room
-        room = max(plane, rows[2])
+        rows = (*input.shape[:2], math.prod(input.shape[2:]))
+        room = max(plane, rows[2])  # of one axis, on which as many pixels have room
         output = _unpooled(input.reshape(rows), indices.reshape(rows), (room,), kernel_shape=(1,))
         return np.ascontiguousarray(output[..., :plane]).reshape(*rows[:2], *extents)
 
