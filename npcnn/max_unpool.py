@@ -127,7 +127,8 @@ def _unpool(dims: int, input: Array, indices: Array, *geometry: Any) -> Array:
     image = _check(dims, input, indices, *geometry)
     x, places = planes(input, dims), planes(indices, dims)
     output = np.zeros((len(x), prod(image)), x.dtype)
-    output[np.arange(len(x))[:, None], flat(places)] = flat(x)  # the last wins
+    # The last wins, in the order of memory: NumPy walks a reversed view from its other end.
+    output[np.arange(len(x))[:, None], np.ascontiguousarray(flat(places))] = np.ascontiguousarray(flat(x))
     return output.reshape(*input.shape[:-dims], *image)
 
 

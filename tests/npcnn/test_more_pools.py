@@ -220,6 +220,15 @@ def test_max_unpool_puts_back_what_max_pool_took(dims):
     assert (back != 0).sum() == pooled.size
 
 
+@pytest.mark.parametrize("step", [1, -1])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_of_numbers_that_share_a_place_max_unpool1d_keeps_the_last_of_any_view(step, channels):
+    x = np.tile([1.0, 2.0, 3.0][::step], (channels, 1))[:, ::step]
+    indices = np.tile([4, 1, 4][::step], (channels, 1))[:, ::step]
+    output = npcnn.max_unpool1d(x, indices, 2)
+    assert output.tolist() == [[0, 2, 0, 0, 3, 0]] * channels
+
+
 def test_of_numbers_that_share_a_place_max_unpool1d_keeps_the_last():
     output = npcnn.max_unpool1d(np.array([[1.0, 2.0, 3.0]]), np.array([[4, 1, 4]]), 2)
     np.testing.assert_array_equal(output, [[0, 2, 0, 0, 3, 0]])
