@@ -266,9 +266,11 @@ def thinned(case: Case) -> Case:
 
 
 def products(case: Case) -> int:
-    """Multiplications (or comparisons) of a forward: for each window its taps."""
-    array, output = ("input", "grad_input") if case.family.adjoint else ("grad_output", "output")
-    return math.prod(case.shapes[array]) * case.terms(output)
+    """Multiplications (or comparisons) of a forward: for each window its taps; of an adjoint, what it writes if more."""
+    shapes = case.shapes
+    if not case.family.adjoint:
+        return math.prod(shapes["grad_output"]) * case.terms("output")
+    return max(math.prod(shapes["input"]) * case.terms("grad_input"), math.prod(shapes["grad_output"]))
 
 
 def claimed(cases: Iterable[Case], features: Features) -> Iterator[Case]:
