@@ -196,6 +196,8 @@ def check_case(oracle: str, case: Case, requirement: str) -> None:
         )
     if rule.refuses and not case.problem:
         raise WrongUsage(f"{case}: PyTorch answers it, so --requirement {requirement} cannot judge it")
+    if not rule.of_family(case.family):
+        raise WrongUsage(f"{case}: --requirement {requirement} has nothing to do with {case.operation}")
     if case.size > LARGEST:
         raise WrongUsage(f"{case}: its arrays have {case.size:,} elements; a case may have {LARGEST:,}")
     if oracle == TRUSTED and case.hazard and not rule.misses_images:

@@ -194,7 +194,7 @@ def _in_rounds(
 
 def _order(mutant: Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
     first = mutants.NOTICED_BY.get(mutant.table, [])
-    names = [*first, *(name for name in REQUIREMENTS if name not in first)]
+    names = [*first, *(n for n in REQUIREMENTS if n not in first and not REQUIREMENTS[n].probed)]
     for dtype in mutant.dtypes:
         first_dtype = dtype == mutant.dtypes[0]
         plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile, first=first_dtype)
@@ -203,7 +203,7 @@ def _order(mutant: Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
 
 def _asked(plan: Plan, names: Iterable[str]) -> Iterator[Requirement]:
     for requirement in (REQUIREMENTS[name] for name in names):
-        if (requirement.every_dtype or plan.first) and not requirement.why_not(plan, isolated=False):
+        if requirement.is_judged(plan) and not requirement.why_not(plan, isolated=False):
             yield requirement
 
 

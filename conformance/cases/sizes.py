@@ -266,7 +266,7 @@ def thinned(case: Case) -> Case:
 
 
 def products(case: Case) -> int:
-    """Multiplications (or comparisons) of a forward: for each window its taps; of an adjoint, what it writes if more."""
+    """Multiplications (or comparisons) of a forward: for each window its taps; what an adjoint writes, if more."""
     shapes = case.shapes
     if not case.family.adjoint:
         return math.prod(shapes["grad_output"]) * case.terms("output")

@@ -84,14 +84,14 @@ def _asked(
 ) -> list[tuple[Case, str]]:
     """The cases, each with the requirement that judges it; all that the user wrote is checked."""
     from conformance import usage
-    from conformance.requirements import requirement_of
+    from conformance.requirements import REQUIREMENTS, requirement_of
 
     asked = []
     for case in _cases(words):
         rule = requirement or requirement_of(case).name
-        for output in outputs:
-            usage.require(f"output of {case.operation}", output, case.outputs)
         usage.check_case(oracle, case, rule)
+        for output in outputs:
+            usage.require(f"output of {case.operation}", output, REQUIREMENTS[rule].outputs_of(case))
         asked.append((case, rule))
     return asked
 
@@ -143,11 +143,12 @@ def _judged(
     subject: Subject, runner: Runner, case: Case, requirement: str, outputs: Sequence[str], oracle: str
 ) -> Replay:
     from conformance.reports.replay import Replay
+    from conformance.requirements import REQUIREMENTS
     from conformance.running.judge import judge_case
 
     judged = judge_case(case, requirement, subject, runner)
     judgements = [each for each in judged if not outputs or each.output in outputs]
-    judgements.sort(key=lambda each: case.outputs.index(each.output))
+    judgements.sort(key=lambda each: REQUIREMENTS[requirement].outputs_of(case).index(each.output))
     return Replay(subject, case, requirement, oracle, judgements)
 
 
@@ -155,9 +156,9 @@ def _asked_again(replay: Replay) -> Replay:
     """With the arrays, and where it does no harm, the subject's answers to this case alone beside the oracle's."""
     import numpy as np
 
-    from conformance.cases.arrays import fill
     from conformance.kernels.call import Caller
     from conformance.kernels.surroundings import restored
+    from conformance.requirements import REQUIREMENTS
     from conformance.usage import ANSWERS
     from conformance.verdicts.judgement import EXCEPTIONS
 
@@ -165,7 +166,7 @@ def _asked_again(replay: Replay) -> Replay:
     if lacks := caller.why_not(case):
         return replace(replay, lacks=lacks)
     with np.errstate(all="ignore"):
-        arrays = fill(case)
+        arrays = REQUIREMENTS[replay.requirement].fill(case)
     shown = replace(replay, arrays=arrays, scripted=_scripted(case, replay.judgements, replay.requirement))
     if any(each.failed and each.status not in ("differs", *EXCEPTIONS) for each in replay.judgements):
         return shown  # it would end this process, too

@@ -67,7 +67,7 @@ class Caller:
         """The first feature of a case that the forward does not claim, or None."""
         if not self.claims(case):
             return "such cases (declared)"
-        return self._lacking(case.operation, case.needs)
+        return self.lacking(case.operation, case.needs)
 
     def lacks(self, operation: str, feature: str) -> str | None:
         """Why a feature is not claimed, as far as declaration and signature tell."""
@@ -82,12 +82,12 @@ class Caller:
         if "backward" not in self.halves:
             return "not asked"
         if self.subject.function(backward):
-            return self._lacking(backward, case.needs)
+            return self.lacking(backward, case.needs)
         return None if self.framework.differentiate else f"no {backward}"
 
     def parameters(self, operation: str) -> dict[str, Signature]:
-        """The signatures of the forward and of the gradient, where there are any."""
-        names = (operation, f"{operation}_backward")
+        """The signatures of the forward and of the gradients, where there are any."""
+        names = (operation, f"{operation}_backward", f"{operation}_double_backward")
         return {name: self._signature(name) for name in names if self.subject.function(name)}
 
     # One call.
@@ -140,23 +140,23 @@ class Caller:
         return from_channels_last(case, output, array) if self.subject.layout == "NHWC" else array
 
     def _forward(self, case: Case, arrays: Mapping[str, Any]) -> dict[str, Any]:
-        answer = self._watched(case.operation, lambda: self._called(case.operation, case, arrays))
+        answer = self.watched(case.operation, lambda: self.called(case.operation, case, arrays))
         return of_forward(case, answer)
 
     def _backward(self, case: Case, arrays: Mapping[str, Any]) -> dict[str, Any]:
         name = f"{case.operation}_backward"
-        answer = self._watched(name, lambda: self._called(name, case, arrays))
+        answer = self.watched(name, lambda: self.called(name, case, arrays))
         gradients = list(case.gradients)
         due = [gradient for gradient in gradients if gradient not in self.subject.without]
         return of_backward(name, answer, gradients, due, self._signature(name).takes_bias)
 
-    def _called(self, name: str, case: Case, arrays: Mapping[str, Any]) -> Any:
+    def called(self, name: str, case: Case, arrays: Mapping[str, Any]) -> Any:
         function = self.subject.function(name)
         assert function is not None
         positional, options = self.arguments(name, case, arrays)
         return function(*positional, **options)
 
-    def _watched(self, function: str, call: Callable[[], Any]) -> Any:
+    def watched(self, function: str, call: Callable[[], Any]) -> Any:
         self.watch(function)
         try:
             return of_call(call)
@@ -169,7 +169,7 @@ class Caller:
             self._signatures[name] = Signature.read(name, function, without)
         return self._signatures[name]
 
-    def _lacking(self, name: str, needs: frozenset[str]) -> str | None:
+    def lacking(self, name: str, needs: frozenset[str]) -> str | None:
         """The first feature that a function lacks; many cases need the same."""
         if (name, needs) not in self._lacked:
             self._lacked[name, needs] = self._signature(name).lacks(needs, self.subject.without)
@@ -236,15 +236,15 @@ class Caller:
         """The answer and the gradients of these arguments."""
 
         def function(*leaves: Any) -> Any:
-            answer = self._called(case.operation, case, {**arrays, **dict(zip(names, leaves, strict=True))})
+            answer = self.called(case.operation, case, {**arrays, **dict(zip(names, leaves, strict=True))})
             if then is not None:
-                self._called(case.operation, case, then)
+                self.called(case.operation, case, then)
             self.watch(f"{case.operation}_backward")
             return answer
 
         differentiate, leaves = self.framework.differentiate, [arrays[name] for name in names]
         assert differentiate is not None
-        return self._watched(
+        return self.watched(
             case.operation, lambda: differentiate(function, leaves, arrays["grad_output"], **how)
         )
 

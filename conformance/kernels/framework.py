@@ -78,6 +78,8 @@ class Framework:
     dtypes         those that a kernel is asked where none are declared
     differentiate  (function, arrays, grad_output) -> the function's answer, and the gradient of each array
     freezes        whether a gradient may be asked of one argument alone; `differentiate` then takes `again`, too
+    differentiate_twice  (function, arrays, grad_output, gradients of the arrays' gradients) -> the gradients of their
+                   products' sum by grad_output and by each array that is multiplied; an exception where there are none
     inference      how a forward is called where no gradient is wanted: the words, and the context
     oracle         every output of a case in float64; an exception where PyTorch refuses
     kernels        its own, of a variant, and `declared` what a Subject says of them
@@ -97,6 +99,7 @@ class Framework:
     dtypes: Callable[[], tuple[str, ...]] = lambda: ("float32", "float64")
     differentiate: Callable[..., Any] | None = None
     freezes: bool = False
+    differentiate_twice: Callable[..., Any] | None = None
     inference: Mapping[str, Callable[[], AbstractContextManager[Any]]] = field(default_factory=dict)
     oracle: Oracle | None = None
     kernels: Callable[[str], Mapping[str, Callable[..., Any]]] | None = None

@@ -15,7 +15,11 @@ from conformance.kernels.framework import FRAMEWORKS, PLAIN, about
 from conformance.kernels.own import is_own
 from conformance.operations import OPERATIONS
 
-FUNCTIONS = tuple(f"{operation}{half}" for operation in OPERATIONS for half in ("", "_backward"))
+FUNCTIONS = tuple(
+    f"{name}{half}"
+    for name, operation in OPERATIONS.items()
+    for half in ("", "_backward", *(["_double_backward"] if operation.family.bilinear else []))
+)
 _UNJUDGED = ("fractional_max_pool",)
 NEARLY = 0.8  # how alike two names are of which one is taken for a slip of the other
 

@@ -18,9 +18,9 @@ def to_channels_last(case: Case, name: str, array: Array) -> Array:
 
 def moves_of(case: Case, name: str, axes: int) -> tuple[Any, Any] | None:
     """Where the axes of an argument or an output go, from and to; None where they stay."""
-    if name.removeprefix("grad_") == "weight":
+    if name.endswith("weight"):
         return (0, 1), (-1, -2)
-    moved = name not in ("bias", "grad_bias") and axes > _channels(case)
+    moved = not name.endswith("bias") and axes > _channels(case)
     return (_channels(case), -1) if moved else None
 
 

@@ -38,8 +38,8 @@ class Signature:
             parameters = dict(inspect.signature(function).parameters) if function else {}
         except (TypeError, ValueError):
             return cls(name, unclaimed=frozenset(without))
-        operation = name.removesuffix("_backward")
-        arrays, known = _arrays(operation) + name.endswith("_backward"), _plain_options(operation)
+        operation = _operation(name)
+        arrays, known = len(_leading(name)) + _arrays(operation), _plain_options(operation)
         plain = [n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         named = _named_otherwise(known, {n: p for n, p in parameters.items() if n not in plain[:arrays]})
         called = {named.get(option, option): option for option in known}  # by the names that the function has
@@ -67,8 +67,9 @@ class Signature:
     def arguments(self, case: Case, arrays: Mapping[str, Any], omits_defaults: bool = False) -> Arguments:
         """What the function is called with."""
         backward = self.name.endswith("_backward")
-        positional = [arrays["grad_output"]] if backward else []
-        positional += [array for name, array in arrays.items() if name not in ("grad_output", "bias")]
+        positional = [arrays.get(name) for name in _leading(self.name)]
+        own = (name for name in arrays if not name.startswith("grad_") and name != "bias")
+        positional += [arrays[name] for name in own]
         if "weight" in arrays and self.takes_bias and not self.bias_keyword:
             positional.append(arrays.get("bias"))
         options = dict(case.options)
@@ -123,6 +124,19 @@ def _may_be(default: Any, plain: Any) -> bool:
     """Whether the default of a parameter may be that of an option: None, none at all, or the same."""
     unsaid = default is None or default is inspect.Parameter.empty
     return unsaid or (isinstance(default, (int, str, tuple)) and _alike(default, plain))
+
+
+def _operation(function: str) -> str:
+    return function.removesuffix("_backward").removesuffix("_double")
+
+
+def _leading(function: str) -> list[str]:
+    """The arrays that come before those of the forward: gradients."""
+    if not function.endswith("_backward"):
+        return []
+    twice = function.endswith("_double_backward")
+    names = OPERATIONS[_operation(function)].family.differentiated if twice else ()
+    return [*(f"grad_grad_{name}" for name in names), "grad_output"]
 
 
 def _arrays(operation: str) -> int:

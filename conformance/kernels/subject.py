@@ -20,7 +20,11 @@ ONE_OF = {
     "accuracy": ("direct", "winograd", "fft", "tf32"), "layout": ("NCHW", "NHWC"), "ties": ("first", "any"),
     "sums": ("wide", "narrow"),
 }  # fmt: skip
-WORDS = {"dtypes": tuple(DTYPES), "without": (*sorted(FEATURES), *GRADIENTS), "scaled": GRADIENTS}
+WORDS = {
+    "dtypes": tuple(DTYPES),
+    "without": (*sorted(FEATURES), *GRADIENTS, "grad_grad_output"),
+    "scaled": GRADIENTS,
+}
 
 
 class SubjectError(ValueError):
@@ -32,7 +36,9 @@ class Subject:
     """A kernel and what its signature cannot say.
 
     kernels     a namespace (module, class instance, SimpleNamespace) or mapping of functions named and called as in
-                torch.nn.functional; `<operation>_backward(grad_output, *arguments of the forward)` gives its gradients
+                torch.nn.functional; `<operation>_backward(grad_output, *arguments of the forward)` gives its gradients,
+                `<operation>_double_backward(grad_grad_input, grad_grad_weight, grad_grad_bias, *those of the backward)`
+                of a convolution theirs: grad_grad_output, grad_input, grad_weight
     framework   what its arrays are, as numpy; undeclared, those of the framework that its functions use
     device      where its arrays live, as the framework names it ("cuda")
     dtypes      which it takes; undeclared, float32 and float64, each unless a plain call refuses it

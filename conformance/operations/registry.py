@@ -41,7 +41,8 @@ class Operation:
     def outputs(self) -> tuple[str, ...]:
         """Every output that a case can have, in order."""
         flags = (option.output for option in self.options if option.output and not option.array)
-        return ("output", *flags, *(f"grad_{name}" for name in self.family.differentiated))
+        twice = ("grad_grad_output",) if self.family.bilinear else ()
+        return ("output", *flags, *(f"grad_{name}" for name in self.family.differentiated), *twice)
 
 
 def _families() -> Iterator[Family]:

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import KW_ONLY, dataclass
 
 from conformance.cases import Case
+from conformance.cases.arrays import Arrays, fill
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
+from conformance.operations import Family
 from conformance.requirements.answers import check_answers
 from conformance.requirements.plan import Plan
 from conformance.verdicts.judgement import Judgement
@@ -30,6 +32,11 @@ class Requirement:
     misses_images   its windows may miss the image, where PyTorch's gradient writes out of bounds
     threads         that the frameworks may take
     fresh           so many of its first cases are judged first thing in a new process, too: what a first call fills
+    outputs         what it judges, where that is not what its cases have
+    fill            the arrays of a case, as replay shows them
+    of_family       whether it has anything to do with a family
+    unclaimed       (caller, operation) -> why a kernel does not claim it, as far as that can be told without a call
+    probed          whether a kernel that raises in a plain case of it does not claim it
     """
 
     name: str
@@ -50,6 +57,11 @@ class Requirement:
     misses_images: bool = False
     threads: int = 1
     fresh: int = 0
+    outputs: tuple[str, ...] = ()
+    fill: Callable[[Case], Arrays] = fill
+    of_family: Callable[[Family], bool] = lambda family: True
+    unclaimed: Callable[[Caller, str], str] = lambda caller, operation: ""
+    probed: bool = False
 
     def why_not(self, plan: Plan, isolated: bool) -> str:
         """Why such a kernel is not held to the requirement, or not in this process; "" where it is."""
@@ -59,8 +71,11 @@ class Requirement:
         return f"accuracy={plan.accuracy} spreads a NaN" if spreads else ""
 
     def is_judged(self, plan: Plan) -> bool:
-        """Whether it has anything to do with the plan's dtype."""
-        return self.every_dtype or plan.first
+        """Whether it has anything to do with the plan's operation and dtype."""
+        return self.of_family(plan.family) and (self.every_dtype or plan.first)
+
+    def outputs_of(self, case: Case) -> tuple[str, ...]:
+        return self.outputs or case.outputs
 
     @property
     def plain(self) -> bool:

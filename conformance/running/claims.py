@@ -49,7 +49,8 @@ def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[
             if dtype not in probe.caller.dtypes:
                 probe.note(dtype, UNDECLARED)
         names, others = requirements_of(subject, operation, settings, runner.isolated) if judged else ((), {})
-        for name, reason in others.items():
+        names, raising = probe.raised(names, judged)
+        for name, reason in (others | raising).items():
             probe.note(name, reason)
         yield Claims(
             operation, judged, features.union(dtypes), names, tuple(probe.not_claimed), probe.refusing
@@ -62,8 +63,11 @@ def requirements_of(
     """The requirements that such a subject is held to, in their order, and why not to the others that are wanted."""
     plan = Plan(operation, "", frozenset(), accuracy=subject.accuracy)
     names = sorted(settings.requirements or REQUIREMENTS, key=lambda name: REQUIREMENTS[name].order)
+    names = [name for name in names if REQUIREMENTS[name].of_family(plan.family)]
     reasons = {name: REQUIREMENTS[name].why_not(plan, isolated) for name in names}
     reasons |= {name: "skipped" for name in names if name in settings.skipped}
+    caller = Caller(subject)
+    reasons |= {name: REQUIREMENTS[name].unclaimed(caller, operation) for name in names if not reasons[name]}
     others = {name: reason for name, reason in reasons.items() if reason}
     return tuple(name for name in names if name not in others), others
 
@@ -105,6 +109,19 @@ class _Probe:
                 features -= {feature}
         return features, dtypes
 
+    def raised(
+        self, requirements: Sequence[str], dtypes: Sequence[str]
+    ) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Those that the kernel claims, and of the others the exception that it raises in a plain case of them."""
+        probed = [name for name in requirements if REQUIREMENTS[name].probed]
+        plain = [replace(case, dtype=dtype) for dtype in dtypes[:1] for case in self._plain]
+        reasons = {name: _refusals(self.runner, name, plain) for name in probed}
+        return tuple(n for n in requirements if not reasons.get(n)), {n: r for n, r in reasons.items() if r}
+
+    @property
+    def _plain(self) -> list[Case]:
+        return probes(self.caller, self.operation)["plain"]
+
     def _by_signature(self) -> Features:
         lacking = {f: self.caller.lacks(self.operation, f) for f in sorted(features_of(self.operation))}
         for feature, why in lacking.items():
@@ -125,6 +142,14 @@ class _Probe:
             return ""
         declined = all(reason.startswith(DECLINED) for reason in reasons)
         return reasons[0] if declined or feature in features_probes(self.operation) else ""
+
+
+def _refusals(runner: Runner, requirement: str, cases: Sequence[Case]) -> str:
+    """The exception that every one of the cases ends in under a requirement; "" where one is answered."""
+    judged = [judgements_of(runner, requirement, case)[0] for case in cases]
+    if not judged or not all(judgement.status in EXCEPTIONS for judgement in judged):
+        return ""
+    return judged[0].message.partition(f"{judged[0].status}: ")[2]
 
 
 def _refusal(runner: Runner, case: Case) -> str:

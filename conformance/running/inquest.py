@@ -8,6 +8,7 @@ from dataclasses import replace
 from conformance.cases import Case
 from conformance.cases.case import ANSWERS
 from conformance.cases.shrink import cost
+from conformance.kernels import double_backward
 from conformance.requirements import REQUIREMENTS
 from conformance.running.deaths import RETRIES, Death
 from conformance.running.jobs import Chunk
@@ -146,7 +147,9 @@ class Inquest:
 def ends_in(death: Death, case: Case, words: str = "") -> list[Judgement]:
     """The outputs of the function that died."""
     backward = death.function.endswith("_backward")
-    outputs = [output for output in case.outputs if (output in case.gradients) == backward]
+    twice = death.function.endswith(double_backward.SUFFIX)
+    every = double_backward.OUTPUTS if twice else case.outputs
+    outputs = [output for output in every if twice or (output in case.gradients) == backward]
     return [Judgement(output, death.status, float("inf"), True, f"{death}{words}") for output in outputs]
 
 
@@ -160,5 +163,7 @@ def _half(function: str) -> str:
 
 
 def _other(function: str) -> str:
+    if function.endswith(double_backward.SUFFIX):
+        return function  # it has no other half
     backward = function.endswith("_backward")
     return function.removesuffix("_backward") if backward else f"{function}_backward"

@@ -42,7 +42,7 @@ class Runner(Protocol):
 def examine(caller: Caller, oracle: Oracle, requirement: str, case: Case) -> list[Judgement]:
     """What one case says of a subject: a judgement for each output."""
     if not caller.claims(case):
-        return [Judgement(output, "not claimed") for output in case.outputs]
+        return [Judgement(output, "not claimed") for output in REQUIREMENTS[requirement].outputs_of(case)]
     return REQUIREMENTS[requirement].check(caller, oracle, case)
 
 

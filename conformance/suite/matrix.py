@@ -192,14 +192,20 @@ class Matrix:
         return [KnownFailure(self, text) for text in texts if Case.parse(text).operation in judged]
 
     def _units(self) -> Iterator[Unit]:
-        dtypes = self.settings.dtypes or Caller(self.subject).dtypes
+        caller = Caller(self.subject)
+        dtypes = self.settings.dtypes or caller.dtypes
         for operation in self.settings.operations or self.subject.operations:
             for name in (
                 n for n in self.settings.requirements or REQUIREMENTS if n not in self.settings.skipped
             ):
                 once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""
+                requirement = REQUIREMENTS[name]
+                if not requirement.of_family(OPERATIONS[operation].family) or requirement.unclaimed(
+                    caller, operation
+                ):
+                    continue
                 for dtype in dtypes:
-                    if REQUIREMENTS[name].every_dtype or dtype == once:
+                    if requirement.every_dtype or dtype == once:
                         yield Unit(operation, name, dtype)
 
     def has_judged(self, unit: Unit) -> bool:
@@ -270,6 +276,8 @@ class Matrix:
 @cache
 def outputs(operation: str, requirement: str, profile: str) -> tuple[str, ...]:
     """The outputs that a requirement judges of an operation: those of its cases, were everything claimed."""
+    if fixed := REQUIREMENTS[requirement].outputs:
+        return fixed
     plan = Plan(operation, "float32", features_of(operation), profile)
     every = set(OPERATIONS[operation].outputs)
     judged: set[str] = set()

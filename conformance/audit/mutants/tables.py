@@ -16,6 +16,7 @@ from conformance.audit.mutants import (
     conv_backward,
     conv_forward,
     conv_transpose,
+    double_backward,
     fast_paths,
     half,
     layouts,
@@ -33,9 +34,9 @@ from conformance.operations.dtypes import USUAL
 
 TABLES = (
     axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
-    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half,
+    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, double_backward,
 )  # fmt: skip
-KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
+KERNELS = (layouts, contract, stateful, arguments, double_backward)  # the mistake lies in functions, not in what they compute
 
 NOTICED_BY = {  # the requirements most likely to notice the mutants of a table, asked first
     "layouts": ["layouts"],
@@ -51,6 +52,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "max_unpool": ["exact", "special"],
     "fast_paths": ["special", "rounding", "sizes"],
     "conditions": ["sizes"],
+    "double_backward": ["double_backward"],
 }
 
 

@@ -60,6 +60,21 @@ def differentiate(
     return answer, pull_back(grad_output)
 
 
+def differentiate_twice(
+    function: Callable[..., Any],
+    arrays: Sequence[jax.Array],
+    grad_output: jax.Array,
+    gradients: Sequence[jax.Array],
+) -> tuple[jax.Array, ...]:
+    """Gradients of the gradients' products with others, by grad_output and by each array."""
+
+    def first(grad_output: jax.Array, *leaves: jax.Array) -> tuple[jax.Array, ...]:
+        return differentiate(function, leaves, grad_output)[1]
+
+    _, pull_back = jax.vjp(first, grad_output, *arrays)
+    return tuple(pull_back(tuple(gradients)))
+
+
 def kernels(variant: str) -> dict[str, Callable[..., Any]]:
     """jax.lax behind PyTorch's signatures; a max pooling has no indices, and no dilation, whose gradient lax lacks."""
     jax.config.update("jax_enable_x64", True)
@@ -245,6 +260,7 @@ FRAMEWORK = Framework(
     is_array=is_array,
     dtypes=dtypes,
     differentiate=differentiate,
+    differentiate_twice=differentiate_twice,
     oracle=oracle,
     kernels=kernels,
 )

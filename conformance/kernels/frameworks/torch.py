@@ -101,6 +101,22 @@ def differentiate(
     return answer, gradients
 
 
+def differentiate_twice(
+    function: Callable[..., Any],
+    arrays: Sequence[torch.Tensor],
+    grad_output: torch.Tensor,
+    gradients: Sequence[torch.Tensor],
+) -> tuple[torch.Tensor, ...]:
+    """Gradients of the gradients' products with others, by grad_output and by each array but the bias."""
+    with torch.enable_grad():
+        leaves = [array.detach().requires_grad_(True) for array in (grad_output, *arrays)]
+        first = torch.autograd.grad(function(*leaves[1:]), leaves[1:], leaves[0], create_graph=True)
+        if not all(gradient.requires_grad for gradient in first):
+            raise NoGradient("a gradient has no graph of its own")
+        second = torch.autograd.grad(first, leaves[:3], list(gradients))
+    return tuple(second)
+
+
 def kernels(variant: str) -> dict[str, Callable[..., Any]]:
     """torch.nn.functional; `torch:channels_last` first puts images and filters into channels_last memory."""
     functions = {name: getattr(F, name) for name in OPERATIONS if hasattr(F, name)}
@@ -260,6 +276,7 @@ FRAMEWORK = Framework(
     is_array=is_array,
     differentiate=differentiate,
     freezes=True,
+    differentiate_twice=differentiate_twice,
     inference={
         "on tensors that require no gradient": contextlib.nullcontext,
         "under torch.no_grad()": torch.no_grad,
