@@ -29,7 +29,8 @@ def answer(caller: Caller, case: Case, arrays: Arrays) -> dict[str, Answer]:
     """Every output: an array, how the subject failed to give one, or None where it is not claimed."""
     name = f"{case.operation}{SUFFIX}"
     own = caller.subject.function(name) is not None
-    if "backward" not in caller.halves or (own and caller.lacking(name, case.needs)):
+    unclaimed = why_not(caller, case.operation) or "backward" not in caller.halves
+    if unclaimed or (own and caller.lacking(name, case.needs)):
         return dict.fromkeys(OUTPUTS)
     given = caller.to_framework(case, arrays)
     if own:

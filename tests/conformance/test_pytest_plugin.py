@@ -12,6 +12,7 @@ import conformance
 import npcnn
 from conformance import Subject
 from conformance.requirements import REQUIREMENTS
+from conformance.suite.matrix import outputs
 from conformance.running.judge import judge
 from conformance.running.settings import Settings
 from conformance.suite.matrix import Matrix
@@ -280,6 +281,7 @@ def test_a_dtype_that_is_not_declared_is_untested(session):
 
 
 def test_what_ran_no_case_fails(session, monkeypatch):
+    assert outputs("conv2d", "empty", "quick")  # listed while there are cases, and remembered
     monkeypatch.setitem(REQUIREMENTS, "empty", replace(REQUIREMENTS["empty"], cases=lambda plan: iter(())))
     own = "import npcnn\n\ndef conv2d(input, weight):\n    return npcnn.conv2d(input, weight)\n"
     result = session(*SUITE, "--subject", "none.py", *QUICK, *requirement("empty"), none=own)
