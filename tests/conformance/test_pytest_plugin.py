@@ -12,10 +12,9 @@ import conformance
 import npcnn
 from conformance import Subject
 from conformance.requirements import REQUIREMENTS
-from conformance.suite.matrix import outputs
 from conformance.running.judge import judge
 from conformance.running.settings import Settings
-from conformance.suite.matrix import Matrix
+from conformance.suite.matrix import Matrix, outputs
 
 pytest_plugins = ["pytester"]
 pytestmark = pytest.mark.slow
