@@ -166,7 +166,11 @@ def _blocks(
     worth   the work that threads share; twice WORTH where two gradients are there to be shared anyway
     batch   whether several images are one block even where each has windows enough
     """
-    size = prod(outputs(axes))
+    size = prod(extents := outputs(axes))
+    if column * size * count * groups * max(1, times // 64) <= CACHE // 4 and (
+        batch or count == 1 or size < COLUMNS
+    ):
+        return [(slice(0, count), slice(0, groups), tuple([slice(0, n) for n in extents]))] if count else []
     wanted = max(CACHE // column, min(COLUMNS, 4 * CACHE // column))
     work = column * size * count * groups * max(1, times // 64)  # 64 products take as long as the copy
     if work > worth and size * count >= COLUMNS:

@@ -25,6 +25,10 @@ def each(tasks: Sequence[Callable[[], Answer]], alone: bool = False) -> list[Ans
 
     On several threads if threads() says so, unless this one is to do it alone.
     """
+    others = 0 if alone or len(tasks) < 2 else min(threads(), len(tasks)) - 1
+    if not others:
+        with np.errstate(all="ignore"):
+            return [task() for task in tasks]
     answers: dict[int, Answer] = {}
     waiting = iter(enumerate(tasks))
 
@@ -33,7 +37,6 @@ def each(tasks: Sequence[Callable[[], Answer]], alone: bool = False) -> list[Ans
             for number, task in waiting:
                 answers[number] = task()
 
-    others = 0 if alone or len(tasks) < 2 else min(threads(), len(tasks)) - 1
     helping = [_helpers(others).submit(take) for _ in range(others)]
     try:
         take()  # this thread, too: to wake another takes as long as a small task

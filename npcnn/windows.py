@@ -42,6 +42,8 @@ class Axis(NamedTuple):
 
     def part(self, lines: slice) -> "Axis":
         """The same axis with only the windows of `lines`."""
+        if lines.stop - lines.start == self.output:
+            return self
         before = self.before - lines.start * self.stride
         return Axis(*self[:4], before, lines.stop - lines.start)
 

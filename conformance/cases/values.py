@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -26,14 +26,21 @@ def magnitudes(case: Problem) -> dict[str, int]:
     """
     if case.problem:
         return dict.fromkeys(case.array_names, SMALL)  # nothing is computed
+    return _largest(case.array_names, tuple(_sums(case)), _factors(case, "output"))
+
+
+@lru_cache(maxsize=4096)  # many cases have sums as long as those of others
+def _largest(
+    arrays: tuple[str, ...], sums: tuple[tuple[int, tuple[str, ...]], ...], of_output: tuple[str, ...]
+) -> dict[str, int]:
     largest: dict[str, int] = {}
-    for room, names in sorted(_sums(case), key=lambda of: of[0] ** (1 / len(of[1]))):
+    for room, names in sorted(sums, key=lambda of: of[0] ** (1 / len(of[1]))):
         left = room // math.prod(largest.get(name, 1) for name in names)
         free = [name for name in names if name not in largest]
         root = _root(left, len(free))
         largest |= dict.fromkeys(free, max(1, min(LARGEST, root)))
-    added = min(LARGEST, math.prod(largest[name] for name in _factors(case, "output")))  # to such products
-    return {name: largest.get(name, added) for name in case.array_names}
+    added = min(LARGEST, math.prod(largest[name] for name in of_output))  # to such products
+    return {name: largest.get(name, added) for name in arrays}
 
 
 def _root(number: int, degree: int) -> int:
@@ -72,7 +79,12 @@ def _factors(case: Problem, output: str) -> tuple[str, ...]:
     """The arrays whose elements are multiplied with each other; a bias is added."""
     if case.family.factors:
         return tuple(case.family.factors(case, output))
-    multiplied = [n for n in case.array_names if n not in ("bias", "grad_output", *case.family.indexing)]
+    return _multiplied(case.array_names, case.family.indexing, output)
+
+
+@cache
+def _multiplied(arrays: tuple[str, ...], indexing: tuple[str, ...], output: str) -> tuple[str, ...]:
+    multiplied = [name for name in arrays if name not in ("bias", "grad_output", *indexing)]
     of = output.removeprefix("grad_")
     if of == output:
         return tuple(multiplied)

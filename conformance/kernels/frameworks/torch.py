@@ -187,7 +187,7 @@ _SWITCHES = {
     "PyTorch's autocast": _Switch(
         partial(torch.is_autocast_enabled, "cpu"), partial(torch.set_autocast_enabled, "cpu"), False
     ),
-    "PyTorch's default device": _Switch(lambda: str(torch.get_default_device()), _set_default_device, "cpu"),
+    "PyTorch's default device": _Switch(lambda: str(torch.empty(0).device), _set_default_device, "cpu"),
     "PyTorch's float32 matmul precision": _Switch(
         torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"
     ),
