@@ -203,7 +203,7 @@ def _order(mutant: Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
 
 def _asked(plan: Plan, names: Iterable[str]) -> Iterator[Requirement]:
     for requirement in (REQUIREMENTS[name] for name in names):
-        if (requirement.every_dtype or plan.first) and not requirement.why_not(plan, isolated=False):
+        if requirement.is_judged(plan) and not requirement.why_not(plan, isolated=False):
             yield requirement
 
 

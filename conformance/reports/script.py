@@ -63,7 +63,7 @@ def script(subject: Subject, case: Case, output: str) -> str:
     """The script; see why_not for where there is none."""
     arrays, kernels = fill(case), _import(subject) or []
     if output not in case.gradients:
-        arrays.pop("grad_output")
+        arrays.pop("grad_output", None)
     packed = sum(array.size for array in arrays.values()) > LARGEST
     show = 'print("got", got, "expected", expected, sep="\\n")'
     lines = [
@@ -155,17 +155,18 @@ def _expected(subject: Subject, case: Case, output: str, names: list[str]) -> li
     inputs = [name for name in names if name != "grad_output"]
     gradient = output in case.gradients
     leaf = ".requires_grad_()" if gradient else ""
+    exact = ".long()" if case.dtype == "int64" else ".double()"
     numbers = [name for name in inputs if name not in case.family.indexing]
-    lines = [f"leaves = [torch.tensor(a).double(){leaf} for a in ({', '.join(numbers)},)]"]
+    lines = [f"leaves = [torch.tensor(a){exact}{leaf} for a in ({', '.join(numbers)},)]"]
     lines += [f"leaves.append(torch.tensor({name}))" for name in case.family.indexing if name in inputs]
     answer = f"torch.nn.functional.{case.operation}(*leaves, {options})"
     if getattr(case, "return_indices", False):
         answer += f"[{int(output == 'indices')}]"
-    moves = moves_of(case, output, len(case.shapes["grad_output"])) if subject.layout == "NHWC" else None
+    moves = moves_of(case, output, len(case.output_shape)) if subject.layout == "NHWC" else None
     moved = f".movedim({moves[0]}, {moves[1]})" if moves else ""
     if not gradient:
         return [*lines, f"expected = {answer}{moved}"]
-    lines.append(f"{answer}.backward(torch.tensor(grad_output).double())")
+    lines.append(f"{answer}.backward(torch.tensor(grad_output){exact})")
     return [*lines, f"expected = leaves[{inputs.index(output.removeprefix('grad_'))}].grad{moved}"]
 
 

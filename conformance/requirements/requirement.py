@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass
 from conformance.cases import Case
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
+from conformance.operations import DTYPES
 from conformance.requirements.answers import check_answers
 from conformance.requirements.plan import Plan
 from conformance.verdicts.judgement import Judgement
@@ -20,6 +21,7 @@ class Requirement:
     rank            its place in lists and reports
     order           what is judged first has the least
     every_dtype     else float32 alone, where the rule has nothing to do with the dtype
+    rounds          it asks what is rounded, as integers are not
     isolated        judged by workers only: a kernel that fails it ends its process
     refuses         its cases are those that PyTorch refuses; what a kernel does with them shows no answer of it
     exhausts        its cases leave no gap in the small scope
@@ -40,6 +42,7 @@ class Requirement:
     rank: int
     order: int = 1
     every_dtype: bool = True
+    rounds: bool = False
     isolated: bool = False
     refuses: bool = False
     exhausts: bool = False
@@ -60,7 +63,10 @@ class Requirement:
 
     def is_judged(self, plan: Plan) -> bool:
         """Whether it has anything to do with the plan's dtype."""
-        return self.every_dtype or plan.first
+        return self.of_dtype(plan.dtype, plan.first)
+
+    def of_dtype(self, dtype: str, first: bool) -> bool:
+        return (self.every_dtype or first) and (DTYPES[dtype].rounds or not self.rounds)
 
     @property
     def plain(self) -> bool:

@@ -192,14 +192,15 @@ class Matrix:
         return [KnownFailure(self, text) for text in texts if Case.parse(text).operation in judged]
 
     def _units(self) -> Iterator[Unit]:
-        dtypes = self.settings.dtypes or Caller(self.subject).dtypes
+        every = self.settings.dtypes or Caller(self.subject).dtypes
         for operation in self.settings.operations or self.subject.operations:
+            dtypes = [dtype for dtype in every if dtype in OPERATIONS[operation].family.dtypes]
             for name in (
                 n for n in self.settings.requirements or REQUIREMENTS if n not in self.settings.skipped
             ):
                 once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""
                 for dtype in dtypes:
-                    if REQUIREMENTS[name].every_dtype or dtype == once:
+                    if REQUIREMENTS[name].of_dtype(dtype, dtype == once):
                         yield Unit(operation, name, dtype)
 
     def has_judged(self, unit: Unit) -> bool:

@@ -18,6 +18,7 @@ from conformance.audit.mutants import (
     conv_transpose,
     fast_paths,
     half,
+    integers,
     layouts,
     lp_pool,
     max_pool,
@@ -33,7 +34,7 @@ from conformance.operations.dtypes import USUAL
 
 TABLES = (
     axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
-    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half,
+    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, integers,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
 
@@ -46,6 +47,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "precision": ["rounding"],
     "half": ["rounding"],
     "max_pool": ["exact", "special"],
+    "integers": ["special", "exact"],
     "adaptive_pool": ["exact", "special"],
     "lp_pool": ["exact", "special"],
     "max_unpool": ["exact", "special"],

@@ -3,6 +3,7 @@
 from conformance.audit.right import (
     adaptive,
     forms,
+    integers,
     lp_pooling,
     partial,
     pooling,
@@ -15,7 +16,7 @@ from conformance.audit.right import (
 from conformance.audit.right.kernel import Right
 
 TABLES = (
-    sums, products, transforms, transposed, pooling, forms, partial, adaptive, lp_pooling, unpooling
+    sums, products, transforms, transposed, pooling, forms, partial, adaptive, lp_pooling, unpooling, integers
 )  # fmt: skip
 ALL = {kernel.name: kernel for table in TABLES for kernel in table.ROWS}
 

@@ -207,7 +207,7 @@ def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     """
     indexing = case.family.indexing
     tensors = {
-        n: torch.from_numpy(np.array(a, a.dtype if n in indexing else np.float64, order="C"))
+        n: torch.from_numpy(np.array(a, a.dtype if n in indexing else DTYPES[case.dtype].wide, order="C"))
         for n, a in arrays.items()
     }
     if case.problem or case.family.aten is None or getattr(case, "padding", 0) == "same":
