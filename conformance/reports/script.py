@@ -64,7 +64,7 @@ def script(subject: Subject, case: Case, output: str) -> str:
     arrays, kernels = fill(case), _import(subject) or []
     if output not in case.gradients:
         arrays.pop("grad_output", None)
-    packed = sum(array.size for array in arrays.values()) > LARGEST
+    packed = sum(array.size for array in arrays.values()) > LARGEST or any(map(_unwritten, arrays.values()))
     show = 'print("got", got, "expected", expected, sep="\\n")'
     lines = [
         f'{BEGINNING}{subject.name} "{case}"',
@@ -91,6 +91,11 @@ def _literal(array: Array) -> str:
         values = values.replace(word, f"np.{word}")
     shape = f".reshape{array.shape}" if 0 in array.shape else ""
     return textwrap.indent(f"np.array({values}, np.{array.dtype.name}){shape}", " " * 4).lstrip()
+
+
+def _unwritten(array: Array) -> bool:
+    """Whether Python has no words for its numbers: an imaginary part that is NaN."""
+    return array.dtype.kind == "c" and not bool(np.isfinite(array).all())
 
 
 def _packed(array: Array) -> str:
@@ -149,13 +154,18 @@ def _written(value: Any) -> str:
     return f"float('{value}')" if isinstance(value, float) else repr(value)
 
 
+_EXACT = {  # how a tensor is made one of trusted answers, where it is not real
+    "int64": ".long()", "complex64": ".to(torch.complex128)", "complex128": ".to(torch.complex128)"
+}  # fmt: skip
+
+
 def _expected(subject: Subject, case: Case, output: str, names: list[str]) -> list[str]:
     """PyTorch's answer in float64, in the kernel's layout."""
     options = ", ".join(f"{name}={_written(value)}" for name, value in case.options.items())
     inputs = [name for name in names if name != "grad_output"]
     gradient = output in case.gradients
     leaf = ".requires_grad_()" if gradient else ""
-    exact = ".long()" if case.dtype == "int64" else ".double()"
+    exact = _EXACT.get(case.dtype, ".double()")
     numbers = [name for name in inputs if name not in case.family.indexing]
     lines = [f"leaves = [torch.tensor(a){exact}{leaf} for a in ({', '.join(numbers)},)]"]
     lines += [f"leaves.append(torch.tensor({name}))" for name in case.family.indexing if name in inputs]

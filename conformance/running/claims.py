@@ -12,6 +12,7 @@ from conformance.kernels.call import Caller
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
+from conformance.operations.dtypes import COMPLEX
 from conformance.requirements import REQUIREMENTS, Plan, requirement_of
 from conformance.running.runner import Runner, judgements_of
 from conformance.running.settings import Settings
@@ -65,7 +66,9 @@ def _nothing_of(dtype: str) -> dict[str, str]:
     rounded = {
         name: "none rounds" for name, each in REQUIREMENTS.items() if not each.of_dtype(dtype, first=True)
     }
-    return rounded | ({} if DTYPES[dtype].differentiated else {"gradients": "integers have none"})
+    gradients = {} if DTYPES[dtype].differentiated else {"gradients": "integers have none"}
+    infinite = {"infinities": "their products are NaN or not, as they are multiplied"}
+    return rounded | gradients | (infinite if DTYPES[dtype].kind == COMPLEX else {})
 
 
 def requirements_of(

@@ -8,6 +8,8 @@ import numpy as np
 
 from conformance.cases.arrays import Array
 from conformance.kernels.answer import Answer, Malformed, Refused
+from conformance.operations import DTYPES
+from conformance.operations.dtypes import COMPLEX
 
 DIFFERS, HUNG = "differs", "hung"
 DEATHS = ("crashed", HUNG, "exited", "out of memory", "oracle died")
@@ -76,7 +78,16 @@ def _fault_of_dtype(output: str, dtype: str, got: Array) -> str:
 
 
 def _plain(got: Array) -> Any:
-    return got.tolist() if got.size <= LOOKED_INTO else None
+    """As lists; a complex number is one of its two parts, as JSON knows none."""
+    parts = np.stack((got.real, got.imag), axis=-1) if got.dtype.kind == "c" else got
+    return parts.tolist() if got.size <= LOOKED_INTO else None
+
+
+def looked_into(judgement: Judgement, dtype: str) -> Array:
+    """The wrong answer that was kept."""
+    answer = np.array(judgement.answer)
+    is_complex = DTYPES[dtype].kind == COMPLEX and answer.shape[-1:] == (2,)
+    return answer[..., 0] + 1j * answer[..., 1] if is_complex else answer
 
 
 def differs(output: str, message: str) -> Judgement:
@@ -122,6 +133,9 @@ def _describe(
 def number(value: Any) -> str:
     if isinstance(value, np.integer):
         return str(value)
+    if isinstance(value, (complex, np.complexfloating)):
+        imaginary = number(value.imag)
+        return f"{number(value.real)}{'' if imaginary.startswith('-') else '+'}{imaginary}j"
     value = float(value)
     return str(int(value)) if value == int_or_none(value) and abs(value) < 1e15 else f"{value:.6g}"
 

@@ -11,6 +11,7 @@ from conformance.audit.mutants import (
     arguments,
     avg_pool,
     axes,
+    complex,
     conditions,
     contract,
     conv_backward,
@@ -34,7 +35,7 @@ from conformance.operations.dtypes import USUAL
 
 TABLES = (
     axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
-    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, integers,
+    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, integers, complex,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
 
@@ -48,6 +49,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "half": ["rounding"],
     "max_pool": ["exact", "special"],
     "integers": ["special", "exact"],
+    "complex": ["exact", "rounding"],
     "adaptive_pool": ["exact", "special"],
     "lp_pool": ["exact", "special"],
     "max_unpool": ["exact", "special"],

@@ -2,6 +2,7 @@
 
 from conformance.audit.right import (
     adaptive,
+    complex,
     forms,
     integers,
     lp_pooling,
@@ -16,7 +17,8 @@ from conformance.audit.right import (
 from conformance.audit.right.kernel import Right
 
 TABLES = (
-    sums, products, transforms, transposed, pooling, forms, partial, adaptive, lp_pooling, unpooling, integers
+    sums, products, transforms, transposed, pooling, forms, partial, adaptive, lp_pooling, unpooling, integers,
+    complex,
 )  # fmt: skip
 ALL = {kernel.name: kernel for table in TABLES for kernel in table.ROWS}
 
