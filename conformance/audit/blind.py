@@ -66,12 +66,17 @@ def unseen(case: Case) -> Iterator[Unseen]:
             yield Unseen(change, "", "cannot matter")
             continue
         seen = _different(change.answer(arrays), answers)
-        lost = (
-            () if case.family.chosen and seen else sorted(able - seen)
-        )  # which of the inputs is chosen is no sum
+        chosen = _chooses(case, arrays, answers)  # which of the inputs is no sum
+        lost = () if chosen and seen else sorted(able - seen)
         for output in lost:
             stays = bool(np.isnan(answers[output]).any()) and change.place is not None
             yield Unseen(change, output, "a NaN stays one" if stays else _excuse(change, arrays))
+
+
+def _chooses(case: Case, arrays: Arrays, answers: Answers) -> bool:
+    """Whether its answer is made of numbers of its input."""
+    every = case.family.chosen or case.family.ties
+    return every and bool(np.isin(np.abs(answers["output"]), np.abs(arrays["input"])).all())
 
 
 def _excuse(change: Change, arrays: Arrays) -> str:

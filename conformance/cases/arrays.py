@@ -9,6 +9,7 @@ from conformance.cases.guarded import GUARDS
 from conformance.cases.values import VALUES
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES
+from conformance.operations.dtypes import COMPLEX
 from conformance.operations.windows import Array, Arrays
 
 __all__ = ["Array", "Arrays", "fill"]
@@ -34,7 +35,11 @@ def fill(case: Case) -> Arrays:
 def _array(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
     if name in case.family.indexing and case.family.positions:
         return case.family.positions(rng, case, shape).astype(np.int64)
-    return VALUES[case.values](rng, case, name, shape).astype(DTYPES[case.dtype].numpy)
+    dtype, drawn = DTYPES[case.dtype], VALUES[case.values]
+    numbers = drawn(rng, case, name, shape)
+    if dtype.kind == COMPLEX:
+        numbers = numbers + 1j * drawn(rng, case, name, shape)
+    return numbers.astype(dtype.numpy)
 
 
 def _laid_out(array: Array, view: str, dimensions: int) -> Array:

@@ -77,7 +77,7 @@ class Case:
                 raise CaseError(f"{name}={write(value)}: {name} is one int an axis")
             if name in COUNTS and value is not None and (min(value) if kind is tuple else value) < 0:
                 raise CaseError(f"{name}={write(value)}: {name} is not negative")
-        self._check("dtype", self.dtype, DTYPES)
+        self._check("dtype", self.dtype, self.family.dtypes)
         self._check("malformed", self.malformed, ("", *self.family.malformations))
         self._check("values", self.values, VALUES)
         self._check("written", self.written, WRITTEN)
@@ -121,13 +121,18 @@ class Case:
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shape of each array, in the order a kernel takes them; grad_output last."""
-        answer = (*self.leading, self.family.channels_out(self), *self.output_extents)
-        return self.family.arrays(self) | {"grad_output": answer}
+        """Shape of each array, in the order a kernel takes them; grad_output last, where there are gradients."""
+        given = self.family.arrays(self)
+        return given | ({"grad_output": self.output_shape} if DTYPES[self.dtype].differentiated else {})
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        return (*self.leading, self.family.channels_out(self), *self.output_extents)
 
     @cached_property
     def array_names(self) -> tuple[str, ...]:
-        return (*self.family.arrays(self), "grad_output")
+        differentiated = ("grad_output",) if DTYPES[self.dtype].differentiated else ()
+        return (*self.family.arrays(self), *differentiated)
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -138,8 +143,10 @@ class Case:
 
     @cached_property
     def gradients(self) -> tuple[str, ...]:
+        """Those of its arrays, none of integers."""
         plain = ("grad_output", *self.family.indexing)
-        return tuple(f"grad_{name}" for name in self.array_names if name not in plain)
+        differentiated = self.array_names if DTYPES[self.dtype].differentiated else ()
+        return tuple(f"grad_{name}" for name in differentiated if name not in plain)
 
     def terms(self, output: str) -> int:
         """Largest number of terms that one element of this output sums."""

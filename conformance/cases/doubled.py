@@ -20,17 +20,20 @@ OF = "grad_grad_"  # before the name of an array: the gradient of its gradient
 
 
 def fill_doubled(case: Case) -> Arrays:
-    """The arrays of a case, and for each that has a gradient a gradient of that, of the same shape and layout."""
-    others = fill(replace(case, seed=case.seed + 1))
+    """The arrays of a case, and for each that has a gradient a gradient of that, of the same shape."""
+    others = fill(replace(case, seed=case.seed + 1, layout=""))
     named = {name: others[name] for name in case.family.differentiated if name in others}
-    return {f"{OF}{n}": a if case.values in REALS else _halved(a) for n, a in named.items()} | fill(case)
+    for array in named.values() if case.values not in REALS else ():
+        _halve(array.real)
+        _halve(array.imag)
+    return {f"{OF}{name}": array for name, array in named.items()} | fill(case)
 
 
-def _halved(array: Array) -> Array:
+def _halve(part: Array) -> None:
     """Integers half as large, 1 and -1 apart: a sum of twice as many products is as exact."""
-    wanted = np.where(np.abs(array) > 1, np.trunc(array / 2), array)
-    array[...] = wanted.astype(array.dtype)
-    return array
+    if part.flags.writeable:  # not what is imaginary of a real array
+        part[np.abs(part) > 1] /= 2
+        np.trunc(part, out=part)
 
 
 def is_exact(case: Case) -> bool:

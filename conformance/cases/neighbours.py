@@ -9,6 +9,7 @@ from typing import Any
 from conformance.cases.case import Case
 from conformance.cases.fields import of_operation
 from conformance.operations import OPERATIONS
+from conformance.operations.dtypes import PLAIN
 from conformance.operations.option import fit
 
 
@@ -58,12 +59,13 @@ def of_others(case: Case, operations: Iterable[str]) -> Iterator[Case]:
     kernel = tuple(
         max(k, 2 * p) for k, p in zip(case.kernel, pads, strict=True)
     )  # a pool pads half of it at most
-    fields = {name: getattr(case, name) for name in ("batch", "channels", "image", "dtype", "values", "seed")}
+    fields = {name: getattr(case, name) for name in ("batch", "channels", "image", "values", "seed")}
     for operation in operations:
         found = OPERATIONS[operation]
         if operation == case.operation or found.dimensions != case.dimensions:
             continue
         more = {"filters": case.channels, "kernel": kernel, "padding": pads, "stride": 1}
-        other = Case.of(operation, **fields, **of_operation(operation, more))
+        dtype = case.dtype if case.dtype in OPERATIONS[operation].family.dtypes else PLAIN
+        other = Case.of(operation, dtype=dtype, **fields, **of_operation(operation, more))
         if not other.problem and not other.hazard:
             yield other

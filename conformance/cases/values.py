@@ -108,8 +108,14 @@ def _integers(rng: np.random.Generator, case: Problem, name: str, shape: tuple[i
     """Integers of both signs, as large as exact sums allow; all different where the answer is one of them."""
     if case.family.chosen and name == "input":
         size = math.prod(shape)  # all different, so that no answer depends on which of two equals is taken
-        return rng.permutation(size).reshape(shape) - size // 2 - 1
+        return _within(case, rng.permutation(size).reshape(shape) - size // 2 - 1)
     return _up_to(rng, magnitudes(case)[name], shape)
+
+
+def _within(case: Problem, numbers: Array) -> Array:
+    """Integers about the middle of an integer format's range; what goes beyond it comes in again at its other end."""
+    dtype = DTYPES[case.dtype]
+    return numbers if dtype.rounds else (numbers + (sum(dtype.range) + 1) // 2).astype(dtype.numpy)
 
 
 def _small_integers(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -156,9 +162,12 @@ def _overflowing(rng: np.random.Generator, case: Problem, name: str, shape: tupl
 
 
 def _ties(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
-    """An input of few different numbers, among them zeros of both signs."""
+    """An input of few different numbers, among them zeros of both signs; of integers, the least and the largest."""
     if name != "input":
         return _integers(rng, case, name, shape)
+    if not DTYPES[case.dtype].rounds:
+        least, largest = DTYPES[case.dtype].range
+        return rng.choice(np.array([least, least, largest, least + 1, 0]), size=shape)
     return rng.choice(np.array([-2.0, -1.0, -1.0, -0.0, 0.0]), size=shape)
 
 
@@ -175,7 +184,15 @@ def _special(rng: np.random.Generator, case: Problem, name: str, shape: tuple[in
 
 
 def _large(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
-    """Integers times a power of two: as exact, and beyond what a constant of the kernel was meant for."""
+    """Integers times a power of two: as exact, and beyond what a constant of the kernel was meant for.
+
+    Of an integer format neighbours about a quarter and three quarters of its range: 2^62 and -2^62 of int64, which no
+    floating format holds.
+    """
+    if not DTYPES[case.dtype].rounds:
+        least, largest = DTYPES[case.dtype].range
+        quarter = (largest - least) // 4 + 1
+        return _within(case, _integers(rng, case, name, shape) + rng.choice((-quarter, quarter), size=shape))
     return _scaled(rng, case, name, shape, DTYPES[case.dtype].scales[0])
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.cases.called import called
-from conformance.kernels.reference import IMAGES, doubles
+from conformance.kernels.reference import IMAGES, wide
 from conformance.operations import OPERATIONS
 from conformance.operations.family import Answers
 
@@ -32,10 +32,10 @@ def functions(operation: str, compute: Compute | None = None) -> SimpleNamespace
 
 
 def by_reference(case: Case, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
-    """The wanted outputs of a batched case in float64, and any that come with them."""
+    """The wanted outputs of a batched case, of real numbers in float64, and any that come with them."""
     backward = any(output.startswith("grad_") for output in wanted)
     compute = case.family.backward if backward else case.family.forward
-    return compute(case, doubles(arrays))
+    return compute(case, wide(case, arrays))
 
 
 def by_group(case: Any, array: Array) -> Array:
@@ -134,6 +134,8 @@ def _check_dtypes(operation: str, arrays: Arrays) -> None:
 
 
 def _checked_grad(case: Case, grad_output: Array, input: Array) -> Array:
+    if not case.gradients:
+        raise ValueError(f"{case.dtype} has no gradient")
     expected = case.shapes["grad_output"]
     if grad_output.shape != expected or grad_output.dtype != input.dtype:
         raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 from conformance.operations.windows import Arrays, Problem
 
 _EXCHANGED = {"input": "grad_output", "grad_output": "input", "output": "grad_input", "grad_input": "output"}
-_SAME = "batch values dimensions groups kernel strides dilations pads borders windows".split()
+_SAME = "batch values dtype dimensions groups kernel strides dilations pads borders windows".split()
 
 
 def mirrored(case: Problem) -> Problem:
@@ -29,5 +29,12 @@ def exchanged(named: dict[str, Any]) -> dict[str, Any]:
 def of_adjoint(
     rule: Callable[[Problem, Arrays], dict[str, Any]],
 ) -> Callable[[Problem, Arrays], dict[str, Any]]:
-    """What a rule of the other family says."""
-    return lambda case, arrays: exchanged(rule(mirrored(case), exchanged(arrays)))
+    """What a rule of the other family says, which has the conjugate of a complex weight."""
+    return lambda case, arrays: conjugated(
+        "grad_weight", exchanged(rule(mirrored(case), exchanged(conjugated("weight", arrays))))
+    )
+
+
+def conjugated(name: str, named: dict[str, Any]) -> dict[str, Any]:
+    """The arrays or answers, the one of this name conjugated where it is complex."""
+    return {n: a.conj() if n == name and a.dtype.kind == "c" else a for n, a in named.items()}

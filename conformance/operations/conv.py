@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from conformance.operations.dtypes import COMPLEX
 from conformance.operations.family import Answers, Family, Malformation, Tail
 from conformance.operations.nonfinite import may_be_nan, skipping
 from conformance.operations.option import Fields, Option
@@ -119,7 +120,7 @@ def conv(case: Problem, arrays: Arrays) -> Array:
     weight = grouped(case, arrays["weight"], 0)
     padded = grouped(case, pad(arrays["input"], case.borders), 1)
     n, g, k = padded.shape[0], case.groups, case.filters // case.groups
-    output = np.zeros((n, g, k, *case.output_extents))
+    output = np.zeros((n, g, k, *case.output_extents), padded.dtype)
     for tap, place in taps(case):
         output += np.einsum("ngc...,gkc->ngk...", padded[place], weight[at(tap)])
     output = output.reshape(n, case.filters, *case.output_extents)
@@ -127,11 +128,11 @@ def conv(case: Problem, arrays: Arrays) -> Array:
 
 
 def conv_backward(case: Problem, arrays: Arrays) -> Answers:
-    """The adjoint of conv in each argument, tap by tap."""
-    weight = grouped(case, arrays["weight"], 0)
-    padded = grouped(case, pad(arrays["input"], case.borders), 1)
+    """The adjoint of conv in each argument, tap by tap: complex numbers are multiplied by conjugates."""
+    weight = grouped(case, arrays["weight"], 0).conj()
+    padded = grouped(case, pad(arrays["input"], case.borders), 1).conj()
     grad = grouped(case, arrays["grad_output"], 1)
-    grad_padded, grad_weight = np.zeros(padded.shape), np.zeros(weight.shape)
+    grad_padded, grad_weight = np.zeros_like(padded), np.zeros_like(weight)
     for tap, place in taps(case):
         grad_padded[place] += np.einsum("ngk...,gkc->ngc...", grad, weight[at(tap)])
         grad_weight[at(tap)] = np.einsum("ngkx,ngcx->gkc", flat(grad, 3), flat(padded[place], 3))
@@ -237,6 +238,8 @@ MALFORMATIONS = {
 
 
 def _other_dtype(array: Array) -> Array:
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128 if array.dtype != np.complex128 else np.complex64)
     return array.astype(np.float64 if array.dtype != np.float64 else np.float32)
 
 
@@ -248,6 +251,7 @@ _WIDTHS = (
 FAMILY = Family(
     name="conv",
     rank=0,
+    kinds=("real", COMPLEX),
     options=OPTIONS,
     keywords=("stride", "padding", "dilation", "groups"),
     malformations=MALFORMATIONS,

@@ -99,7 +99,8 @@ def conv_transpose(case: Problem, arrays: Arrays) -> Array:
     output_padding lengthens the answer at its end: by what padding would cut off there, then by the bias alone.
     """
     weight, image = grouped(case, arrays["weight"], 0), grouped(case, arrays["input"], 1)
-    padded = pad(np.zeros((len(image), case.groups, weight.shape[2], *case.output_extents)), case.borders)
+    whole = np.zeros((len(image), case.groups, weight.shape[2], *case.output_extents), image.dtype)
+    padded = pad(whole, case.borders)
     for tap, place in taps(case):
         padded[place] += np.einsum("ngc...,gck->ngk...", image, weight[at(tap)])
     output = unpad(padded.reshape(len(image), case.filters, *padded.shape[3:]), case.borders)
@@ -107,10 +108,10 @@ def conv_transpose(case: Problem, arrays: Arrays) -> Array:
 
 
 def conv_transpose_backward(case: Problem, arrays: Arrays) -> Answers:
-    """The adjoint of conv_transpose in each argument, tap by tap."""
-    weight, image = grouped(case, arrays["weight"], 0), grouped(case, arrays["input"], 1)
+    """The adjoint of conv_transpose in each argument, tap by tap: complex numbers are multiplied by conjugates."""
+    weight, image = grouped(case, arrays["weight"], 0).conj(), grouped(case, arrays["input"], 1).conj()
     grad = grouped(case, pad(arrays["grad_output"], case.borders), 1)
-    grad_input, grad_weight = np.zeros(image.shape), np.zeros(weight.shape)
+    grad_input, grad_weight = np.zeros_like(image), np.zeros_like(weight)
     for tap, place in taps(case):
         grad_input += np.einsum("ngk...,gck->ngc...", grad[place], weight[at(tap)])
         grad_weight[at(tap)] = np.einsum("ngcx,ngkx->gck", flat(image, 3), flat(grad[place], 3))
@@ -169,6 +170,7 @@ _WIDTHS = (
 FAMILY = Family(
     name="conv_transpose",
     rank=1,
+    kinds=conv.FAMILY.kinds,
     adjoint=True,
     options=OPTIONS,
     keywords=("stride", "padding", "output_padding", "groups", "dilation"),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+
+INTEGER, COMPLEX = "integer", "complex"  # kinds of numbers that are not real
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,9 @@ class Dtype:
     spread       powers of two that numbers shrink by along an axis
     other        a format that a kernel is called in between
     package      what makes it known to NumPy, where NumPy does not have it
+    kind         real; integer: nothing rounds, none is NaN nor infinite, none has a gradient; complex: unit, subnormal,
+                 top, scales and spread are those of each part, and exact leaves room for sums of parts
+    wide         the format of trusted answers: that of integers is their own, nothing else holds all that they do
     """
 
     name: str
@@ -40,6 +45,27 @@ class Dtype:
     spread: int
     other: str
     package: str = ""
+    kind: str = "real"
+    wide: str = "float64"
+
+    @property
+    def rounds(self) -> bool:
+        return self.kind != INTEGER
+
+    @property
+    def differentiated(self) -> bool:
+        return self.kind != INTEGER
+
+    @property
+    def trusted(self) -> bool:
+        """Whether trusted answers are in this format: they round as those of a kernel do."""
+        return self.rounds and self.name == self.wide
+
+    @property
+    def range(self) -> tuple[int, int]:
+        """The least and the largest number of an integer format."""
+        about = np.iinfo(self.name)
+        return int(about.min), int(about.max)
 
     @property
     def narrow(self) -> bool:
@@ -72,6 +98,24 @@ class Dtype:
         return np.dtype(self.name)
 
 
+def _complex(name: str, short: str, part: Dtype, other: str) -> Dtype:
+    """Products of sums of parts, (a + b)(c + d), are up to eight times what parts of one product are."""
+    named = replace(part, name=name, short=short, accumulator=name, other=other)
+    return replace(named, exact=part.exact // 8, kind=COMPLEX, wide="complex128")
+
+
+def _integer(name: str, short: str, other: str) -> Dtype:
+    """Exact as far as it goes; that its data has no scales and no spread follows from its kind."""
+    bits = np.iinfo(name).bits
+    return Dtype(name, short, 0.0, 0.0, bits, 2**63, name, 0.0, 1, (0, 0), 1, other, kind=INTEGER, wide=name)
+
+
+_FLOAT32 = Dtype(
+    "float32", "f32", 2.0**-24, 2.0**-149, 127, 2**24, "float32", 2.0**-10, 8, (50, -55), 20, "float64"
+)
+_FLOAT64 = Dtype(
+    "float64", "f64", 2.0**-53, 2.0**-1074, 1023, 2**53, "float64", 0.0, 8, (450, -480), 40, "float32"
+)
 DTYPES = {
     dtype.name: dtype
     for dtype in (
@@ -79,8 +123,15 @@ DTYPES = {
             "bfloat16", "bf16", 2.0**-8, 2.0**-133, 127, 2**8, "float32", 0.0, 1, (50, -55), 3, "float32", "ml_dtypes"
         ),
         Dtype("float16", "f16", 2.0**-11, 2.0**-24, 15, 2**11, "float32", 0.0, 1, (2, -6), 3, "float32"),
-        Dtype("float32", "f32", 2.0**-24, 2.0**-149, 127, 2**24, "float32", 2.0**-10, 8, (50, -55), 20, "float64"),
-        Dtype("float64", "f64", 2.0**-53, 2.0**-1074, 1023, 2**53, "float64", 0.0, 8, (450, -480), 40, "float32"),
+        _FLOAT32,
+        _FLOAT64,
+        _complex("complex64", "c64", _FLOAT32, "complex128"),
+        _complex("complex128", "c128", _FLOAT64, "complex64"),
+        _integer("uint8", "u8", "int8"),
+        _integer("int8", "i8", "uint8"),
+        _integer("int16", "i16", "int32"),
+        _integer("int32", "i32", "int64"),
+        _integer("int64", "i64", "int32"),
     )
 }  # fmt: skip
 PLAIN = "float32"  # of a case that names none

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.operations.dtypes import DTYPES
 from conformance.operations.option import Fields, Option
 from conformance.operations.windows import Array, Arrays, Problem, window_outputs
 
@@ -47,6 +48,7 @@ class Family:
 
     rank         its place in reports
     adjoint      whether its windows lie over its answer, one for each pixel of the image, and not over the image
+    kinds        of numbers that it is of (see Dtype)
     array_names  its arrays in the order of the arguments; arrays: (case) -> the shapes of those that it has
     weight_axes  what the first axis of the weight counts, and of what those of a group are counted by the second
     channels_out channels of the output
@@ -106,6 +108,7 @@ class Family:
     rank: int
     adjoint: bool = False
     dimensions: tuple[int, ...] = (1, 2, 3)
+    kinds: tuple[str, ...] = ("real",)
     options: tuple[Option, ...]
     keywords: tuple[str, ...]
     malformations: Mapping[str, Malformation]
@@ -177,6 +180,11 @@ class Family:
     def differentiated(self) -> tuple[str, ...]:
         """The arrays that have a gradient."""
         return tuple(name for name in self.array_names if name not in self.indexing)
+
+    @property
+    def dtypes(self) -> tuple[str, ...]:
+        """The number formats that it is of."""
+        return tuple(name for name, dtype in DTYPES.items() if dtype.kind in self.kinds)
 
     @property
     def has_kernel(self) -> bool:

@@ -1,8 +1,8 @@
 """Power-average pooling: lp_pool1d, lp_pool2d, lp_pool3d.
 
 PyTorch takes no absolute value: y = z^(1/p), z the sum of x^p over a window, so that an odd p of negative data may
-have no root, which is NaN. For p = inf it is the largest |x|, for -inf the smallest. Its ceil_mode scales windows that
-it clips as if they were whole, and is out of scope.
+have no root, which is NaN. For p = inf it is the largest |x|, for -inf the smallest. A window that reaches past the
+image in ceil_mode counts as a whole one of the same mean: z is its sum times the kernel's taps over its pixels.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from conformance.operations import max_pool, pool
 from conformance.operations.dtypes import DTYPES
 from conformance.operations.family import Answers, Family, Tail
 from conformance.operations.option import Option
-from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad, window_outputs
+from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad
 
 NORM_TYPE = Option(
     name="norm_type",
@@ -34,12 +34,13 @@ NORM_TYPE = Option(
 LIBRARY = 4  # roundings u that the power of a library may be off by: two steps, as its documentation allows
 
 
-def outputs(case: Problem, axis: int, extent: int) -> int:
-    return window_outputs(extent, case.kernel[axis], case.strides[axis], (0, 0), 1)
-
-
 def refusal(case: Problem) -> str | None:
-    return "norm_type=0 has no root" if case.norm_type == 0 else None
+    if case.norm_type == 0:
+        return "norm_type=0 has no root"
+    averages = case.dimensions == 3 and not math.isinf(case.norm_type)
+    if averages and any(n < k for n, k in zip(case.image, case.kernel, strict=True)):
+        return "the window exceeds the image, which PyTorch's avg_pool3d refuses in ceil_mode, too"
+    return None
 
 
 def factors(case: Problem, output: str) -> tuple[str, ...]:
@@ -53,9 +54,24 @@ def factors(case: Problem, output: str) -> tuple[str, ...]:
 
 
 def power_sums(case: Problem, image: Array) -> Array:
-    """z: the sum of x^p over each window."""
+    """z: the sum of x^p over each window, of one that is clipped as if it were whole."""
     powers = pad(image**case.norm_type, case.borders)
-    return cast(Array, sum(powers[place] for _, place in taps(case)))
+    return cast(Array, sum(powers[place] for _, place in taps(case)) * wholeness(case))
+
+
+def wholeness(case: Problem) -> Array:
+    """The taps of each window over its pixels: more than 1 where ceil_mode lets it reach past the image."""
+    return np.asarray(math.prod(case.kernel) / pixels(case))
+
+
+def pixels(case: Problem) -> Array:
+    """How many of the image each window has."""
+    if not case.ceil_mode:
+        return np.asarray(float(math.prod(case.kernel)))
+    counts = np.ones(())
+    for n, k, s, o in zip(case.image, case.kernel, case.strides, case.output_extents, strict=True):
+        counts = counts[..., None] * np.minimum(k, n - np.arange(o) * s)
+    return counts
 
 
 def lp_pool(case: Problem, arrays: Arrays) -> Array:
@@ -67,7 +83,7 @@ def lp_pool(case: Problem, arrays: Arrays) -> Array:
 
 
 def lp_pool_backward(case: Problem, arrays: Arrays) -> Array:
-    """x^(p-1) times the sum over its windows of grad_output z^(1/p-1); a window of z = 0 gives nothing.
+    """x^(p-1) times the sum over its windows of grad_output z^(1/p-1) taps / pixels; one of z = 0 gives nothing.
 
     What is infinite there PyTorch multiplies by the slopes of sign and relu, which are 0. For p = inf the gradient goes
     to the first of the largest |x|, with the sign of x.
@@ -78,7 +94,7 @@ def lp_pool_backward(case: Problem, arrays: Arrays) -> Array:
         return np.asarray(spread * sign(x))
     z = power_sums(case, x)
     slope = np.where(z == 0, 0, arrays["grad_output"] * z ** (1 / p - 1) * sign(z) ** 2)
-    return np.asarray(of_windows(case, slope) * x ** (p - 1))
+    return np.asarray(of_windows(case, slope * wholeness(case)) * x ** (p - 1))
 
 
 def of_windows(case: Problem, values: Array) -> Array:
@@ -107,11 +123,11 @@ def error(case: Problem, arrays: Arrays, output: str, unit: float, subnormal: fl
     """How far rounding may move each element, to first order in u where it is not said otherwise.
 
     z: a power is rounded as often as it is multiplied, or by a library; the sum n times (Higham, Accuracy and
-    Stability of Numerical Algorithms, 2nd ed., 3.1), the mean that PyTorch takes twice more: |dz| <= e = (n + p + 6) u
-    S, S the sum of |x|^p, and what underflows. y = z^(1/p) is concave: |dy| <= y (1 - (1 - e/z)^(1/p)), not to first
-    order, for e < z, and e^(1/p) for all z that are not negative. The root is a library's, and its exponent rounded,
-    by which z^(1/p (1 + u)) = y (1 + u ln(z) / p). A gradient multiplies such roots, p - 1 of them where it divides by
-    y^(p-1).
+    Stability of Numerical Algorithms, 2nd ed., 3.1), the mean that PyTorch takes, or taps over pixels, twice more:
+    |dz| <= e = (n + p + 6) u S, S the sum of |x|^p, and what underflows. y = z^(1/p) is concave: for e < z
+    |dy| <= y (1 - (1 - e/z)^(1/p)), not to first order, and e^(1/p) for all z that are not negative. The root is a
+    library's, and its exponent rounded, by which z^(1/p (1 + u)) = y (1 + u ln(z) / p). A gradient multiplies such
+    roots, p - 1 of them where it divides by y^(p-1); what underflows in it is added (see underflow).
     """
     x, p = _batched(case, arrays["input"]), case.norm_type
     g = np.abs(_batched(case, arrays["grad_output"]))
@@ -125,14 +141,36 @@ def error(case: Problem, arrays: Arrays, output: str, unit: float, subnormal: fl
         return _unbatched(case, (windows + 1) * unit * spread)
     z, off = sums_and_errors(case, x, unit, subnormal)
     ratio = np.minimum(np.divide(off, np.abs(z), out=np.ones_like(off), where=z != 0), 1)
-    root = (LIBRARY + np.abs(np.log(np.abs(z), out=np.zeros_like(off), where=z != 0)) / abs(p)) * unit
+    steps = np.log(np.abs(z), out=np.zeros_like(off), where=(z != 0) & np.isfinite(z))
+    root = (LIBRARY + np.abs(steps) / abs(p)) * unit
     relative = 1 - (1 - ratio) ** (1 / abs(p)) + root
     if output == "output":
         y = np.abs(z) ** (1 / p)
         return _unbatched(case, _finite(np.where(ratio < 1, relative * y, off ** (1 / abs(p)))))
-    slope = g * np.abs(z) ** (1 / p - 1)
-    steep = (1 - np.minimum(relative, 0.5)) ** -abs(p - 1) - 1 + abs(p) * root + (windows + abs(p) + 8) * unit
-    return _unbatched(case, _finite(of_windows(case, _finite(slope * steep)) * np.abs(x) ** (p - 1)))
+    slope = g * np.abs(z) ** (1 / p - 1) * wholeness(case)
+    steep = (
+        (1 - np.minimum(relative, 1 - 2.0**-20)) ** -abs(p - 1)
+        - 1
+        + abs(p) * root
+        + (windows + abs(p) + 8) * unit
+    )
+    rounded = of_windows(case, _finite(slope * steep)) * np.abs(x) ** (p - 1)
+    return _unbatched(case, _finite(rounded) + _finite(underflow(case, x, g, slope, subnormal)))
+
+
+def underflow(case: Problem, x: Array, g: Array, slope: Array, subnormal: float) -> Array:
+    """How far what underflows may move a gradient: half a subnormal, times what it is multiplied with later.
+
+    x^(p-1) does as often as it is multiplied, or is off by a library's steps: times the sum of the slopes |g| z^(1/p-1)
+    of its windows. z^(1/p-1) likewise, times |g|; its product with g, and that with taps over pixels, once each: times
+    |x|^(p-1), and p where the slope is that of 1/p, as PyTorch's.
+    """
+    p, whole = abs(case.norm_type), wholeness(case)
+    of_power = (LIBRARY + p) * of_windows(case, _finite(slope))
+    of_slope = of_windows(case, (LIBRARY + p) * g * whole + p * (whole + 2)) * np.abs(x) ** (
+        case.norm_type - 1
+    )
+    return np.asarray(subnormal / 2 * (of_power + of_slope))
 
 
 def sums_and_errors(case: Problem, x: Array, unit: float, subnormal: float) -> tuple[Array, Array]:
@@ -193,8 +231,8 @@ TAILS = (
 FAMILY = Family(
     name="lp_pool",
     rank=6,
-    options=(NORM_TYPE, pool.STRIDE),
-    keywords=("norm_type", "kernel_size", "stride"),
+    options=(NORM_TYPE, pool.STRIDE, pool.CEIL_MODE),
+    keywords=("norm_type", "kernel_size", "stride", "ceil_mode"),
     single=True,
     refusal=refusal,
     forward=lambda case, arrays: {"output": lp_pool(case, arrays)},
@@ -209,5 +247,5 @@ FAMILY = Family(
     scope={"image": 9, "kernel": 4, "stride": 4},
     paired={"image": 6, "kernel": 3, "stride": 3},
     flags=({}, {"norm_type": 3}, {"norm_type": 1}, {"norm_type": math.inf}),
-    **(pool.SHARED | {"outputs": outputs, "tails": TAILS}),
+    **(pool.SHARED | {"tails": TAILS}),
 )

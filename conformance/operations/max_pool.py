@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from conformance.operations import pool
+from conformance.operations.dtypes import DTYPES, INTEGER, Dtype
 from conformance.operations.family import Answers, Family
 from conformance.operations.option import Option
 from conformance.operations.special import is_special
@@ -42,15 +43,21 @@ def max_pool(case: Problem, arrays: Arrays) -> Answers:
     """The largest of each window, its index in the image: scan the taps in row-major order; a value replaces the best
     if it is greater or NaN. Padding never wins.
     """
-    padded = pad(arrays["input"], case.borders, -np.inf)
+    least = least_of(arrays["input"])
+    padded = pad(arrays["input"], case.borders, least)
     position = pad(np.arange(math.prod(case.image)).reshape(1, 1, *case.image), case.borders, -1)
     shape = (*arrays["input"].shape[:2], *case.output_extents)
-    best, index = np.full(shape, -np.inf), np.full(shape, -1)
+    best, index = np.full(shape, least, padded.dtype), np.full(shape, -1)
     for _, place in taps(case):
         value, here = padded[place], position[place]
         wins = (here >= 0) & ((value > best) | np.isnan(value) | (index < 0))
         best, index = np.where(wins, value, best), np.where(wins, here, index)
     return {"output": best, "indices": index}
+
+
+def least_of(array: Array) -> float:
+    """What no number of its dtype is below."""
+    return int(np.iinfo(array.dtype).min) if array.dtype.kind in "iu" else -math.inf
 
 
 def max_pool_backward(case: Problem, arrays: Arrays, indices: Array) -> Array:
@@ -71,6 +78,8 @@ def aten(case: Problem, tensors: dict[str, Any], operators: Any) -> list[Any]:
     t, name = pool.planes(case, tensors), f"max_pool{pool.operators_axes(case)}d_with_indices"
     geometry = (*pool.geometry(case), case.ceil_mode)
     output, indices = getattr(operators, name)(t["input"], *geometry)
+    if not case.gradients:
+        return pool.without_row(case, [output, indices])
     gradient = getattr(operators, f"{name}_backward")(t["grad_output"], t["input"], *geometry, indices)
     return pool.without_row(case, [output, indices, gradient])
 
@@ -85,21 +94,29 @@ def may_be_nan(case: Problem, arrays: Arrays) -> dict[str, Array]:
 
 
 def put_specials(rng: np.random.Generator, case: Problem, arrays: Arrays, name: str) -> None:
-    """Dense in the input, which is scanned, with windows of nothing but -inf."""
+    """Dense in the input, which is scanned, with windows of nothing but -inf; of integers, of the least."""
     if name != "input":
         pool.put_specials(rng, case, arrays, name)
         return
     flat = arrays["input"].reshape(-1)
     chosen = rng.random(flat.size) < rng.choice([0.2, 0.6, 1.0])
-    kinds = np.array([[np.nan, np.inf, -np.inf, -0.0, 0.0], [-np.inf, -np.inf, -np.inf, -np.inf, np.nan]])
-    flat[chosen] = rng.choice(kinds[rng.integers(2)], size=int(chosen.sum()))
-    if not rng.integers(8):
+    flat[chosen] = rng.choice(extremes(DTYPES[case.dtype])[rng.integers(2)], size=int(chosen.sum()))
+    if not rng.integers(8) and case.gradients:
         arrays["grad_output"][...] = 0
+
+
+def extremes(dtype: Dtype) -> Array:
+    """What is put among others, and what among the least ones."""
+    if dtype.rounds:
+        return np.array([[np.nan, np.inf, -np.inf, -0.0, 0.0], [-np.inf, -np.inf, -np.inf, -np.inf, np.nan]])
+    least, largest = dtype.range
+    return np.array([[least, largest, least + 1, largest - 1, 0], [least, least, least, least, largest]])
 
 
 FAMILY = Family(
     name="max_pool",
     rank=2,
+    kinds=("real", INTEGER),
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
     refusal=pool.refusal,
@@ -108,7 +125,9 @@ FAMILY = Family(
     aten=aten,
     chosen=True,
     may_be_nan=may_be_nan,
-    specials=lambda case: ["input", "input", "grad_output"],  # mostly where it chooses
+    specials=lambda case: (
+        ["input", "input", "grad_output"] if case.gradients else ["input"]
+    ),  # mostly where it chooses
     put_specials=put_specials,
     misses=True,
     scope={"image": 9, "kernel": 4, "stride": 4, "padding": 2, "dilation": 3},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from conformance.operations.dtypes import DTYPES
 from conformance.operations.family import Answers
 from conformance.operations.special import is_special
 from conformance.operations.windows import Array, Arrays, Problem, at, flat, grouped, pad, per_channel, taps
@@ -19,7 +20,7 @@ def _part(case: Problem, arrays: Arrays, padding: bool) -> Answers:
     name = next((name for name in _MEETING if is_special(case, arrays, name)), "")
     if not name or not any(map(any, case.pads)):
         return {}
-    values = {n: np.asarray(a, np.float64) for n, a in arrays.items()}
+    values = {n: np.asarray(a, DTYPES[case.dtype].wide) for n, a in arrays.items()}
     if case.batch is None:
         values |= {n: values[n][None] for n in ("input", "grad_output")}
     with np.errstate(all="ignore"):
@@ -33,7 +34,7 @@ def _part(case: Problem, arrays: Arrays, padding: bool) -> Answers:
 
 def _output_of(case: Problem, arrays: Arrays, padding: bool) -> Array:
     weight, padded = grouped(case, arrays["weight"], 0), grouped(case, pad(arrays["input"], case.borders), 1)
-    outside, output = _outside(case), np.zeros(grouped(case, arrays["grad_output"], 1).shape)
+    outside, output = _outside(case), np.zeros_like(grouped(case, arrays["grad_output"], 1))
     for tap, place in taps(case):
         products = np.einsum("ngc...,gkc->ngk...", padded[place], weight[at(tap)])
         output += np.where(outside[place] == padding, products, 0)
@@ -46,10 +47,10 @@ def _grad_weight_of(case: Problem, arrays: Arrays, padding: bool) -> Array:
         grouped(case, arrays["grad_output"], 1),
         grouped(case, pad(arrays["input"], case.borders), 1),
     )
-    outside, grad_weight = _outside(case), np.zeros(grouped(case, arrays["weight"], 0).shape)
+    outside, grad_weight = _outside(case), np.zeros_like(grouped(case, arrays["weight"], 0))
     for tap, place in taps(case):
         factor = np.where(outside[place] == padding, grad, 0)
-        grad_weight[at(tap)] = np.einsum("ngkx,ngcx->gkc", flat(factor, 3), flat(padded[place], 3))
+        grad_weight[at(tap)] = np.einsum("ngkx,ngcx->gkc", flat(factor, 3), flat(padded[place], 3).conj())
     return grad_weight.reshape(arrays["weight"].shape)
 
 

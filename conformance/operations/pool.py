@@ -35,19 +35,17 @@ PADDING = Option(
     others=(0,),
 )
 
-OPTIONS = (
-    STRIDE,
-    PADDING,
-    Option(
-        name="ceil_mode",
-        default=False,
-        classes=(False, True),
-        scope="each",
-        other=True,
-        probe={"stride": 2, "ceil_mode": True},
-        others=(True, False),
-    ),
+CEIL_MODE = Option(
+    name="ceil_mode",
+    default=False,
+    classes=(False, True),
+    scope="each",
+    other=True,
+    probe={"stride": 2, "ceil_mode": True},
+    others=(True, False),
 )
+
+OPTIONS = (STRIDE, PADDING, CEIL_MODE)
 
 
 def shapes(case: Problem) -> dict[str, tuple[int, ...]]:

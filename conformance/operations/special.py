@@ -8,6 +8,10 @@ import numpy as np
 
 from conformance.operations.windows import Array, Arrays
 
+_REAL = np.array([np.nan, np.inf, -np.inf])
+# No infinity: products of it are NaN or infinite, as they are multiplied.
+_COMPLEX = np.array([complex(np.nan, 1), complex(1, np.nan), complex(np.nan, np.nan)])
+
 
 def scatter(rng: np.random.Generator, arrays: Arrays, name: str) -> None:
     """NaN and infinities in one array, few enough that most answers stay finite, and no zero in the others.
@@ -17,7 +21,7 @@ def scatter(rng: np.random.Generator, arrays: Arrays, name: str) -> None:
     flat = arrays[name].reshape(-1)
     count = min(flat.size, 1 + int(rng.integers(2)) * flat.size // 16)  # one alone, or many
     where = rng.choice(max(flat.size, 1), size=count, replace=False)
-    flat[where] = rng.choice([np.nan, np.inf, -np.inf], size=count)
+    flat[where] = rng.choice(_COMPLEX if flat.dtype.kind == "c" else _REAL, size=count)
     for other in (
         array for array in arrays if array != name
     ):  # in order: the draws are those of every process

@@ -38,7 +38,8 @@ def extra_rounding(case: Problem, arrays: Arrays, output: str, accuracy: str, un
 
 
 def _planes(array: Array, *shape: int) -> Array:
-    return np.abs(np.asarray(array, np.float64)).reshape(shape)
+    wide = np.complex128 if array.dtype.kind == "c" else np.float64
+    return np.abs(np.asarray(array, wide)).reshape(shape)
 
 
 def _norms(planes: Array, order: float) -> Array:

@@ -32,7 +32,8 @@ def array_lines(name: str, array: Array) -> Iterator[Line]:
     strides = "" if array.flags.c_contiguous else f", strides {array.strides}"
     yield [(name, "head"), (f" {written_shape(array)} {array.dtype.name}{strides}", "")]
     if array.size > SMALL:
-        between = f"from {number(array.min())} to {number(array.max())}"
+        numbers, of = (np.abs(array), "of magnitudes ") if array.dtype.kind == "c" else (array, "")
+        between = f"{of}from {number(numbers.min())} to {number(numbers.max())}"
         yield [(f"{MARGIN}not shown: {array.size:,} elements {between}", "dim")]
     elif array.size:
         for index, plane in _planes(array):

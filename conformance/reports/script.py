@@ -63,8 +63,8 @@ def script(subject: Subject, case: Case, output: str) -> str:
     """The script; see why_not for where there is none."""
     arrays, kernels = fill(case), _import(subject) or []
     if output not in case.gradients:
-        arrays.pop("grad_output")
-    packed = sum(array.size for array in arrays.values()) > LARGEST
+        arrays.pop("grad_output", None)
+    packed = sum(array.size for array in arrays.values()) > LARGEST or any(map(_unwritten, arrays.values()))
     show = 'print("got", got, "expected", expected, sep="\\n")'
     lines = [
         f'{BEGINNING}{subject.name} "{case}"',
@@ -91,6 +91,11 @@ def _literal(array: Array) -> str:
         values = values.replace(word, f"np.{word}")
     shape = f".reshape{array.shape}" if 0 in array.shape else ""
     return textwrap.indent(f"np.array({values}, np.{array.dtype.name}){shape}", " " * 4).lstrip()
+
+
+def _unwritten(array: Array) -> bool:
+    """Whether Python has no words for its numbers: an imaginary part that is NaN."""
+    return array.dtype.kind == "c" and not bool(np.isfinite(array).all())
 
 
 def _packed(array: Array) -> str:
@@ -149,23 +154,29 @@ def _written(value: Any) -> str:
     return f"float('{value}')" if isinstance(value, float) else repr(value)
 
 
+_EXACT = {  # how a tensor is made one of trusted answers, where it is not real
+    "int64": ".long()", "complex64": ".to(torch.complex128)", "complex128": ".to(torch.complex128)"
+}  # fmt: skip
+
+
 def _expected(subject: Subject, case: Case, output: str, names: list[str]) -> list[str]:
     """PyTorch's answer in float64, in the kernel's layout."""
     options = ", ".join(f"{name}={_written(value)}" for name, value in case.options.items())
     inputs = [name for name in names if name != "grad_output"]
     gradient = output in case.gradients
     leaf = ".requires_grad_()" if gradient else ""
+    exact = _EXACT.get(case.dtype, ".double()")
     numbers = [name for name in inputs if name not in case.family.indexing]
-    lines = [f"leaves = [torch.tensor(a).double(){leaf} for a in ({', '.join(numbers)},)]"]
+    lines = [f"leaves = [torch.tensor(a){exact}{leaf} for a in ({', '.join(numbers)},)]"]
     lines += [f"leaves.append(torch.tensor({name}))" for name in case.family.indexing if name in inputs]
     answer = f"torch.nn.functional.{case.operation}(*leaves, {options})"
     if getattr(case, "return_indices", False):
         answer += f"[{int(output == 'indices')}]"
-    moves = moves_of(case, output, len(case.shapes["grad_output"])) if subject.layout == "NHWC" else None
+    moves = moves_of(case, output, len(case.output_shape)) if subject.layout == "NHWC" else None
     moved = f".movedim({moves[0]}, {moves[1]})" if moves else ""
     if not gradient:
         return [*lines, f"expected = {answer}{moved}"]
-    lines.append(f"{answer}.backward(torch.tensor(grad_output).double())")
+    lines.append(f"{answer}.backward(torch.tensor(grad_output){exact})")
     return [*lines, f"expected = leaves[{inputs.index(output.removeprefix('grad_'))}].grad{moved}"]
 
 

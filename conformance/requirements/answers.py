@@ -68,6 +68,8 @@ def _is_number(got: Answer, case: Case, expected: Array) -> TypeGuard[Array]:
 
 def _in_range(case: Case, got: Array, expected: Array, limit: Array | None) -> Array:
     """Expected, where the right number may round to an infinity, is that, if it was answered."""
+    if DTYPES[case.dtype].kind != "real":
+        return expected
     beyond = np.abs(expected) + (0 if limit is None else limit) >= DTYPES[case.dtype].beyond
     return np.where(beyond & np.isinf(got) & (np.sign(got) == np.sign(expected)), got, expected)
 

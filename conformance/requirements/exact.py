@@ -16,7 +16,7 @@ from conformance.requirements.requirement import Requirement
 def cases(plan: Plan) -> Iterator[Case]:
     by_hand = itertools.chain(plan.named(), plan.named("frameworks"))
     yield from plan.with_values(itertools.chain(by_hand, plan.covering()), plan.integers)
-    for place, values in enumerate(("large", "tiny") if not plan.transforms else ()):
+    for place, values in enumerate(plan.scaled):
         some = itertools.islice(plan.large(0, 0, 0), place, None, 16)  # of the sizes that take fast paths
         yield from plan.with_values(itertools.chain(plan.named(), some), values)
     parts = [plan.explore(0, 600, 20_000)]
@@ -25,7 +25,7 @@ def cases(plan: Plan) -> Iterator[Case]:
         if plan.profile == "deep":
             parts.append(scope.every_pair(plan.operation, plan.features))
     yield from plan.with_values(itertools.chain(*parts), plan.integers)
-    if plan.family.chosen:
+    if plan.family.chosen and DTYPES[plan.dtype].rounds:
         steps = 1 / (2 * DTYPES[plan.dtype].unit)  # neighbouring floats that are all different
         large = (case for case in plan.large(0, 0, 0) if math.prod(case.shapes["input"]) < steps)
         yield from plan.with_values(

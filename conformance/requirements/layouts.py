@@ -16,7 +16,7 @@ from conformance.requirements.requirement import Requirement
 
 def cases(plan: Plan) -> Iterator[Case]:
     """Each array in each layout by itself, then all of them; all of them over sizes that take the fast paths."""
-    plain = [case for case in plan.named() if case.size < 2000]
+    plain = [case for case in _filled(plan, plan.named()) if case.size < 2000]
     for number, view in enumerate(VIEWS):
         for offset in range({"quick": 3, "standard": 2 * len(plain) // 3}.get(plan.profile, len(plain))):
             case = plain[(number * 3 + offset) % len(plain)]
@@ -25,15 +25,20 @@ def cases(plan: Plan) -> Iterator[Case]:
             for array in case.array_names:
                 if case.family.indexing and view in REPEATING and array != "grad_output":
                     continue  # positions that repeat want numbers that do
-                yield replace(case, layout=f"{array}:{view}", dtype=plan.dtype, values=plan.integers)
-            yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)
-        for case in plan.named("busy") if plan.profile != "quick" else ():
-            yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)
-    for case in sizing.widths(plan.operation, plan.features):
-        yield replace(case, layout=every_array(case, "offset"), dtype=plan.dtype, values=plan.integers)
-    for case, view in zip(plan.large(0, 0, 1_000), itertools.cycle(VIEWS), strict=False):
+                yield replace(case, layout=f"{array}:{view}")
+            yield replace(case, layout=every_array(case, view))
+        for case in _filled(plan, plan.named("busy")) if plan.profile != "quick" else ():
+            yield replace(case, layout=every_array(case, view))
+    for case in _filled(plan, sizing.widths(plan.operation, plan.features)):
+        yield replace(case, layout=every_array(case, "offset"))
+    for case, view in zip(_filled(plan, plan.large(0, 0, 1_000)), itertools.cycle(VIEWS), strict=False):
         if not case.family.deadly(case, view):  # asked by the hazards, in a worker
-            yield replace(case, layout=every_array(case, view), dtype=plan.dtype, values=plan.integers)
+            yield replace(case, layout=every_array(case, view))
+
+
+def _filled(plan: Plan, cases: Iterator[Case]) -> Iterator[Case]:
+    """With integers, in the plan's dtype, which decides what arrays there are."""
+    return plan.with_values(cases, plan.integers)
 
 
 def every_array(case: Case, view: str) -> str:

@@ -45,6 +45,11 @@ class Plan:
         return "small_integers" if self.transforms else "integers"
 
     @property
+    def scaled(self) -> tuple[str, ...]:
+        """Values of other magnitudes that are exact, too; none of an integer format is tiny."""
+        return () if self.transforms else ("large", "tiny") if DTYPES[self.dtype].rounds else ("large",)
+
+    @property
     def overflows(self) -> bool:
         """Whether sums of products are held in a format of larger numbers, so that only the answer overflows."""
         held = self.sums == "wide" and not self.transforms

@@ -9,7 +9,7 @@ from conformance.cases import Case
 from conformance.cases.arrays import Arrays, fill
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
-from conformance.operations import Family
+from conformance.operations import DTYPES, Family
 from conformance.requirements.answers import check_answers
 from conformance.requirements.plan import Plan
 from conformance.verdicts.judgement import Judgement
@@ -22,6 +22,7 @@ class Requirement:
     rank            its place in lists and reports
     order           what is judged first has the least
     every_dtype     else float32 alone, where the rule has nothing to do with the dtype
+    rounds          it asks what is rounded, as integers are not
     isolated        judged by workers only: a kernel that fails it ends its process
     refuses         its cases are those that PyTorch refuses; what a kernel does with them shows no answer of it
     exhausts        its cases leave no gap in the small scope
@@ -47,6 +48,7 @@ class Requirement:
     rank: int
     order: int = 1
     every_dtype: bool = True
+    rounds: bool = False
     isolated: bool = False
     refuses: bool = False
     exhausts: bool = False
@@ -72,7 +74,10 @@ class Requirement:
 
     def is_judged(self, plan: Plan) -> bool:
         """Whether it has anything to do with the plan's operation and dtype."""
-        return self.of_family(plan.family) and (self.every_dtype or plan.first)
+        return self.of_family(plan.family) and self.of_dtype(plan.dtype, plan.first)
+
+    def of_dtype(self, dtype: str, first: bool) -> bool:
+        return (self.every_dtype or first) and (DTYPES[dtype].rounds or not self.rounds)
 
     def outputs_of(self, case: Case) -> tuple[str, ...]:
         return self.outputs or case.outputs

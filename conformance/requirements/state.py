@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -183,6 +184,13 @@ def _as_dtype(arrays: Arrays, case: Case) -> Arrays:
     return {n: a if n in case.family.indexing else a.astype(case.dtype) for n, a in arrays.items()}
 
 
+def _above(array: Array) -> Any:
+    """A number above all of an array; of an integer format that goes no further, its least."""
+    if array.dtype.kind in "iu" and array.max() == np.iinfo(array.dtype).max:
+        return np.iinfo(array.dtype).min
+    return array.max() + 1
+
+
 def _turned(array: Array) -> Array:
     """The values in reverse order: a checksum takes them for the same."""
     return array.reshape(-1)[::-1].reshape(array.shape).copy()
@@ -199,7 +207,7 @@ def _nudged(arrays: Arrays, case: Case) -> Arrays:
     for name, array in arrays.items():
         if array.size and name not in case.family.indexing:
             array.setflags(write=True)
-            array.reshape(-1)[array.size // 2] = array.max() + 1  # no tie with another
+            array.reshape(-1)[array.size // 2] = _above(array)  # no tie with another
     case.family.settled(case, arrays)
     return arrays
 

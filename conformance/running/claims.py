@@ -11,6 +11,8 @@ from conformance.cases.features import probes as features_probes
 from conformance.kernels.call import Caller
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
+from conformance.operations import DTYPES, OPERATIONS
+from conformance.operations.dtypes import COMPLEX
 from conformance.requirements import REQUIREMENTS, Plan, requirement_of
 from conformance.running.runner import Runner, judgements_of
 from conformance.running.settings import Settings
@@ -45,6 +47,9 @@ def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[
         probe = _Probe(operation, Caller(subject), runner)
         features, dtypes = probe.claimed()
         judged = tuple(dtype for dtype in dtypes if dtype in (settings.dtypes or dtypes))
+        for dtype in judged:
+            for what, reason in _nothing_of(dtype).items():
+                probe.note(f"{what} in {dtype}", reason)
         for dtype in settings.dtypes:
             if dtype not in probe.caller.dtypes:
                 probe.note(dtype, UNDECLARED)
@@ -55,6 +60,16 @@ def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[
         yield Claims(
             operation, judged, features.union(dtypes), names, tuple(probe.not_claimed), probe.refusing
         )
+
+
+def _nothing_of(dtype: str) -> dict[str, str]:
+    """What there is not of a dtype, and why."""
+    rounded = {
+        name: "none rounds" for name, each in REQUIREMENTS.items() if not each.of_dtype(dtype, first=True)
+    }
+    gradients = {} if DTYPES[dtype].differentiated else {"gradients": "integers have none"}
+    infinite = {"infinities": "their products are NaN or not, as they are multiplied"}
+    return rounded | gradients | (infinite if DTYPES[dtype].kind == COMPLEX else {})
 
 
 def requirements_of(
@@ -91,7 +106,9 @@ class _Probe:
 
     def claimed(self) -> tuple[Features, tuple[str, ...]]:
         """Features and dtypes."""
-        features, dtypes = self._by_signature(), self.caller.dtypes
+        features, dtypes = self._by_signature(), self._of_operation()
+        if not dtypes:
+            return features, ()
         showing = probes(self.caller, self.operation)
         plain = [replace(case, dtype=dtypes[0]) for case in showing["plain"]]
         base = next((case for case in plain if not _refusal(self.runner, case)), None)
@@ -108,6 +125,14 @@ class _Probe:
                 self.note(feature, reason)
                 features -= {feature}
         return features, dtypes
+
+    def _of_operation(self) -> tuple[str, ...]:
+        """The dtypes of the subject, those apart that the operation has nothing to do with."""
+        there = OPERATIONS[self.operation].family.dtypes
+        for dtype in self.caller.dtypes:
+            if dtype not in there:
+                self.note(dtype, f"{self.operation} is not judged of {DTYPES[dtype].kind} numbers")
+        return tuple(dtype for dtype in self.caller.dtypes if dtype in there)
 
     def raised(
         self, requirements: Sequence[str], dtypes: Sequence[str]

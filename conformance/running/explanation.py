@@ -16,7 +16,7 @@ from conformance.running.runner import Judged, Runner
 from conformance.running.tasks import Task
 from conformance.verdicts import diagnosis
 from conformance.verdicts.diagnosis import Evidence
-from conformance.verdicts.judgement import Judgement
+from conformance.verdicts.judgement import Judgement, looked_into
 from conformance.verdicts.verdict import Failure
 
 CHANCE = "answers that differ from call to call"
@@ -50,7 +50,7 @@ class _Witness:
 
     def changes(self, failure: Failure) -> bool:
         """Whether another call on the same arrays answers otherwise: no number of it tells anything then."""
-        first = np.array(failure.judgement.answer)
+        first = looked_into(failure.judgement, failure.case.dtype)
         others = (self.of_case(failure.case) for _ in range(AGAIN))
         answers = [other.got for other in others if other]
         return any(got is None or not np.array_equal(got, first, equal_nan=True) for got in answers)
@@ -64,7 +64,7 @@ class _Witness:
 
     def evidence(self, judged: Iterable[Judged]) -> list[Evidence]:
         return [
-            Evidence(case, self.output, np.array(judgement.answer) if judgement.failed else None)
+            Evidence(case, self.output, looked_into(judgement, case.dtype) if judgement.failed else None)
             for case, judgement in judged
             if judgement.output == self.output and _says_something(case, judgement)
         ]

@@ -193,20 +193,16 @@ class Matrix:
 
     def _units(self) -> Iterator[Unit]:
         caller = Caller(self.subject)
-        dtypes = self.settings.dtypes or caller.dtypes
+        every = self.settings.dtypes or caller.dtypes
+        names = [n for n in self.settings.requirements or REQUIREMENTS if n not in self.settings.skipped]
         for operation in self.settings.operations or self.subject.operations:
-            for name in (
-                n for n in self.settings.requirements or REQUIREMENTS if n not in self.settings.skipped
-            ):
-                once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""
-                requirement = REQUIREMENTS[name]
-                if not requirement.of_family(OPERATIONS[operation].family) or requirement.unclaimed(
-                    caller, operation
-                ):
-                    continue
-                for dtype in dtypes:
-                    if requirement.every_dtype or dtype == once:
-                        yield Unit(operation, name, dtype)
+            family = OPERATIONS[operation].family
+            dtypes = [dtype for dtype in every if dtype in family.dtypes]
+            once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""
+            for requirement in (REQUIREMENTS[name] for name in names):
+                if requirement.of_family(family) and not requirement.unclaimed(caller, operation):
+                    for dtype in (each for each in dtypes if requirement.of_dtype(each, each == once)):
+                        yield Unit(operation, requirement.name, dtype)
 
     def has_judged(self, unit: Unit) -> bool:
         return unit in self._judged

@@ -14,6 +14,7 @@ from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.framework import Oracle
 from conformance.operations import DTYPES
+from conformance.operations.dtypes import COMPLEX
 
 MEAN_ZERO = 16  # c(n) of random numbers of both signs: 6.1 was seen for n up to 50,000 (numerics.md)
 
@@ -58,9 +59,10 @@ def _of_output(
             with np.errstate(invalid="ignore"):  # an infinite sum less an infinite bias has no bound
                 unbiased = y - arrays["bias"].reshape(-1, *(1,) * case.dimensions)
             total = total + dtype.unit * (1 + dtype.unit) * np.abs(unbiased)
-    if case.dtype == "float64":
+    if dtype.trusted:
         total = 2 * total  # the oracle rounds as well
-    return np.asarray(total + dtype.subnormal / 2 * (case.terms(output) + 1))
+    underflow = dtype.subnormal / 2 * (case.terms(output) + 1)
+    return np.asarray(total + (PARTS if dtype.kind == COMPLEX else 1) * underflow)
 
 
 def _of_sum(case: Case, arrays: Arrays, output: str, sums: Arrays, accuracy: str, u: float) -> Array:
@@ -74,7 +76,16 @@ def _of_sum(case: Case, arrays: Arrays, output: str, sums: Arrays, accuracy: str
     total = c * u * sums[output]
     if family.bilinear and output != "grad_bias" and accuracy == "tf32":  # both factors of each product, once
         total = total + 2 * dtype.truncation * (1 + dtype.truncation) * sums[output]
-    return np.asarray(total + family.extra_rounding(case, arrays, output, accuracy, u))
+    total = total + family.extra_rounding(case, arrays, output, accuracy, u)
+    return np.asarray(PARTS * (total + u * sums[output]) if dtype.kind == COMPLEX else total)
+
+
+# What the bound of a sum of n real products, c u S, is for one of complex products, whose error is a complex number.
+# By four real sums each part has 2n products, of magnitudes of at most S: 2 c each (Higham, Accuracy and Stability of
+# Numerical Algorithms, 2nd ed., 3.6), both parts sqrt(8) c. By three, the imaginary part is a sum of (a + b)(c + d), of
+# magnitudes of at most 2 S and with two roundings more, less two others of S together: 3 c + 4, the real part c, both
+# parts sqrt(c^2 + (3 c + 4)^2) <= 4 (c + 1). Transforms: four real sums.
+PARTS = 4
 
 
 def _unit(case: Case, added: str) -> float:

@@ -146,7 +146,7 @@ def where(evidence: Sequence[Evidence]) -> str:
 
 def _where(problem: _Problem, random: bool) -> str:
     """A sentence that is true of every element."""
-    got, expected = np.asarray(problem.evidence.got, np.float64), problem.expected
+    got, expected = np.asarray(problem.evidence.got), problem.expected
     if got.shape != expected.shape:
         return ""
     share = shares(got, expected, problem.limit)

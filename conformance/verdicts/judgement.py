@@ -8,6 +8,8 @@ import numpy as np
 
 from conformance.cases.arrays import Array
 from conformance.kernels.answer import Answer, Malformed, Refused
+from conformance.operations import DTYPES
+from conformance.operations.dtypes import COMPLEX
 
 DIFFERS, HUNG = "differs", "hung"
 DEATHS = ("crashed", HUNG, "exited", "out of memory", "oracle died")
@@ -76,7 +78,16 @@ def _fault_of_dtype(output: str, dtype: str, got: Array) -> str:
 
 
 def _plain(got: Array) -> Any:
-    return got.tolist() if got.size <= LOOKED_INTO else None
+    """As lists; a complex number is one of its two parts, as JSON knows none."""
+    parts = np.stack((got.real, got.imag), axis=-1) if got.dtype.kind == "c" else got
+    return parts.tolist() if got.size <= LOOKED_INTO else None
+
+
+def looked_into(judgement: Judgement, dtype: str) -> Array:
+    """The wrong answer that was kept."""
+    answer = np.array(judgement.answer)
+    is_complex = DTYPES[dtype].kind == COMPLEX and answer.shape[-1:] == (2,)
+    return answer[..., 0] + 1j * answer[..., 1] if is_complex else answer
 
 
 def differs(output: str, message: str) -> Judgement:
@@ -91,7 +102,7 @@ def advised(output: str, message: str, strict: bool) -> Judgement:
 def shares(got: Array, expected: Array, bound: Array | None = None) -> Array:
     """The error of each element as a share of its bound: 0 where equal, inf where no rounding explains it."""
     with np.errstate(all="ignore"):
-        error = np.abs(got.astype(np.float64) - expected)
+        error = np.abs(got.astype(np.result_type(expected, np.float64)) - expected)
         limit = np.zeros(error.shape) if bound is None else np.broadcast_to(bound, error.shape)
         share = np.where(limit > 0, error / limit, np.inf)
     same = (got == expected) | (np.isnan(got) & np.isnan(expected))
@@ -108,18 +119,23 @@ def _describe(
     output: str, got: Array, expected: Array, bound: Array | None, share: Array, at: tuple[np.intp, ...]
 ) -> str:
     place = f"{output}[{', '.join(map(str, map(int, at)))}]" if at else output
-    error = abs(float(got[at]) - float(expected[at]))
+    error = float(abs(got[at].item() - expected[at].item()))
     limit = 0.0 if bound is None else float(np.broadcast_to(bound, share.shape)[at])
     wrong = int((share > 1).sum())
     off = f": off by {number(error)}, rounding explains {number(limit)}" if np.isfinite(error) else ""
     many = f"; {wrong} of {share.size} elements differ" if share.size > 1 else ""
     wrong_number, right_number = number(got[at]), number(expected[at])
     if wrong_number == right_number:  # as far as six digits show
-        wrong_number, right_number = repr(float(got[at])), repr(float(expected[at]))
+        wrong_number, right_number = repr(got[at].item()), repr(expected[at].item())
     return f"{place} = {wrong_number}, expected {right_number}{off}{many}"
 
 
-def number(value: float) -> str:
+def number(value: Any) -> str:
+    if isinstance(value, np.integer):
+        return str(value)
+    if isinstance(value, (complex, np.complexfloating)):
+        imaginary = number(value.imag)
+        return f"{number(value.real)}{'' if imaginary.startswith('-') else '+'}{imaginary}j"
     value = float(value)
     return str(int(value)) if value == int_or_none(value) and abs(value) < 1e15 else f"{value:.6g}"
 

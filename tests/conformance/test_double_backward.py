@@ -138,3 +138,10 @@ def test_channels_may_come_last():
 
     subject = Subject({"conv2d": conv2d, "conv2d_double_backward": double}, layout="NHWC")
     assert not any(each.failed for each in check(Caller(subject), reference, case))
+
+
+@pytest.mark.parametrize("dtype", ["complex64", "complex128", "bfloat16", "float16"])
+def test_pytorch_says_the_same_in_other_dtypes(dtype):
+    case = Case.parse(f"{CASES[0]} dtype={dtype}")
+    judged = check(Caller(conformance.load("torch")), reference, case)
+    assert [(each.output, each.status) for each in judged] == [(output, "conforms") for output in OUTPUTS]

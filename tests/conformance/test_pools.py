@@ -190,6 +190,51 @@ def test_a_root_is_held_to_a_few_roundings(off, fails):
     assert failures(case, arrays, output=5 * (1 + off)) == fails
 
 
+@pytest.mark.parametrize(
+    ("norm", "output", "gradient"),
+    [
+        ("1", [3, 6], [1, 1, 2]),
+        ("2", [5**0.5, 18**0.5], [5**-0.5, 2 * 5**-0.5, 2**0.5]),
+        ("inf", [2, 3], [0, 1, 1]),
+    ],
+)
+def test_a_window_that_ceil_mode_clips_counts_as_a_whole_one(norm, output, gradient):
+    text = f"lp_pool1d image=3 kernel=2 norm_type={norm} ceil_mode=true"
+    answers = answered(text, input=[1.0, 2, 3])
+    np.testing.assert_allclose(answers["output"].ravel(), output)
+    np.testing.assert_allclose(answers["grad_input"].ravel(), gradient)
+    pytest.importorskip("torch")
+    case = Case.parse(f"{text} dtype=float64")
+    arrays = {"input": np.array([[[1.0, 2, 3]]]), "grad_output": np.ones((1, 1, 2))}
+    np.testing.assert_allclose(answers["grad_input"], oracle("torch")(case, arrays)["grad_input"])
+
+
+def test_a_clipped_window_over_three_axes_is_refused_where_pytorch_refuses_it():
+    case = Case.parse("lp_pool3d image=4,4,2 kernel=2,2,3 stride=2 ceil_mode=true dtype=float64")
+    assert (
+        case.problem == "the window exceeds the image, which PyTorch's avg_pool3d refuses in ceil_mode, too"
+    )
+    pytest.importorskip("torch")
+    with pytest.raises(RuntimeError, match="smaller than kernel size"):
+        oracle("torch")(case, fill(case))
+
+
+@pytest.mark.parametrize(("off", "fails"), [(2.0**-149, []), (4 * 2.0**-145, ["grad_input"])])
+def test_a_gradient_may_lose_what_a_power_loses_that_is_subnormal(off, fails):
+    case = Case.parse("lp_pool1d image=2 kernel=2 norm_type=4 values=mean_zero")
+    x = np.array([[[1.3 * 2.0**-45, 1]]], np.float32)
+    arrays = {"input": x, "grad_output": np.full((1, 1, 1), 1000.0)}
+    power = x[0, 0, 0].astype(np.float64) ** 3 + off
+    assert failures(case, arrays, grad_input=[1000 * power, 1000]) == fails
+
+
+def test_a_window_that_is_clipped_and_infinite_has_a_gradient_that_rounds():
+    case = Case.parse("lp_pool1d image=4 kernel=3 norm_type=1 ceil_mode=true values=special")
+    arrays = {"input": np.array([[[1.0, 2, 3, np.inf]]]), "grad_output": np.array([[[1.0, 1 / 3]]])}
+    assert failures(case, arrays, grad_input=[1, 1, 1, 1 + 1e-7]) == []
+    assert failures(case, arrays, grad_input=[1, 1, 1, 1.001]) == ["grad_input"]
+
+
 def test_the_largest_magnitude_is_exact():
     case = Case.parse("lp_pool1d image=4 kernel=2 norm_type=inf values=mean_zero")
     arrays = fill(case)

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from conformance.audit.mutants.max_pool import greater, not_less, scan
+from conformance.audit.mutants.avg_pool import clipped_unwritten
+from conformance.audit.mutants.max_pool import every_window, greater, not_less, scan, unrounded
 from conformance.audit.mutants.otherwise import Change, Computed, Row, Rows, both_of, first_images_answer, ones, shorter_strides, without_nan
 from conformance.audit.mutants.precision import bfloat16, float16
 from conformance.cases.arrays import Array, Arrays
 from conformance.operations.family import Answers
-from conformance.operations.lp_pool import lp_pool, lp_pool_backward, of_windows, power_sums, sign
+from conformance.operations.lp_pool import lp_pool, lp_pool_backward, of_windows, power_sums, sign, wholeness
 from conformance.operations.max_pool import max_pool_backward
 from conformance.operations.windows import pad, taps, unpad
 
@@ -51,12 +52,33 @@ def scaled(factor: Callable[[Any], float]) -> Change:
     return change
 
 
+def clipped(scale: Callable[[Any], Array]) -> Change:
+    """The sum of a clipped window times another number than its taps over its pixels, in answer and gradient."""
+
+    def change(case: Any, arrays: Arrays) -> Answers:
+        other, whole, p = scale(case), wholeness(case), case.norm_type
+        answers = {"output": np.asarray((power_sums(case, arrays["input"]) / whole * other) ** (1 / p))}
+        if "grad_output" in arrays:
+            by_other = sloped(lambda c, g, z: right_slope(c, g, z / whole * other) / whole * other)
+            answers["grad_input"] = by_other(case, arrays)
+        return answers
+
+    return change
+
+
+def but_for_width(case: Any) -> Array:
+    """Taps over pixels along the other axes."""
+    n, k, s, o = (axes[-1] for axes in (case.image, case.kernel, case.strides, case.output_extents))
+    return np.asarray(wholeness(case) * np.minimum(k, n - np.arange(o) * s) / k)
+
+
 def sloped(slope: Callable[[Any, Array, Array], Array], power: Callable[[Array, Any], Array] = lambda x, p: np.asarray(x ** (p - 1))) -> Change:
     """Another slope (of case, grad_output, z) of each window, or another power of each x."""
 
     def change(case: Any, arrays: Arrays) -> Array:
         z = power_sums(case, arrays["input"])
-        return np.asarray(of_windows(case, slope(case, arrays["grad_output"], z)) * power(arrays["input"], case.norm_type))
+        spread = of_windows(case, slope(case, arrays["grad_output"], z) * wholeness(case))
+        return np.asarray(spread * power(arrays["input"], case.norm_type))
 
     return change
 
@@ -70,7 +92,7 @@ def unguarded(case: Any, grad: Array, z: Array) -> Array:
 
 
 def overwritten(case: Any, arrays: Arrays) -> Array:
-    slope = right_slope(case, arrays["grad_output"], power_sums(case, arrays["input"]))
+    slope = right_slope(case, arrays["grad_output"], power_sums(case, arrays["input"])) * wholeness(case)
     spread = np.zeros(pad(arrays["input"], case.borders).shape)
     for _, place in taps(case):
         spread[place] = slope
@@ -105,7 +127,14 @@ def in_shape_of_stride_1(case: Any, arrays: Arrays) -> Array:
     return lp_pool(replace(case, stride=1), arrays)
 
 
+def scaled_largest(case: Any, arrays: Arrays) -> Answers:
+    """Both times taps over pixels: grad_output is before it is spread."""
+    answers: Answers = both.given(grad_output=lambda c, g: g * wholeness(c))(case, arrays)
+    return answers | {"output": answers["output"] * wholeness(case)}
+
+
 FINITE, ODD, EVEN = "p < 100", "p < 100 and p % 2 == 1", "p < 100 and p % 2 == 0"
+CLIPPED = "ceil and max(over) > 0"
 BOTH: list[Row] = [
     ("the norm is 2 whatever norm_type says", "p != 2", both.walked(norm_type=2)),
     ("norms above 2 are taken for 2", "p > 2", both.walked(norm_type=2)),
@@ -119,6 +148,10 @@ BOTH: list[Row] = [
     ("the last row of the window is skipped", "R > 1", both.walked(kernel=lambda c: (*c.kernel[:-2], c.kernel[-2] - 1, c.kernel[-1]))),
     ("windows longer than 4 are cut to 4", "max(kernel) > 4", both.walked(kernel=lambda c: tuple(min(k, 4) for k in c.kernel))),
     ("stride beyond the window taken for the window", "gaps", both.walked(stride=shorter_strides)),
+    ("a window that ceil_mode clips is not scaled to a whole one", f"{FINITE} and {CLIPPED}", clipped(lambda c: np.ones(()))),
+    ("a window that ceil_mode clips along the width is not scaled for it", f"{FINITE} and ceil and over_w > 0 and H > 0", clipped(but_for_width)),
+    ("a window that ceil_mode clips is scaled twice", f"{FINITE} and {CLIPPED}", clipped(lambda c: wholeness(c) ** 2)),
+    ("for a norm of infinity a window that ceil_mode clips is scaled, too", f"p > 100 and {CLIPPED}", scaled_largest),
 ]
 OUTPUT: list[Row] = [
     ("absolute values are taken", ODD, output.given(input=lambda c, x: np.abs(x))),
@@ -137,6 +170,12 @@ OUTPUT: list[Row] = [
     ("for a norm of infinity NaN is ignored", "p > 100 and nan", output.given(input=without_nan)),
     ("NaN left out of the sum", f"{FINITE} and nan", output.given(input=without_nan)),
     ("the default stride is 1, not the kernel", "default_stride and taps > 1", in_shape_of_stride_1),
+    ("the root of a window that ceil_mode clips is scaled, not its sum", f"{FINITE} and p > 1 and {CLIPPED}", output.changed(lambda c, y: y * wholeness(c) ** (1 - 1 / c.norm_type))),
+    ("ceil_mode ignored", CLIPPED, lambda c, a: lp_pool(unrounded(c), a)),
+    ("ceil_mode rounds the height only", "H > 0 and ceil and over_w > 0 and Q > 1", output.changed(lambda c, y: y[..., :-1])),
+    ("always ceil_mode", "not ceil and max(rest) > 0", output.asked(ceil_mode=True)),
+    ("ceil_mode keeps a last window that starts past the image", "ceil and gaps", lambda c, a: lp_pool(every_window(c), a)),
+    ("ceil_mode's last windows, clipped, are not written", CLIPPED, output.changed(clipped_unwritten)),
     ("batch index ignored: every answer is the first image's", "N > 1", output.changed(first_images_answer)),
     ("channels averaged too", "C > 1", output.changed(lambda c, y: np.broadcast_to(y.mean(axis=1, keepdims=True), y.shape))),
 ]
@@ -151,6 +190,8 @@ GRADIENT: list[Row] = [
     ("a window of zeros has the gradient NaN", f"{FINITE} and p > 1", sloped(unguarded)),
     ("the norm is 2 in the gradient", "p != 2", gradient.walked(norm_type=2)),
     ("1e-3 is added before the gradient's root", f"{FINITE} and p > 1", sloped(lambda c, g, z: np.where(z == 0, 0, g * (z + 1e-3) ** (1 / c.norm_type - 1)))),
+    ("the gradient of a window that ceil_mode clips is not scaled", f"{FINITE} and {CLIPPED}", sloped(lambda c, g, z: right_slope(c, g, z) / wholeness(c))),
+    ("the gradient of a window that ceil_mode clips is that of its own root", f"{FINITE} and p > 1 and {CLIPPED}", sloped(lambda c, g, z: right_slope(c, g, z / wholeness(c)))),
     ("windows that overlap overwrite the gradient instead of adding", f"{FINITE} and positions > 1 and overlap", overwritten),
     ("grad_output taken for ones in the gradient", "True", gradient.given(grad_output=ones)),
     ("every image's gradient is the first one's", "N > 1", gradient.changed(first_images_answer)),

@@ -16,7 +16,7 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.operations import DTYPES
 from conformance.operations.family import Answers
 from conformance.operations.windows import at, pad, taps, unpad
-from conformance.operations.max_pool import max_pool, max_pool_backward
+from conformance.operations.max_pool import least_of, max_pool, max_pool_backward
 
 Wins = Callable[[Array, Array], Array]  # value, best -> where the value replaces the best
 EVERYTHING = "output indices grad_input"
@@ -69,16 +69,17 @@ def above_signed_zeros(value: Array, best: Array) -> Any:
     return greater(value, best) | ((value == 0) & (best == 0) & ~np.signbit(value) & np.signbit(best))
 
 
-def scan(case: Any, arrays: Arrays, wins: Wins, border: float | None = None, lowest: float = -np.inf) -> Answers:
+def scan(case: Any, arrays: Arrays, wins: Wins, border: float | None = None, lowest: float | None = None) -> Answers:
     """max_pool with another rule of who wins.
 
     border    what padding counts as, where it takes part (index of the window's first tap inside)
-    lowest    what a window starts from
+    lowest    what a window starts from, where not from the least number
     """
-    padded = pad(arrays["input"], case.borders, -np.inf if border is None else border)
+    least = least_of(arrays["input"])
+    padded = pad(arrays["input"], case.borders, least if border is None else border)
     place_of = numbered(case)
     shape = (*arrays["input"].shape[:2], *case.output_extents)
-    best, index = np.full(shape, lowest), np.full(shape, -1)
+    best, index = np.full(shape, least if lowest is None else lowest, padded.dtype), np.full(shape, -1)
     for _, place in taps(case):
         value, here = padded[place], np.broadcast_to(place_of[place], shape)
         won = wins(value, best) & ((here >= 0) | (border is not None))

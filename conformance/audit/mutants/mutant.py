@@ -11,11 +11,11 @@ import numpy as np
 from conformance.audit.mutants.otherwise import Change
 from conformance.audit.mutants.words import shows
 from conformance.cases import Case
-from conformance.cases.arrays import Arrays
+from conformance.cases.arrays import Array, Arrays
 from conformance.kernels import reference
 from conformance.kernels.functions import by_reference, functions
-from conformance.kernels.reference import IMAGES, doubles
-from conformance.operations.dtypes import USUAL
+from conformance.kernels.reference import IMAGES, wide
+from conformance.operations.dtypes import COMPLEX, DTYPES, USUAL
 from conformance.operations.family import Answers
 
 
@@ -59,9 +59,9 @@ class Mutant:
         """The outputs that the mistake changes, in float64; {} where the case does not meet `when`."""
         if self.change is None:
             raise TypeError(f"{self.name} is no function of a case: call its subject()")
-        if case.operation != self.operation or case.problem:
+        if case.operation != self.operation or case.problem or not self._holds(case, arrays):
             return {}
-        values = doubles(arrays)
+        values = self._values(case, arrays)
         if case.batch is not None:
             return self._batched(case, values, self.outputs)
         batch = {name: array[None] if name in IMAGES else array for name, array in values.items()}
@@ -76,6 +76,21 @@ class Mutant:
         """Fresh functions with the mistake, called as in torch.nn.functional."""
         return self.make(self.operation) if self.make else functions(self.operation, self._compute)
 
+    def _holds(self, case: Case, arrays: Arrays) -> bool:
+        """Whether the numbers are those of the mistake, or float64 holds them as well."""
+        if DTYPES[case.dtype].kind == "real" or case.dtype in self.dtypes:
+            return True
+        if DTYPES[case.dtype].kind == COMPLEX:
+            return False
+        exact = DTYPES["float64"].exact
+        return all(abs(int(end(a))) <= exact for a in arrays.values() if a.size for end in (np.min, np.max))
+
+    def _values(self, case: Case, arrays: Arrays) -> Arrays:
+        """Numbers as the mistake is written for: of integers in float64, unless it is one of theirs."""
+        if DTYPES[case.dtype].rounds or case.dtype in self.dtypes:
+            return wide(case, arrays)
+        return {n: a if n in case.family.indexing else np.asarray(a, np.float64) for n, a in arrays.items()}
+
     def _batched(self, case: Case, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
         assert self.change is not None
         outputs = [
@@ -86,12 +101,20 @@ class Mutant:
         with np.errstate(all="ignore"):
             changed = self.change(case, arrays)
         answers = changed if isinstance(changed, dict) else {self.outputs[0]: changed}
-        return {output: answers[output] for output in outputs if output in answers}
+        return {output: _stored(case, output, answers[output]) for output in outputs if output in answers}
 
     def _compute(self, case: Case, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
-        values = doubles(arrays)
-        if "grad_output" not in values and any(output.startswith("grad_") for output in self.outputs):
-            shape = case.shapes["grad_output"]  # a forward call; the mistake computes all its outputs at once
+        values = self._values(case, arrays)
+        if "grad_output" not in values and any(output in case.gradients for output in self.outputs):
+            shape = case.output_shape  # a forward call; the mistake computes all its outputs at once
             values["grad_output"] = np.zeros(shape if case.batch is not None else (1, *shape))
         changed = self._batched(case, values, wanted)
         return changed if set(wanted) <= set(changed) else by_reference(case, arrays, wanted) | changed
+
+
+def _stored(case: Case, output: str, answer: Array) -> Array:
+    """Integers in their own format, in which some are others; numbers that round stay in float64."""
+    if DTYPES[case.dtype].rounds or output == "indices":
+        return answer
+    with np.errstate(invalid="ignore"):
+        return np.asarray(answer).astype(case.dtype)

@@ -11,6 +11,7 @@ from conformance.audit.mutants import (
     arguments,
     avg_pool,
     axes,
+    complex,
     conditions,
     contract,
     conv_backward,
@@ -19,6 +20,7 @@ from conformance.audit.mutants import (
     double_backward,
     fast_paths,
     half,
+    integers,
     layouts,
     lp_pool,
     max_pool,
@@ -34,7 +36,8 @@ from conformance.operations.dtypes import USUAL
 
 TABLES = (
     axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
-    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, double_backward,
+    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, integers, complex,
+    double_backward,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments, double_backward)  # the mistake lies in functions, not in what they compute
 
@@ -47,6 +50,8 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "precision": ["rounding"],
     "half": ["rounding"],
     "max_pool": ["exact", "special"],
+    "integers": ["special", "exact"],
+    "complex": ["exact", "rounding"],
     "adaptive_pool": ["exact", "special"],
     "lp_pool": ["exact", "special"],
     "max_unpool": ["exact", "special"],

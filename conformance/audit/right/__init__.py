@@ -2,8 +2,10 @@
 
 from conformance.audit.right import (
     adaptive,
+    complex,
     doubled,
     forms,
+    integers,
     lp_pooling,
     partial,
     pooling,
@@ -16,7 +18,8 @@ from conformance.audit.right import (
 from conformance.audit.right.kernel import Right
 
 TABLES = (
-    sums, products, transforms, transposed, pooling, forms, partial, adaptive, lp_pooling, unpooling, doubled
+    sums, products, transforms, transposed, pooling, forms, partial, adaptive, lp_pooling, unpooling, integers,
+    complex, doubled,
 )  # fmt: skip
 ALL = {kernel.name: kernel for table in TABLES for kernel in table.ROWS}
 

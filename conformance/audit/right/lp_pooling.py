@@ -12,7 +12,7 @@ from conformance.audit.right.kernel import Right, computed
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_reference
 from conformance.operations.family import Answers
-from conformance.operations.lp_pool import of_windows, sign
+from conformance.operations.lp_pool import of_windows, pixels, sign, wholeness
 from conformance.operations.windows import at, pad, taps
 
 Sums = Callable[[Any, Array], Array]  # case, image -> the sum of powers of each window
@@ -24,18 +24,23 @@ def windows_of(case: Any, image: Array) -> Array:
     return np.stack([padded[place] for _, place in taps(case)])
 
 
+def whole(case: Any, sums: Array) -> Array:
+    """Sums of windows that are clipped, as if they were not."""
+    return np.asarray(sums * wholeness(case).astype(sums.dtype))
+
+
 def in_order(case: Any, image: Array) -> Array:
-    return np.asarray(sum(windows_of(case, image) ** case.norm_type))
+    return whole(case, np.asarray(sum(windows_of(case, image) ** case.norm_type)))
 
 
 def from_the_end(case: Any, image: Array) -> Array:
-    return np.asarray(sum(windows_of(case, image)[::-1] ** case.norm_type))
+    return whole(case, np.asarray(sum(windows_of(case, image)[::-1] ** case.norm_type)))
 
 
 def by_products(case: Any, image: Array) -> Array:
-    """Powers by multiplication, their mean times their number."""
-    power = product_of([windows_of(case, image)] * case.norm_type)
-    return np.asarray(power.mean(axis=0) * image.dtype.type(math.prod(case.kernel)))
+    """Powers by multiplication, their mean times the taps."""
+    sums = product_of([windows_of(case, image)] * case.norm_type).sum(axis=0)
+    return np.asarray(sums / pixels(case).astype(sums.dtype) * image.dtype.type(math.prod(case.kernel)))
 
 
 def product_of(factors: list[Array]) -> Array:
@@ -51,7 +56,7 @@ def by_axis(case: Any, image: Array) -> Array:
     for axis, (k, s, o) in enumerate(zip(case.kernel, case.strides, case.output_extents, strict=True), -case.dimensions):
         moved = np.moveaxis(powers, axis, 0)
         powers = np.moveaxis(np.asarray(sum(moved[t : t + (o - 1) * s + 1 : s] for t in range(k))), 0, axis)
-    return powers
+    return whole(case, powers)
 
 
 def rooted(sums: Sums, root: Callable[[Array, int], Array], slope: Callable[[Array, int], Array]) -> Any:
@@ -64,7 +69,7 @@ def rooted(sums: Sums, root: Callable[[Array, int], Array], slope: Callable[[Arr
         z = sums(case, x)
         if wanted == ("output",):
             return {"output": root(z, p)}
-        steep = np.where(z == 0, 0, arrays["grad_output"] * slope(z, p) * sign(z) ** 2).astype(x.dtype)
+        steep = np.where(z == 0, 0, arrays["grad_output"] * slope(z, p) * sign(z) ** 2 * wholeness(case)).astype(x.dtype)
         return {"grad_input": (of_windows(case, steep) * x ** (p - 1)).astype(x.dtype)}
 
     return compute
@@ -101,7 +106,7 @@ def by_largest(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
     every = windows_of(case, x)
     largest = np.abs(every).max(axis=0)
     by = np.where(largest == 0, 1, largest)
-    return {"output": largest * power(np.asarray(((every / by) ** p).sum(axis=0)), p)}
+    return {"output": largest * power(whole(case, ((every / by) ** p).sum(axis=0)), p)}
 
 
 def window_by_window(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answers:
@@ -112,8 +117,10 @@ def window_by_window(case: Any, arrays: Arrays, wanted: tuple[str, ...]) -> Answ
     output = np.zeros((*x.shape[:2], *case.output_extents))
     for window in np.ndindex(*case.output_extents):
         axes = zip(window, case.strides, case.kernel, strict=True)
-        part = x[at(slice(i * s, i * s + k) for i, s, k in axes)].reshape(*x.shape[:2], math.prod(case.kernel))
-        output[at(window)] = np.sort(np.abs(part), axis=-1)[..., -1] if math.isinf(p) else (part**p).sum(axis=-1) ** (1 / p)
+        seen = x[at(slice(i * s, i * s + k) for i, s, k in axes)]
+        part = seen.reshape(*x.shape[:2], math.prod(seen.shape[2:]))
+        scale = math.prod(case.kernel) / part.shape[-1]
+        output[at(window)] = np.sort(np.abs(part), axis=-1)[..., -1] if math.isinf(p) else ((part**p).sum(axis=-1) * scale) ** (1 / p)
     return {"output": output}
 
 

@@ -17,6 +17,7 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.framework import About, Framework, NoGradient, Shared
 from conformance.kernels.reference import IMAGES
 from conformance.operations import DTYPES, OPERATIONS
+from conformance.operations.dtypes import COMPLEX
 
 ABOUT = About(
     packages=("torch",),
@@ -64,7 +65,7 @@ def _writeable(array: Array) -> Array:
 
 
 def to_numpy(array: torch.Tensor) -> Array:
-    array = array.detach().cpu()
+    array = array.detach().cpu().resolve_conj().resolve_neg()  # which wait for what reads them
     if array.dtype == torch.bfloat16:
         bits: Array = array.view(torch.int16).numpy()
         return bits.view(DTYPES["bfloat16"].numpy)
@@ -223,10 +224,11 @@ def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     """
     indexing = case.family.indexing
     tensors = {
-        n: torch.from_numpy(np.array(a, a.dtype if n in indexing else np.float64, order="C"))
+        n: torch.from_numpy(np.array(a, a.dtype if n in indexing else DTYPES[case.dtype].wide, order="C"))
         for n, a in arrays.items()
     }
-    if case.problem or case.family.aten is None or getattr(case, "padding", 0) == "same":
+    alone = DTYPES[case.dtype].kind == COMPLEX  # numbers that its functions take and those operators do not
+    if case.problem or case.family.aten is None or getattr(case, "padding", 0) == "same" or alone:
         with _one_thread() if indexing else contextlib.nullcontext():
             return _by_autograd(case, tensors)
     if case.batch is None:
