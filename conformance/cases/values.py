@@ -8,6 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from conformance.cases.units import UNITS
 from conformance.operations import DTYPES
 from conformance.operations.windows import Array, Problem
 
@@ -32,7 +33,7 @@ def magnitudes(case: Problem) -> dict[str, int]:
         free = [name for name in names if name not in largest]
         root = _root(left, len(free))
         largest |= dict.fromkeys(free, max(1, min(LARGEST, root)))
-    added = min(LARGEST, math.prod(largest[name] for name in _factors(case, "output")))  # to such products
+    added = min(LARGEST, math.prod(largest[name] for name in factors(case, "output")))  # to such products
     return {name: largest.get(name, added) for name in case.array_names}
 
 
@@ -54,7 +55,7 @@ def inexact(case: Problem) -> set[str]:
     return {
         output
         for output, terms in sums.items()
-        if terms * math.prod(m[name] for name in _factors(case, output) if name in m) > exact
+        if terms * math.prod(m[name] for name in factors(case, output) if name in m) > exact
     }
 
 
@@ -65,10 +66,10 @@ def _sums(case: Problem) -> Iterator[tuple[int, tuple[str, ...]]]:
     exact = dtype.exact // dtype.headroom**transformed
     for output in case.outputs:
         if output != "indices":
-            yield exact // (max(case.terms(output), 1) + 1), _factors(case, output)
+            yield exact // (max(case.terms(output), 1) + 1), factors(case, output)
 
 
-def _factors(case: Problem, output: str) -> tuple[str, ...]:
+def factors(case: Problem, output: str) -> tuple[str, ...]:
     """The arrays whose elements are multiplied with each other; a bias is added."""
     if case.family.factors:
         return tuple(case.family.factors(case, output))
@@ -89,7 +90,7 @@ def chance(case: Problem, small: bool) -> float:
     likeliest = {name: 1 / (2 * (SMALL if small else m)) for name, m in magnitudes(case).items()}
     many = {name for name, shape in case.shapes.items() if math.prod(shape) >= FEW}
     likeliest |= {name: max(likeliest[name], 1 / (FEW - 1)) for name in many}  # there the zeros
-    return max(sum(likeliest[name] for name in _factors(case, output)) for output in case.outputs)
+    return max(sum(likeliest[name] for name in factors(case, output)) for output in case.outputs)
 
 
 def _integers(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -178,7 +179,7 @@ def _scaled(
     integers = _integers(rng, case, name, shape).astype(np.float64)
     if name == "bias":
         return np.ldexp(integers, 2 * exponent)  # as the products
-    return np.ldexp(integers, 2 * exponent // max(2, len(_factors(case, "output"))))
+    return np.ldexp(integers, 2 * exponent // max(2, len(factors(case, "output"))))
 
 
 VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]], Array]] = {
@@ -193,4 +194,5 @@ VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]],
     "large": _large,
     "tiny": _tiny,
     "special": _special,
+    **UNITS,
 }

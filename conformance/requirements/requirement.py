@@ -23,6 +23,7 @@ class Requirement:
     isolated        judged by workers only: a kernel that fails it ends its process
     refuses         its cases are those that PyTorch refuses; what a kernel does with them shows no answer of it
     exhausts        its cases leave no gap in the small scope
+    reads           its cases read a kernel out: what they show of other numbers is little
     local           a kernel that multiplies transforms of whole tiles is not held to it: there a NaN spreads
     repeatable      what fails once fails again in a new process, unless an earlier call decides
     repeats_calls   one of its cases is several calls, so that it fails where an earlier call decides
@@ -43,6 +44,7 @@ class Requirement:
     isolated: bool = False
     refuses: bool = False
     exhausts: bool = False
+    reads: bool = False
     local: bool = False
     repeatable: bool = True
     repeats_calls: bool = False
