@@ -12,13 +12,12 @@ from functools import lru_cache
 import numpy as np
 
 from conformance.operations import DTYPES
-from conformance.operations.readings import LABELLED, LEVELS
+from conformance.operations.readings import LABELLED, LEVELS, MOST_OF_FOUR
 from conformance.operations.windows import Array, Problem
 
 FEW = 3  # labels, where up to as many are added as half precision has room for
-ORDERED = (-np.inf, 0.0, 1.0)
-HELD = 30  # digits to the base of 3 that a float64 holds
-WITH_NAN = (0.0, 1.0, np.nan)
+SPECIAL = (-np.inf, 0.0, 1.0, np.nan)
+HELD = 26  # digits to the base of 4 that a float64 holds
 
 
 def _units(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -68,13 +67,15 @@ def _windows(case: Problem) -> Array:
 
 
 def _patterns(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
-    """Each plane is another pattern of -inf, 0 and 1, and after all of them of 0, 1 and NaN."""
+    """Each plane is another pattern of -inf, 0, 1 and NaN; of more than 6 pixels, without NaN and then without -inf."""
     if name != "input":
         return _small(shape)
-    digit = np.minimum(np.arange(math.prod(case.image))[::-1], HELD)
+    pixels = math.prod(case.image)
+    kinds = np.array([SPECIAL] if pixels <= MOST_OF_FOUR else [SPECIAL[:-1], SPECIAL[1:]])
+    levels = float(kinds.shape[1])
     planes = np.arange(math.prod(shape[: -case.dimensions])) + case.seed
-    digits = planes[:, None] // 3.0**digit % 3
-    of_kind = np.array([ORDERED, WITH_NAN])[(planes // 3.0 ** min(len(digit), HELD) % 2).astype(int)]
+    digits = planes[:, None] // levels ** np.minimum(np.arange(pixels)[::-1], HELD) % levels
+    of_kind = kinds[(planes // levels ** min(pixels, HELD) % len(kinds)).astype(int)]
     return np.take_along_axis(of_kind, digits.astype(int), axis=1).reshape(shape)
 
 

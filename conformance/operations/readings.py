@@ -15,6 +15,8 @@ MIXED = 30_000  # coefficients up to which groups of two channels are read, too
 LEVELS = 3  # pairs of numbers that holes are made of: see cases/units.py
 LABELLED = 251  # of neighbouring labels all are different
 PATTERNS = 9  # pixels of an image all of whose patterns are asked
+PATTERNED = 400_000  # and of all of these the pixels and windows
+MOST_OF_FOUR = 6  # pixels up to which a pattern is of four numbers
 
 
 def bilinear(case: Problem) -> Iterator[Fields]:
@@ -46,8 +48,14 @@ def maxima(case: Problem) -> Iterator[Fields]:
     """
     yield from linear(case)
     yield {"values": "holes", "batch": max(1, LEVELS * math.prod(case.output_extents))}
-    if (pixels := math.prod(case.image)) <= PATTERNS:
-        yield {"values": "patterns", "channels": 1, "batch": 2 * 3**pixels}
+    pixels, windows = math.prod(case.image), math.prod(case.output_extents)
+    if pixels <= PATTERNS and patterns(pixels) * (pixels + windows) <= PATTERNED:
+        yield {"values": "patterns", "channels": 1, "batch": patterns(pixels)}
+
+
+def patterns(pixels: int) -> int:
+    """Of four numbers; of more pixels, of three, and again of three (see cases/units.py)."""
+    return int(4**pixels if pixels <= MOST_OF_FOUR else 2 * 3**pixels)
 
 
 def placed(case: Problem) -> Iterator[Fields]:

@@ -88,4 +88,4 @@ def _first_cases(task: Task) -> list[Case]:
 
 def _reads(task: Task) -> bool:
     """Whether its cases tell mutants from each other only with those of other values."""
-    return REQUIREMENTS[task.requirement].reads and not task.only
+    return REQUIREMENTS[task.requirement].certifies is not None and not task.only

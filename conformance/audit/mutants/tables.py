@@ -23,6 +23,7 @@ from conformance.audit.mutants import (
     max_pool,
     max_unpool,
     precision,
+    sparse,
     stateful,
     tails,
 )
@@ -33,7 +34,7 @@ from conformance.operations.dtypes import USUAL
 
 TABLES = (
     axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
-    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half,
+    precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, sparse,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
 
@@ -51,6 +52,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "max_unpool": ["exact", "special"],
     "fast_paths": ["special", "rounding", "sizes"],
     "conditions": ["sizes"],
+    "sparse": ["certified"],
 }
 
 
