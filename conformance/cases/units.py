@@ -110,4 +110,5 @@ UNITS: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]], 
     "labels": _labels,
 }
 DENSE = {"units": "dense_units", "unit_planes": "dense_planes"}
+SINGLE = ("units", "unit_planes")  # of which one product makes an element of a reading
 CLAIMED_AS = {"patterns": "special"}  # the values that a subject must claim as well

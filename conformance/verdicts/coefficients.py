@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
+from conformance.cases.units import SINGLE
 from conformance.cases.values import factors
 
 SHOWN = 9  # pixels of an image that is written out
@@ -18,7 +19,7 @@ def in_words(case: Case, arrays: Arrays, output: str, place: tuple[int, ...]) ->
     named = dict(zip(_axes(case, output), place, strict=False))
     if case.values == "patterns" and (image := _plane(case, arrays["input"], named)).size <= SHOWN:
         return f"where the image is {' '.join(f'{number:g}' for number in image.flat)}"
-    if case.values not in ("units", "unit_planes"):
+    if case.values not in SINGLE:
         return ""
     ones = [_one(case, name, arrays[name], named) for name in factors(case, output)]
     return f"the coefficient of {' and '.join(ones)}" if ones and all(ones) else ""
