@@ -15,6 +15,7 @@ from conformance.cases.features import Features
 from conformance.cases.values import chance
 from conformance.operations import OPERATIONS, Option
 
+MIDDLE = 5  # pixels along an axis
 Geometry = tuple[int, ...]  # image, kernel, and each option that is one an axis
 
 
@@ -103,6 +104,22 @@ def every_geometry(operation: str, features: Features) -> Iterator[Case]:
 def _ceil_modes(operation: str, features: Features) -> tuple[bool, ...]:
     there = any(option.name == "ceil_mode" for option in OPERATIONS[operation].options)
     return (False, True) if there and "ceil_mode" in features else (False,)
+
+
+def squares(operation: str, features: Features) -> Iterator[Case]:
+    """Geometries that all axes share, as most fast paths want: of all options the smallest image, and one of MIDDLE."""
+    return _of_axes(operation, features, _shared(operation, features))
+
+
+def _shared(operation: str, features: Features) -> Iterator[tuple[Geometry, ...]]:
+    axes, images = OPERATIONS[operation].dimensions, dict[Geometry, list[int]]()
+    for geometry in geometries(operation, features):
+        images.setdefault(geometry[1:], []).append(geometry[0])
+    for options, extents in images.items():
+        yield ((extents[0], *options),) * axes
+        longer = [extent for extent in extents if extent >= MIDDLE][:axes]
+        if len(longer) == axes > 1 and "images not square" in features:
+            yield tuple((extent, *options) for extent in longer)
 
 
 def every_pair(operation: str, features: Features) -> Iterator[Case]:

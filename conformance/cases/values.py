@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from conformance.cases.units import UNITS
 from conformance.operations import DTYPES
 from conformance.operations.windows import Array, Problem
 
@@ -26,7 +27,7 @@ def magnitudes(case: Problem) -> dict[str, int]:
     """
     if case.problem:
         return dict.fromkeys(case.array_names, SMALL)  # nothing is computed
-    return _largest(case.array_names, tuple(_sums(case)), _factors(case, "output"))
+    return _largest(case.array_names, tuple(_sums(case)), factors(case, "output"))
 
 
 @lru_cache(maxsize=4096)  # many cases have sums as long as those of others
@@ -61,7 +62,7 @@ def inexact(case: Problem) -> set[str]:
     return {
         output
         for output, terms in sums.items()
-        if terms * math.prod(m[name] for name in _factors(case, output) if name in m) > exact
+        if terms * math.prod(m[name] for name in factors(case, output) if name in m) > exact
     }
 
 
@@ -72,10 +73,10 @@ def _sums(case: Problem) -> Iterator[tuple[int, tuple[str, ...]]]:
     exact = dtype.exact // dtype.headroom**transformed
     for output in case.outputs:
         if output != "indices":
-            yield exact // (max(case.terms(output), 1) + 1), _factors(case, output)
+            yield exact // (max(case.terms(output), 1) + 1), factors(case, output)
 
 
-def _factors(case: Problem, output: str) -> tuple[str, ...]:
+def factors(case: Problem, output: str) -> tuple[str, ...]:
     """The arrays whose elements are multiplied with each other; a bias is added."""
     if case.family.factors:
         return tuple(case.family.factors(case, output))
@@ -101,7 +102,7 @@ def chance(case: Problem, small: bool) -> float:
     likeliest = {name: 1 / (2 * (SMALL if small else m)) for name, m in magnitudes(case).items()}
     many = {name for name, shape in case.shapes.items() if math.prod(shape) >= FEW}
     likeliest |= {name: max(likeliest[name], 1 / (FEW - 1)) for name in many}  # there the zeros
-    return max(sum(likeliest[name] for name in _factors(case, output)) for output in case.outputs)
+    return max(sum(likeliest[name] for name in factors(case, output)) for output in case.outputs)
 
 
 def _integers(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -207,7 +208,7 @@ def _scaled(
     integers = _integers(rng, case, name, shape).astype(np.float64)
     if name == "bias":
         return np.ldexp(integers, 2 * exponent)  # as the products
-    return np.ldexp(integers, 2 * exponent // max(2, len(_factors(case, "output"))))
+    return np.ldexp(integers, 2 * exponent // max(2, len(factors(case, "output"))))
 
 
 VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]], Array]] = {
@@ -222,4 +223,5 @@ VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]],
     "large": _large,
     "tiny": _tiny,
     "special": _special,
+    **UNITS,
 }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from conformance.cases import Case
 from conformance.cases.features import FEATURES
+from conformance.cases.units import CLAIMED_AS
 from conformance.kernels.answer import said
 from conformance.kernels.framework import FRAMEWORKS
 from conformance.kernels.guess import FUNCTIONS, framework_of, function_of, misnamed, unjudged
@@ -163,8 +164,15 @@ class Subject:
         return self.framework or framework_of(self.kernels)
 
     def claims(self, case: Case) -> bool:
-        """Whether a case is among those that the subject declares; what PyTorch refuses always is."""
+        """Whether a case is among those that the subject declares; what PyTorch refuses always is.
+
+        A case with NaN among its patterns is declared only where other values with NaN are.
+        """
+        asked = [
+            case,
+            *([replace(case, values=CLAIMED_AS[case.values])] if case.values in CLAIMED_AS else []),
+        ]
         try:
-            return bool(self.only is None or case.problem or self.only(case))
+            return bool(self.only is None or case.problem or all(map(self.only, asked)))
         except Exception as error:
             raise SubjectError(f"only= raises {said(error)}, asked for {case}") from error

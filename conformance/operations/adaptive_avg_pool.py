@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.operations import adaptive, pool
 from conformance.operations.family import Family
+from conformance.operations.readings import linear
 from conformance.operations.windows import Array, Arrays, Problem
 
 
@@ -59,6 +60,7 @@ FAMILY = Family(
     extra_rounding=extra_rounding,
     specials=lambda case: ["input", "grad_output"],
     put_specials=pool.put_specials,
+    readings=linear,
     flags=({},),
     **adaptive.SHARED,
 )

@@ -10,6 +10,7 @@ import numpy as np
 
 from conformance.operations import adaptive, max_pool, pool
 from conformance.operations.family import Answers, Family
+from conformance.operations.readings import maxima
 from conformance.operations.windows import Arrays, Problem
 
 OPTIONS = (adaptive.OUTPUT_SIZE, replace(max_pool.RETURN_INDICES, probe={"return_indices": True}))
@@ -57,6 +58,7 @@ FAMILY = Family(
     may_be_nan=max_pool.may_be_nan,
     specials=lambda case: ["input", "input", "grad_output"],  # mostly where it chooses
     put_specials=max_pool.put_specials,
+    readings=maxima,
     flags=({"return_indices": True}, {}),
     **adaptive.SHARED,
 )

@@ -9,6 +9,7 @@ import numpy as np
 from conformance.operations import pool
 from conformance.operations.family import Family
 from conformance.operations.option import Option
+from conformance.operations.readings import linear
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad
 
 OPTIONS = (
@@ -100,6 +101,7 @@ FAMILY = Family(
     put_specials=pool.put_specials,
     scope={"image": 9, "kernel": 4, "stride": 4, "padding": 2, "dilation": 1},
     paired={"image": 6, "kernel": 4, "stride": 3, "padding": 2, "dilation": 1},
+    readings=linear,
     flags=({}, {"count_include_pad": False}, {"divisor_override": 3}),
     **pool.SHARED,
 )

@@ -12,6 +12,7 @@ from conformance.operations.dtypes import COMPLEX
 from conformance.operations.family import Answers, Family, Malformation, Tail
 from conformance.operations.nonfinite import may_be_nan, skipping
 from conformance.operations.option import Fields, Option
+from conformance.operations.readings import bilinear
 from conformance.operations.special import put_zeros, scatter
 from conformance.operations.transforms import extra_rounding
 from conformance.operations.windows import (
@@ -296,6 +297,7 @@ FAMILY = Family(
     ),
     widths=tuple(dict(zip(("channels", "filters", "groups"), width, strict=True)) for width in _WIDTHS),
     alike=(slice(8), slice(8, 11), slice(11, None)),  # ungrouped, groups of several, of one
+    readings=bilinear,
     flags=({}, {"bias": True}),
     refused={"channels": 4, "filters": 4, "image": (5, 6), "kernel": (2, 2)},
     simpler=simpler,

@@ -100,6 +100,7 @@ class Family:
     scope        the largest image, kernel and option of each axis that are exhausted on one; paired: on two
     batches      of the small scope, by turns
     tails, extremes, widths, alike, flags  see conformance.cases.sizes and networks
+    readings     (case) -> the fields of the cases that read its whole geometry out (see readings)
     refused      fields of a case that the refused ones are made from
     simpler      (case) -> changes to try when a case is shrunk
     """
@@ -169,6 +170,7 @@ class Family:
     widths: tuple[Mapping[str, int], ...]
     alike: tuple[slice, ...]
     flags: tuple[Fields, ...]
+    readings: Callable[[Problem], Iterator[Fields]]
     refused: Fields
     simpler: Callable[[Problem], Iterator[Fields]] = lambda case: iter(())
 

@@ -16,6 +16,7 @@ from conformance.operations import max_pool, pool
 from conformance.operations.dtypes import DTYPES
 from conformance.operations.family import Answers, Family, Tail
 from conformance.operations.option import Option
+from conformance.operations.readings import linear
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad
 
 NORM_TYPE = Option(
@@ -246,6 +247,7 @@ FAMILY = Family(
     put_specials=put_specials,
     scope={"image": 9, "kernel": 4, "stride": 4},
     paired={"image": 6, "kernel": 3, "stride": 3},
+    readings=linear,
     flags=({}, {"norm_type": 3}, {"norm_type": 1}, {"norm_type": math.inf}),
     **(pool.SHARED | {"tails": TAILS}),
 )

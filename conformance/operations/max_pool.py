@@ -11,6 +11,7 @@ from conformance.operations import pool
 from conformance.operations.dtypes import DTYPES, INTEGER, Dtype
 from conformance.operations.family import Answers, Family
 from conformance.operations.option import Option
+from conformance.operations.readings import maxima
 from conformance.operations.special import is_special
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps
 
@@ -132,6 +133,7 @@ FAMILY = Family(
     misses=True,
     scope={"image": 9, "kernel": 4, "stride": 4, "padding": 2, "dilation": 3},
     paired={"image": 6, "kernel": 3, "stride": 3, "padding": 1, "dilation": 2},
+    readings=maxima,
     flags=({"return_indices": True}, {}),
     **pool.SHARED,
 )

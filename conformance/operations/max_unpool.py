@@ -14,6 +14,7 @@ import numpy as np
 from conformance.operations import pool
 from conformance.operations.family import Family, Malformation, Tail
 from conformance.operations.option import Fields, Option
+from conformance.operations.readings import placed
 from conformance.operations.special import scatter
 from conformance.operations.windows import Array, Arrays, Problem
 
@@ -101,7 +102,14 @@ def _planes(array: Array) -> Array:
 
 
 def positions(rng: np.random.Generator, case: Problem, shape: tuple[int, ...]) -> Array:
-    """For each pixel a place in its window, as a max pooling gives it; with `repeats` a few places of the plane."""
+    """For each pixel a place in its window, as a max pooling gives it; with `repeats` a few places of the plane.
+
+    Where values are labels it is another one in each image.
+    """
+    turns = _turns(case, shape) if case.values == "labels" else None
+    if turns is not None and case.repeats:
+        pixels = np.arange(math.prod(case.image)).reshape(case.image)
+        return np.asarray((pixels + turns) % math.prod(case.output_extents))
     if case.repeats:
         plane = max(1, math.prod(case.output_extents))
         few = rng.permutation(plane)[: max(1, math.prod(case.image) // 2)]
@@ -110,9 +118,16 @@ def positions(rng: np.random.Generator, case: Problem, shape: tuple[int, ...]) -
     axes = zip(case.image, case.kernel, case.strides, case.pads, case.output_extents, strict=True)
     for after, (n, k, s, (low, _), extent) in enumerate(axes, 1 - case.dimensions):
         start = (np.arange(n) * s - low).reshape(-1, *(1,) * -after)
-        place = np.clip(start + rng.integers(k, size=shape), 0, max(extent - 1, 0))
-        index = index * extent + place
+        tap = rng.integers(k, size=shape) if turns is None else turns % k
+        turns = None if turns is None else turns // k
+        index = index * extent + np.clip(start + tap, 0, max(extent - 1, 0))
     return index
+
+
+def _turns(case: Problem, shape: tuple[int, ...]) -> Array:
+    """The number of its image, by the seed another, for each element."""
+    images = np.arange(math.prod(case.leading)) + case.seed
+    return np.broadcast_to(images.reshape(*case.leading, *(1,) * (1 + case.dimensions)), shape)
 
 
 def settled(case: Problem, arrays: Arrays) -> None:
@@ -211,6 +226,7 @@ FAMILY = Family(
         Tail({"kernel": (2, 2), "stride": 1}),
         Tail({"kernel": (3, 3), "stride": 2, "padding": 1}),
     ),
+    readings=placed,
     flags=({}, {"repeats": True}),
     simpler=lambda case: iter(() if case.output_size is None else ({"output_size": plain_extents(case)},)),
     **{name: value for name, value in pool.SHARED.items() if name not in _OWN},

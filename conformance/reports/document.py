@@ -14,6 +14,7 @@ from conformance.reports.conclusion import Conclusion, conclusion
 from conformance.reports.findings import Finding, findings
 from conformance.reports.run_info import RunInfo
 from conformance.reports.tables import Table, tables
+from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.verdict import Report, Row
 
 
@@ -27,6 +28,7 @@ class Document:
     parameters    of the functions that were called, which have another name than in torch.nn.functional
     misnamed      functions that were not called because of their names, with the name that each nearly has
     exhausted     what was judged without a gap, where every answer was exact
+    certified     what was read out of the kernel and is right in every coefficient
     findings      each failure once
     advice        what does not fail it, unless its developer wants to be strict
     hints         by operation that refuses even its plainest call: what it may have to declare
@@ -44,6 +46,7 @@ class Document:
     parameters: Sequence[str]
     misnamed: Mapping[str, str]
     exhausted: Sequence[Exhausted]
+    certified: Sequence[Certificate]
     findings: Sequence[Finding]
     advice: Sequence[Advice]
     hints: Mapping[str, str]
@@ -66,6 +69,7 @@ def document(report: Report, run: RunInfo) -> Document:
         parameters=parameters(report),
         misnamed=subject.misnamed,
         exhausted=report.exhausted,
+        certified=report.certified,
         findings=every,
         advice=advice(report),
         hints=hints(report),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from conformance.cases.scope import Exhausted
@@ -15,6 +16,7 @@ from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, pr
 from conformance.reports.run_info import RunInfo
 from conformance.reports.script import script_lines
 from conformance.reports.tables import MILD, Cell, Table
+from conformance.verdicts.certificate import Certificate
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
 INDENT = 12  # of what is said of a failure below its first line
@@ -31,6 +33,7 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         not_claimed(document.not_claimed, width),
         ([(sentence, "odd")] for sentence in [*document.parameters, *misnamed(document.subject)]),
         exhausted(document.exhausted, width),
+        certified(document.certified, width),
         *(_finding(each, document.subject, width, scripts) for each in document.findings),
         advice(document, width),
         hints(document, width),
@@ -134,6 +137,33 @@ def _odds(each: Exhausted) -> str:
     kind = "bilinear" if family.bilinear else "polynomial" if family.factors else "linear"
     chance = f"is right by chance in {usual} of the cases (median; at most {worst})"
     return f"; an element of another {kind} function {chance}"
+
+
+def certified(every: Sequence[Certificate], width: int) -> Iterator[Line]:
+    """How many geometries are right in every coefficient, and what a wrong kernel would have to do to be so."""
+    if every:
+        yield [("certified, every coefficient right", "head")]
+    for operation in dict.fromkeys(each.operation for each in every):
+        read = [each for each in every if each.operation == operation]
+        yield from wrapped("  ", f"{operation}: {_read(read)}; {_granted(read)}", width)
+
+
+def _read(every: Sequence[Certificate]) -> str:
+    what = "every window" if OPERATIONS[every[0].operation].family.chosen else "the whole operator"
+    outputs = dict.fromkeys(output for each in every for output in each.outputs)
+    beyond = max(each.too_large for each in every)
+    larger = f"; {plural(beyond, 'geometry', 'geometries')} too large to be read" if beyond else ""
+    counts = (f"{plural(each.geometries, 'geometry', 'geometries')} in {each.dtype}" for each in every)
+    return f"{what} ({', '.join(outputs)}) of {', '.join(counts)}{larger}"
+
+
+def _granted(every: Sequence[Certificate]) -> str:
+    tested: Counter[str] = sum((Counter(each.assumptions) for each in every), Counter())
+    ways = (f"{words} ({plural(tested[kind], 'case')})" for kind, words in _TESTED.items() if tested[kind])
+    return f"to pass, a wrong kernel must tell unit images from {', '.join(ways)}, where it was right"
+
+
+_TESTED = {"no zeros": "images without zeros", "integers": "integers", "batches": "other batches of them"}
 
 
 def finding(each: Finding, width: int) -> Iterator[Line]:

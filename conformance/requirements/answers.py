@@ -8,6 +8,7 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays, fill
+from conformance.cases.units import UNITS
 from conformance.cases.values import REALS
 from conformance.cases.values import inexact as inexact_of
 from conformance.kernels.answer import Answer
@@ -17,7 +18,8 @@ from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES
 from conformance.requirements.plan import TRANSFORMS
 from conformance.verdicts.bounds import bound, undecided
-from conformance.verdicts.judgement import Judgement, judge
+from conformance.verdicts.coefficients import in_words
+from conformance.verdicts.judgement import Judgement, judge, shares
 
 LESS_THAN_HALF = 0.49  # what an integer may be off to be right once it is rounded
 
@@ -56,9 +58,21 @@ def judge_all(
         limit = limits.get(name)
         said = judge(name, case.dtype, got, expected[name], limit)
         if said.failed and name in numbers:
-            said = judge(name, case.dtype, got, _in_range(case, numbers[name], expected[name], limit), limit)
+            right = _in_range(case, numbers[name], expected[name], limit)
+            said = _read(
+                case, arrays, judge(name, case.dtype, got, right, limit), shares(numbers[name], right, limit)
+            )
         judged.append(said)
     return judged
+
+
+def _read(case: Case, arrays: Arrays, said: Judgement, share: Array) -> Judgement:
+    """With what the worst element stands for, where its case reads the kernel out."""
+    if not said.failed or case.values not in UNITS:
+        return said
+    place = tuple(map(int, np.unravel_index(int(share.argmax()), share.shape)))
+    words = in_words(case, arrays, said.output, place)
+    return said._replace(message=f"{said.message}; {words}") if words else said
 
 
 def _is_number(got: Answer, case: Case, expected: Array) -> TypeGuard[Array]:

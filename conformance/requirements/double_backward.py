@@ -90,7 +90,7 @@ REQUIREMENT = Requirement(
     "gradients of gradients, where a kernel has them",
     cases,
     check,
-    rank=6,
+    rank=7,
     outputs=OUTPUTS,
     fill=fill_doubled,
     of_family=lambda family: family.bilinear,

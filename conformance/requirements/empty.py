@@ -19,5 +19,5 @@ def cases(plan: Plan) -> Iterator[Case]:
 
 
 REQUIREMENT = Requirement(
-    "empty", "N = 0, extents of 1, a filter as large as the image", cases, check_answers, rank=4
+    "empty", "N = 0, extents of 1, a filter as large as the image", cases, check_answers, rank=5
 )

@@ -47,5 +47,5 @@ def every_array(case: Case, view: str) -> str:
 
 
 REQUIREMENT = Requirement(
-    "layouts", "transposed, sliced, reversed, broadcast, read-only views", cases, check_answers, rank=3
+    "layouts", "transposed, sliced, reversed, broadcast, read-only views", cases, check_answers, rank=4
 )

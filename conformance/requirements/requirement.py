@@ -12,6 +12,7 @@ from conformance.kernels.framework import Oracle
 from conformance.operations import DTYPES, Family
 from conformance.requirements.answers import check_answers
 from conformance.requirements.plan import Plan
+from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.judgement import Judgement
 
 
@@ -26,6 +27,7 @@ class Requirement:
     isolated        judged by workers only: a kernel that fails it ends its process
     refuses         its cases are those that PyTorch refuses; what a kernel does with them shows no answer of it
     exhausts        its cases leave no gap in the small scope
+    certifies       what its cases certify if all are right; they read a kernel out, and show little of other numbers
     local           a kernel that multiplies transforms of whole tiles is not held to it: there a NaN spreads
     repeatable      what fails once fails again in a new process, unless an earlier call decides
     repeats_calls   one of its cases is several calls, so that it fails where an earlier call decides
@@ -52,6 +54,7 @@ class Requirement:
     isolated: bool = False
     refuses: bool = False
     exhausts: bool = False
+    certifies: Callable[[Plan], Certificate] | None = None
     local: bool = False
     repeatable: bool = True
     repeats_calls: bool = False

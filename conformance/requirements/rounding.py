@@ -24,5 +24,5 @@ def cases(plan: Plan) -> Iterator[Case]:
 
 
 REQUIREMENT = Requirement(
-    "rounding", "real numbers: within the derived bound of float64", cases, check_answers, rank=1, rounds=True
+    "rounding", "real numbers: within the derived bound of float64", cases, check_answers, rank=2, rounds=True
 )

@@ -30,5 +30,5 @@ def cases(plan: Plan) -> Iterator[Case]:
 
 
 REQUIREMENT = Requirement(
-    "sizes", "extents around 4 to 64, long options, layers of networks", cases, check_answers, rank=5
+    "sizes", "extents around 4 to 64, long options, layers of networks", cases, check_answers, rank=6
 )

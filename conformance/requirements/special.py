@@ -31,5 +31,5 @@ def cases(plan: Plan) -> Iterator[Case]:
 
 
 REQUIREMENT = Requirement(
-    "special", "NaN, infinities, signed zeros, ties", cases, check_answers, rank=2, local=True
+    "special", "NaN, infinities, signed zeros, ties", cases, check_answers, rank=3, local=True
 )

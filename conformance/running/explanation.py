@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -22,6 +23,7 @@ from conformance.verdicts.verdict import Failure
 CHANCE = "answers that differ from call to call"
 AGAIN = 2  # calls on the same arrays before the numbers of an answer are looked at
 FIRST = 12  # cases of the task that a diagnosis must not contradict, beside those that failed
+READ = 48  # more of them, where the others are read out
 CANDIDATES = 5000  # cases for a diagnosis to choose from: a deep profile has more than need be held
 
 
@@ -35,6 +37,7 @@ def explained(runner: Runner, task: Task, failure: Failure, failures: Sequence[J
     candidates = _first_cases(task)
     evidence = witness.evidence([(failure.case, failure.judgement), *failures])
     evidence += witness.examined(candidates[:: max(1, len(candidates) // FIRST)])
+    evidence += witness.examined(candidates[:READ] if _reads(task) else ())
     named = diagnosis.diagnose(evidence, witness.of_case, candidates)
     placed = "" if named else diagnosis.where([*evidence[1:], evidence[0]])  # the smallest shows the least
     return replace(failure, diagnosis=named, where=placed)
@@ -79,4 +82,10 @@ def _says_something(case: Case, judgement: Judgement) -> bool:
 
 @lru_cache(maxsize=8)
 def _first_cases(task: Task) -> list[Case]:
-    return list(islice(task.cases(), CANDIDATES))
+    others = task.plan.with_values(task.plan.covering(), task.plan.integers) if _reads(task) else ()
+    return list(islice(itertools.chain(others, task.cases()), CANDIDATES))
+
+
+def _reads(task: Task) -> bool:
+    """Whether its cases tell mutants from each other only with those of other values."""
+    return REQUIREMENTS[task.requirement].certifies is not None and not task.only

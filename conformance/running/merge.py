@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
+from conformance.requirements import REQUIREMENTS
 from conformance.running.claims import Claims
 from conformance.running.tasks import Task
+from conformance.verdicts.certificate import Certificate
+from conformance.verdicts.judgement import ADVICE
 from conformance.verdicts.verdict import Report, Row
 
 
@@ -23,14 +27,16 @@ def merge(
     """The report that rows make.
 
     claims   what the subject claims of each operation
-    tasks    that were judged: they say what was exhausted
+    tasks    that were judged: they say what was exhausted, and what certified
     stale    known failures that no longer fail
     """
     report = Report(subject, list(rows), stale=list(stale), interrupted=interrupted)
     for each in claims:
         report.not_claimed += each.not_claimed
         report.refusing |= {each.operation: each.refusing} if each.refusing else {}
-    report.exhausted += _exhausted(report, tasks)
+    judged = list(tasks)
+    report.exhausted += _exhausted(report, judged)
+    report.certified += _certified(report, judged)
     return report
 
 
@@ -42,3 +48,14 @@ def _exhausted(report: Report, tasks: Iterable[Task]) -> Iterator[Exhausted]:
         chosen = report.subject.only  # by it a subject chooses its cases, which leaves gaps
         if task.exhausts and right and not chosen and (exhausted := task.plan.exhausted()):
             yield exhausted
+
+
+def _certified(report: Report, tasks: Iterable[Task]) -> Iterator[Certificate]:
+    """The outputs that were read out in every case and are right."""
+    for task in tasks:
+        certifies = REQUIREMENTS[task.requirement].certifies
+        rows = [row for row in report.rows if row.unit == task.unit and row.verdict in ("conforms", ADVICE)]
+        right = {row.output for row in rows if not row.not_claimed}
+        if certifies and task.is_whole and right:
+            certificate = certifies(task.plan)
+            yield replace(certificate, outputs=tuple(name for name in certificate.outputs if name in right))

@@ -45,8 +45,12 @@ class Task:
     @property
     def exhausts(self) -> bool:
         """Whether its cases leave no gap in the small scope."""
-        whole = (self.start, self.step, self.only) == (0, 1, ())
-        return REQUIREMENTS[self.requirement].exhausts and self.plan.exhaustive and whole
+        return REQUIREMENTS[self.requirement].exhausts and self.plan.exhaustive and self.is_whole
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is no slice, and no cases but the requirement's."""
+        return (self.start, self.step, self.only) == (0, 1, ())
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""

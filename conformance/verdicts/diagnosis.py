@@ -7,16 +7,18 @@ contradicts none of the other cases looked at: wrong where the subject is, with 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 
 from conformance.audit.mutants import Mutant, of
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays, fill
+from conformance.cases.units import SINGLE
 from conformance.kernels import reference
 from conformance.operations import DTYPES
 from conformance.verdicts.bounds import bound
@@ -131,84 +133,159 @@ def _far(case: Case) -> bool:
     return max(n for axis in case.geometry for n in (*axis[:2], *axis[2], axis[3])) > FAR
 
 
+@dataclass(frozen=True)
+class Sentence:
+    """What wrong elements have in common, in words, and whether the numbers of a case agree with it."""
+
+    words: str = ""
+    holds: Callable[[Answered], bool] = lambda answered: True
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a subject answered to a case, and which elements are wrong; none is where the shape is."""
+
+    names: tuple[str, ...]  # of the axes
+    got: Array
+    expected: Array
+    share: Array
+    single: bool  # whether each element reads one product: 0 or 1
+
+    @property
+    def wrong(self) -> Array:
+        return np.asarray(self.share > 1)
+
+
 def where(evidence: Sequence[Evidence]) -> str:
     """What the wrong elements have in common; the smallest case comes last, as it shows the least.
 
-    A sentence must be true of the smallest itself, or of several others: what one of them shows may be chance.
+    A sentence must be true of the smallest itself, or of several others: what one of them shows may be chance. None is
+    told that the numbers of the smallest contradict.
     """
     wrong = [each for each in evidence if each.got is not None]
     random = all(each.case.values in RANDOM for each in wrong)
-    said = [_where(_Problem(each), random) for each in wrong]
-    counts = Counter(sentence for sentence in said if sentence != said[-1] and sentence not in ("", EVERY))
+    answered = [_answered(_Problem(each)) for each in wrong]
+    said = [_where(each, random) for each in answered]
+    if not said:
+        return ""
+    others = (each for each in said if each.words not in (said[-1].words, "", EVERY))
+    counts = Counter(each.words for each in others if each.holds(answered[-1]))
     often, times = max(counts.items(), key=itemgetter(1), default=("", 0))
-    return often if times > 1 else "".join(said[-1:])
+    return often if times > 1 else said[-1].words
 
 
-def _where(problem: _Problem, random: bool) -> str:
-    """A sentence that is true of every element."""
+def _answered(problem: _Problem) -> Answered:
     got, expected = np.asarray(problem.evidence.got), problem.expected
-    if got.shape != expected.shape:
-        return ""
-    share = shares(got, expected, problem.limit)
-    if not (share > 1).any():
-        return ""
-    rough = _rough(float(share.max())) if random else ""
-    return _scaled(got, expected) or rough or _placed(problem, share > 1)
+    share = shares(got, expected, problem.limit) if got.shape == expected.shape else np.zeros(0)
+    names = _axis_names(problem.evidence.output, problem.case)[-expected.ndim :]
+    single = problem.case.values in SINGLE and problem.case.family.bilinear
+    return Answered(names, got, expected, share, single)
 
 
-def _scaled(got: Array, expected: Array) -> str:
+def _where(answered: Answered, random: bool) -> Sentence:
+    """A sentence that is true of every element."""
+    if not answered.wrong.any():
+        return Sentence()
+    rough = _rough(float(answered.share.max())) if random else Sentence()
+    for sentence in (_scaled(answered.got, answered.expected), rough, placed := _placed(answered)):
+        if sentence.words not in ("", EVERY):
+            return sentence
+    return _counted(answered) or placed
+
+
+def _scaled(got: Array, expected: Array) -> Sentence:
     """Every element is the right one times the same number."""
     if got.size > 1 and not got.any():
-        return "every element is 0"
+        return Sentence("every element is 0", lambda other: not other.got.any())
     counted = (expected != 0) & np.isfinite(expected)
     with np.errstate(all="ignore"):
         ratios = got[counted] / expected[counted]
-        if ratios.size < 2 or not np.isfinite(ratios[0]) or np.isclose(ratios[0], 1) or ratios[0] == 0:
-            return ""
-        scaled = np.isclose(got, ratios[0] * expected, rtol=1e-5, atol=0, equal_nan=True)
-    return f"every element is {ratios[0]:.6g} times what it should be" if scaled.all() else ""
+    if ratios.size < 2 or not np.isfinite(ratios[0]) or np.isclose(ratios[0], 1) or ratios[0] == 0:
+        return Sentence()
+    words = f"every element is {ratios[0]:.6g} times what it should be"
+    scaled = Sentence(words, lambda other: _is_scaled(other.got, other.expected, ratios[0]))
+    return scaled if _is_scaled(got, expected, ratios[0]) else Sentence()
 
 
-def _rough(worst: float) -> str:
+def _is_scaled(got: Array, expected: Array, ratio: float) -> bool:
+    with np.errstate(all="ignore"):
+        return got.shape == expected.shape and np.allclose(got, ratio * expected, 1e-5, 0, equal_nan=True)
+
+
+def _rough(worst: float) -> Sentence:
     """Errors of the size that a narrower format rounds to; an infinite one is none."""
     for name, factor in FORMATS.items():
         if worst <= factor:
-            return f"errors of up to {worst:.3g} times the bound: as products in {name} have"
-    return ""
+            words = f"errors of up to {worst:.3g} times the bound: as products in {name} have"
+            return Sentence(words, lambda other: bool((other.share <= worst).all()))
+    return Sentence()
 
 
-def _placed(problem: _Problem, wrong: Array) -> str:
+def _placed(answered: Answered) -> Sentence:
     """The axes along which the wrong elements are a small and regular part, most of which is wrong."""
+    wrong = answered.wrong
     if wrong.all():
-        return EVERY if wrong.size > 1 else ""
+        return Sentence(EVERY if wrong.size > 1 else "", lambda other: bool(other.wrong.all()))
     if wrong.size < PATTERNED:
-        return ""
-    patterns, part, many = [], 1, wrong.sum() >= PATTERNED
-    names = _axis_names(problem.evidence.output, problem.case)[-wrong.ndim :]
-    for name, at, n in zip(names, np.nonzero(wrong), wrong.shape, strict=True):
+        return Sentence()
+    patterns, part, many = dict[str, _Pattern](), 1, wrong.sum() >= PATTERNED
+    for name, at, n in zip(answered.names, np.nonzero(wrong), wrong.shape, strict=True):
         indices = np.unique(at).tolist()
-        pattern = _pattern(name, indices, n, many) if len(indices) < n else ""
-        patterns += [pattern] if pattern else []
+        pattern = _pattern(name, indices, n, many) if len(indices) < n else None
+        patterns |= {name: pattern} if pattern else {}
         part *= len(indices) if pattern else n
-    shown = 2 * wrong.sum() > part and (many or len(patterns) < 2)
-    return " of ".join(reversed(patterns)) if shown else ""
+    if not (2 * wrong.sum() > part and (many or len(patterns) < 2)):
+        return Sentence()
+    words = " of ".join(pattern.words for pattern in reversed(patterns.values()))
+    return Sentence(words, lambda other: _lies_in(other, patterns))
 
 
-def _pattern(name: str, at: list[int], n: int, many: bool) -> str:
-    """Which of the n indices along an axis these are; "" where they are no regular part, or few make it regular."""
-    places = {  # of two that are the same, the later is said
-        tuple(range(at[0], n)): f"every {name} from {at[0]} on",
-        (n - 1,): f"the last {name}",
-        (0,): f"the first {name}",
-        (0, n - 1): f"the first and the last {name}" if n > 3 else "",
-    }
-    if place := places.get(tuple(at)):
-        return place
+def _counted(answered: Answered) -> Sentence | None:
+    """How the one product of each wrong element is counted, where it is so for all of them."""
+    pairs = set(
+        zip(answered.expected[answered.wrong].tolist(), answered.got[answered.wrong].tolist(), strict=True)
+    )
+    words = _FAULTS.get(next(iter(pairs))) if answered.single and len(pairs) == 1 else None
+    return Sentence(words, lambda other: other.single and _counted(other) is not None) if words else None
+
+
+_FAULTS = {  # expected, and got
+    (1, 0): "each wrong element lacks the one product that it should have",
+    (1, 2): "each wrong element has its one product twice",
+    (1, -1): "each wrong element has its one product with the other sign",
+    (0, 1): "each wrong element has a product that it should not have",
+}
+
+
+class _Pattern(NamedTuple):
+    words: str
+    of: Callable[[int], Sequence[int]]  # so many indices -> those of the pattern
+
+
+def _lies_in(other: Answered, patterns: Mapping[str, _Pattern]) -> bool:
+    """Whether every wrong element lies where the patterns of the axes are."""
+    axes = zip(other.names, np.nonzero(other.wrong), other.wrong.shape, strict=False)
+    return all(set(at.tolist()) <= set(patterns[name].of(n)) for name, at, n in axes if name in patterns)
+
+
+def _pattern(name: str, at: list[int], n: int, many: bool) -> _Pattern | None:
+    """Which of the n indices along an axis these are; None where they are no regular part, or few make it regular."""
+    places: list[_Pattern] = [  # the first that fits is said
+        _Pattern(f"the first and the last {name}", lambda n: (0, n - 1) if n > 3 else ()),
+        _Pattern(f"the first {name}", lambda n: (0,)),
+        _Pattern(f"the last {name}", lambda n: (n - 1,)),
+        _Pattern(f"every {name} from {at[0]} on", lambda n: range(at[0], n)),
+    ]
+    for place in places:
+        if tuple(place.of(n)) == tuple(at):
+            return place
     if len(at) == 1:
-        return f"{name} {at[0]} only"
+        return _Pattern(f"{name} {at[0]} only", lambda n: at)
     step = at[1] - at[0]
-    periodic = many and len(at) > 2 and at == list(range(at[0] % step, n, step))
-    return f"every {_ORDINALS.get(step, f'{step}th')} {name}" if periodic else ""
+    every = _Pattern(
+        f"every {_ORDINALS.get(step, f'{step}th')} {name}", lambda n: range(at[0] % step, n, step)
+    )
+    return every if many and len(at) > 2 and at == list(every.of(n)) else None
 
 
 _ORDINALS = {2: "second", 3: "third"}

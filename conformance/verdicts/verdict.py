@@ -9,6 +9,7 @@ from conformance.cases import Case
 from conformance.cases.scope import Exhausted
 from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
+from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.judgement import ADVICE, GRAVEST, Judgement
 
 
@@ -164,6 +165,7 @@ class Report:
     not_claimed: list[tuple[str, str, str]] = field(default_factory=list)  # operation, feature, reason
     refusing: dict[str, str] = field(default_factory=dict)  # how an operation refuses its plainest call
     exhausted: list[Exhausted] = field(default_factory=list)  # where every answer was exact
+    certified: list[Certificate] = field(default_factory=list)  # what was read out, where it is right
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
 

@@ -1,11 +1,14 @@
 """Diagnosis: named by a mutant that contradicts nothing, told apart by a case, placed where no mutant fits."""
 
+import re
+
 import numpy as np
 import pytest
 
 from conformance.audit import mutants
 from conformance.cases import Case
 from conformance.cases.arrays import fill
+from conformance.cases.covering import covering
 from conformance.cases.features import features_of
 from conformance.cases.named import named
 from conformance.kernels import reference
@@ -176,6 +179,74 @@ def test_a_place_is_that_of_the_smallest_case_or_of_several(images, place):
         last_column(got)
         evidence.append(Evidence(case, "output", got))
     assert where(evidence) == place
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (0, "each wrong element lacks the one product that it should have"),
+        (2, "each wrong element has its one product twice"),
+        (-1, "each wrong element has its one product with the other sign"),
+        (3, ""),
+    ],
+)
+def test_how_a_single_product_is_counted_is_told(wrong, words):
+    case = Case.parse("conv2d batch=12 image=3,4 kernel=2,2 filters=4 values=unit_planes")
+    got = reference.answer(case, fill(case))["output"].copy()
+    got[tuple(np.argwhere(got == 1)[5])] = wrong
+    assert where([Evidence(case, "output", got)]) == words
+
+
+def agrees(words: str, names: list[str], got: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether a sentence is true of an answer, as far as its words say where the error is."""
+    if words == "every element is 0":
+        return not got.any()
+    if words == "every element":
+        return bool((got != expected).all())
+    if scaled := re.fullmatch(r"every element is (\S+) times what it should be", words):
+        return np.allclose(got, float(scaled[1]) * expected, 1e-4, 0, equal_nan=True)
+    wrong = np.argwhere(~np.isclose(got, expected, 1e-5, 1e-5, equal_nan=True))
+    for name, at, n in zip(names, wrong.T, got.shape, strict=False):
+        if words.endswith(f"the last {name}") and set(at) - {n - 1}:
+            return False
+        if words.endswith(f"the first {name}") and set(at) - {0}:
+            return False
+        if (start := re.search(rf"every {name} from (\d+) on", words)) and min(at) < int(start[1]):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("operation", ["conv2d", "max_pool2d", "avg_pool2d"])
+def test_no_sentence_is_contradicted_by_the_smallest_case(operation):
+    cases = [*named("named", operation, features_of(operation)), *covering(operation, features_of(operation))]
+    cases = [case for case in cases if case.batch is not None and case.size < 4000][:24]
+    forward = [mutant for mutant in mutants.of(operation) if mutant.pure and mutant.outputs == ("output",)]
+    told = 0
+    for mutant in forward[::4]:
+        wrong = [told_by(mutant.name, case, "output") for case in cases if wrong_on(mutant, case)]
+        wrong.sort(key=lambda each: -each.case.size)
+        if len(wrong) > 2 and (words := where(wrong)):
+            smallest, told = wrong[-1], told + 1
+            right = reference.answer(smallest.case, fill(smallest.case))["output"]
+            assert agrees(words, ["image", "channel", "row", "column"], smallest.got, right), mutant.sentence
+    assert told > 2
+
+
+def wrong_on(mutant, case):
+    arrays = fill(case)
+    right = reference.answer(case, arrays)
+    answer = mutant.answer(case, arrays, right)["output"]
+    return answer.shape == right["output"].shape and not np.allclose(answer, right["output"], equal_nan=True)
+
+
+def test_a_place_that_the_smallest_case_contradicts_is_not_told():
+    evidence = []
+    for columns in (12, 13, 4):
+        case = Case.parse(f"conv2d batch=2 image=4,{columns}" if columns > 4 else "conv2d image=2,4")
+        got = reference.answer(case, fill(case))["output"].copy()
+        got[..., -1 if columns > 4 else 1] += 1
+        evidence.append(Evidence(case, "output", got))
+    assert where(evidence) == ""
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import random
 import re
@@ -195,6 +196,9 @@ def cases(operation: str) -> list[Case]:
 def asked(mutant: Mutant) -> Iterator[Case]:
     """Those in a dtype that the mutant is asked in; in half precision they are the same cases, of real numbers."""
     every = iter(cases(mutant.operation))
+    if mutant.table == "sparse":  # wrong where a geometry is read out
+        plan = Plan(mutant.operation, "float64", features_of(mutant.operation))
+        return itertools.chain(every, REQUIREMENTS["certified"].cases(plan))
     if set(mutant.dtypes) <= set(USUAL):
         return every
     if DTYPES[mutant.dtypes[0]].kind == "complex":

@@ -18,6 +18,7 @@ from conformance.reports.lines import broken, plain, printable
 from conformance.reports.run_info import RunInfo
 from conformance.reports.tables import cell
 from conformance.requirements import REQUIREMENTS
+from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
 
@@ -386,18 +387,38 @@ def test_what_was_exhausted_names_the_axes_that_there_are(operation, axes):
     )
 
 
+READ = Certificate("conv2d", "float32", ("output", "grad_input"), 12, 1, {"no zeros": 4, "batches": 6})
+
+
+def test_what_was_certified_is_told_with_what_a_wrong_kernel_must_do():
+    others = replace(READ, dtype="float64", geometries=1, assumptions={"no zeros": 1})
+    assert text(t.certified([READ, others], 80)) == [
+        "certified, every coefficient right",
+        "  conv2d: the whole operator (output, grad_input) of 12 geometries in float32, 1",
+        "  geometry in float64; 1 geometry too large to be read; to pass, a wrong kernel",
+        "  must tell unit images from images without zeros (5 cases), other batches of",
+        "  them (6 cases), where it was right",
+    ]
+
+
+def test_of_a_pooling_of_maxima_the_windows_are_certified():
+    told = text(t.certified([replace(READ, operation="max_pool2d")], 200))[1]
+    assert told.startswith("  max_pool2d: every window (output, grad_input) of 12 geometries in float32;")
+
+
 def test_the_parts_of_a_report_stand_in_their_order():
     made = report(
         row(failure=failure(status="refused")),
         not_claimed=[("conv2d", "bias", "why")],
         exhausted=[Exhausted("conv2d", 12, GEOMETRY, 0, (0, 0))],
+        certified=[READ],
         refusing={"conv2d": "ValueError"},
         stale=["conv2d stride=2"],
     )
     lines = text(t.lines(document(made, RUN), 80))
     parts = [lines[0], *(line for before, line in pairwise(lines) if not before)]
     assert [line.split(" ")[0] for line in parts] == [
-        "my", "conv2d", "not", "exhausted,", "conv2d", "conv2d:", "stale", "differs:",
+        "my", "conv2d", "not", "exhausted,", "certified,", "conv2d", "conv2d:", "stale", "differs:",
     ]  # fmt: skip
 
 

@@ -9,8 +9,9 @@ from conformance.cases import Case
 from conformance.cases.features import FEATURES
 from conformance.kernels.guess import FUNCTIONS
 from conformance.kernels.subject import GRADIENTS, SubjectError
+from conformance.operations import DTYPES, OPERATIONS
 
-NONE = f"has none of the functions {', '.join(FUNCTIONS[::2])}"
+NONE = f"has none of the functions {', '.join(OPERATIONS)}"
 THERE = ", ".join(FUNCTIONS)
 
 
@@ -25,10 +26,10 @@ THERE = ", ".join(FUNCTIONS)
         ({"ties": "last"}, "ties='last': a Subject's ties is first or any"),
         (
             {"without": ("grad_output",)},
-            f"without='grad_output': there are {', '.join((*sorted(FEATURES), *GRADIENTS))}",
+            f"without='grad_output': there are {', '.join((*sorted(FEATURES), *GRADIENTS, 'grad_grad_output'))}",
         ),
         ({"framework": "theano"}, "framework='theano': there are jax, numpy, onnxruntime, torch"),
-        ({"dtypes": "float8"}, "dtypes='float8': there are bfloat16, float16, float32, float64"),
+        ({"dtypes": "float8"}, f"dtypes='float8': there are {', '.join(DTYPES)}"),
         ({"blocks": (0,)}, "blocks=(0,): an extent that a kernel blocks over is an int above 0"),
         ({"blocks": 8}, "blocks=8: a Subject's blocks are a tuple"),
         ({"without": 3}, "without=3: a Subject's without are a tuple"),

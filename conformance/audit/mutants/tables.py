@@ -26,6 +26,7 @@ from conformance.audit.mutants import (
     max_pool,
     max_unpool,
     precision,
+    sparse,
     stateful,
     tails,
 )
@@ -37,7 +38,7 @@ from conformance.operations.dtypes import USUAL
 TABLES = (
     axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
     precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, integers, complex,
-    double_backward,
+    double_backward, sparse,
 )  # fmt: skip
 KERNELS = (layouts, contract, stateful, arguments, double_backward)  # the mistake lies in functions, not in what they compute
 
@@ -58,6 +59,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "fast_paths": ["special", "rounding", "sizes"],
     "conditions": ["sizes"],
     "double_backward": ["double_backward"],
+    "sparse": ["certified"],
 }
 
 
