@@ -9,6 +9,7 @@ from conformance.cases import Case
 from conformance.cases.features import FEATURES
 from conformance.kernels.guess import FUNCTIONS
 from conformance.kernels.subject import GRADIENTS, SubjectError
+from conformance.operations import DTYPES
 
 NONE = f"has none of the functions {', '.join(FUNCTIONS[::2])}"
 THERE = ", ".join(FUNCTIONS)
@@ -28,7 +29,10 @@ THERE = ", ".join(FUNCTIONS)
             f"without='grad_output': there are {', '.join((*sorted(FEATURES), *GRADIENTS))}",
         ),
         ({"framework": "theano"}, "framework='theano': there are jax, numpy, onnxruntime, torch"),
-        ({"dtypes": "float8"}, "dtypes='float8': there are bfloat16, float16, float32, float64"),
+        (
+            {"dtypes": "float8"},
+            f"dtypes='float8': there are {', '.join(DTYPES)}",
+        ),
         ({"blocks": (0,)}, "blocks=(0,): an extent that a kernel blocks over is an int above 0"),
         ({"blocks": 8}, "blocks=8: a Subject's blocks are a tuple"),
         ({"without": 3}, "without=3: a Subject's without are a tuple"),
