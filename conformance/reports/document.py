@@ -14,6 +14,7 @@ from conformance.reports.conclusion import Conclusion, conclusion
 from conformance.reports.findings import Finding, findings
 from conformance.reports.run_info import RunInfo
 from conformance.reports.tables import Table, tables
+from conformance.verdicts.unreached import Unreached
 from conformance.verdicts.verdict import Report, Row
 
 
@@ -31,6 +32,7 @@ class Document:
     advice        what does not fail it, unless its developer wants to be strict
     hints         by operation that refuses even its plainest call: what it may have to declare
     stale         known failures that no longer fail
+    unreached     lines of the subject that no case ran
     conclusion    the verdict, and what it rests on
     """
 
@@ -48,6 +50,7 @@ class Document:
     advice: Sequence[Advice]
     hints: Mapping[str, str]
     stale: Sequence[str]
+    unreached: Unreached
     conclusion: Conclusion
     passed: bool
 
@@ -70,6 +73,7 @@ def document(report: Report, run: RunInfo) -> Document:
         advice=advice(report),
         hints=hints(report),
         stale=report.stale,
+        unreached=report.unreached,
         conclusion=conclusion(report, every),
         passed=report.passed,
     )

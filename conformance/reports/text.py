@@ -15,6 +15,7 @@ from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, pr
 from conformance.reports.run_info import RunInfo
 from conformance.reports.script import script_lines
 from conformance.reports.tables import MILD, Cell, Table
+from conformance.verdicts.unreached import Unreached
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
 INDENT = 12  # of what is said of a failure below its first line
@@ -35,6 +36,7 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         advice(document, width),
         hints(document, width),
         (_stale(text) for text in document.stale),
+        unreached(document.unreached, width),
         conclusion(document, width),
     )
     written = [part for part in map(list, parts) if part]
@@ -224,6 +226,16 @@ def hints(document: Document, width: int) -> Iterator[Line]:
 def _stale(text: str) -> Line:
     advice = f"no longer fails, take it out of known_failures: {text}"
     return [("stale known failure  ", "bad"), (advice, "")]
+
+
+def unreached(of: Unreached, width: int) -> Iterator[Line]:
+    """Lines of the subject of which nothing is known, each with what decides that it runs."""
+    if of.unknown:
+        yield from wrapped("", f"which lines no case ran is not known: {printable(of.unknown)}", width)
+    if of.stretches:
+        yield [("no case ran", "head")]
+    for place in of.places:
+        yield from wrapped(f"  {printable(place.words)}  ", printable(place.why), width)
 
 
 def conclusion(document: Document, width: int) -> Iterator[Line]:

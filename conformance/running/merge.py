@@ -8,6 +8,7 @@ from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
 from conformance.running.claims import Claims
 from conformance.running.tasks import Task
+from conformance.verdicts.unreached import Unreached
 from conformance.verdicts.verdict import Report, Row
 
 
@@ -19,6 +20,7 @@ def merge(
     tasks: Iterable[Task] = (),
     stale: Iterable[str] = (),
     interrupted: bool = False,
+    unreached: Unreached = Unreached(),  # noqa: B008 - frozen
 ) -> Report:
     """The report that rows make.
 
@@ -26,7 +28,7 @@ def merge(
     tasks    that were judged: they say what was exhausted
     stale    known failures that no longer fail
     """
-    report = Report(subject, list(rows), stale=list(stale), interrupted=interrupted)
+    report = Report(subject, list(rows), stale=list(stale), interrupted=interrupted, unreached=unreached)
     for each in claims:
         report.not_claimed += each.not_claimed
         report.refusing |= {each.operation: each.refusing} if each.refusing else {}

@@ -122,7 +122,8 @@ class Verdict:
         subject = {"subject": usage.name_of(self.matrix.subject)}
         if self.matrix.has_judged(self.unit):
             row = self.matrix.row(self.unit, self.output)
-            return subject | {"rows": [row.as_data()], "verdict": row.verdict}
+            lines = {"lines": self.matrix.news_of_lines()}
+            return subject | lines | {"rows": [row.as_data()], "verdict": row.verdict}
         return subject | {"no_verdict": [f"{self.unit.operation} {self.output}"], "verdict": "no verdict"}
 
 
@@ -217,6 +218,10 @@ class Matrix:
                 raise
         unclaimed = Row(unit, output, not_claimed=1, refuses=REQUIREMENTS[unit.requirement].refuses)
         return self._judged[unit].get(output, unclaimed)
+
+    def news_of_lines(self) -> dict[str, Any]:
+        """Which lines ran since this was last asked."""
+        return self._runner.ran.news()
 
     def _judge(self, unit: Unit) -> list[Row]:
         tasks = plan(self.subject, self._claims_of(unit.operation), self.settings)

@@ -10,6 +10,7 @@ from conformance.cases.scope import Exhausted
 from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
 from conformance.verdicts.judgement import ADVICE, GRAVEST, Judgement
+from conformance.verdicts.unreached import Unreached
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,7 @@ class Report:
     exhausted: list[Exhausted] = field(default_factory=list)  # where every answer was exact
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
+    unreached: Unreached = field(default_factory=Unreached)
 
     @property
     def cases(self) -> int:
