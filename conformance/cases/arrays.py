@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.guarded import GUARDS
-from conformance.cases.values import VALUES
+from conformance.cases.values import values_named
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES
 from conformance.operations.windows import Array, Arrays
@@ -34,7 +34,7 @@ def fill(case: Case) -> Arrays:
 def _array(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
     if name in case.family.indexing and case.family.positions:
         return case.family.positions(rng, case, shape).astype(np.int64)
-    return VALUES[case.values](rng, case, name, shape).astype(DTYPES[case.dtype].numpy)
+    return values_named(case.values)(rng, case, name, shape).astype(DTYPES[case.dtype].numpy)
 
 
 def _laid_out(array: Array, view: str, dimensions: int) -> Array:

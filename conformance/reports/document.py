@@ -15,7 +15,7 @@ from conformance.reports.findings import Finding, findings
 from conformance.reports.run_info import RunInfo
 from conformance.reports.tables import Table, tables
 from conformance.verdicts.unreached import Unreached
-from conformance.verdicts.verdict import Report, Row
+from conformance.verdicts.verdict import Numbers, Report, Row
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Document:
     parameters    of the functions that were called, which have another name than in torch.nn.functional
     misnamed      functions that were not called because of their names, with the name that each nearly has
     exhausted     what was judged without a gap, where every answer was exact
+    numbers       of the kernel's source, on both sides of which cases were asked
     findings      each failure once
     advice        what does not fail it, unless its developer wants to be strict
     hints         by operation that refuses even its plainest call: what it may have to declare
@@ -46,6 +47,7 @@ class Document:
     parameters: Sequence[str]
     misnamed: Mapping[str, str]
     exhausted: Sequence[Exhausted]
+    numbers: Sequence[Numbers]
     findings: Sequence[Finding]
     advice: Sequence[Advice]
     hints: Mapping[str, str]
@@ -69,6 +71,7 @@ def document(report: Report, run: RunInfo) -> Document:
         parameters=parameters(report),
         misnamed=subject.misnamed,
         exhausted=report.exhausted,
+        numbers=report.numbers,
         findings=every,
         advice=advice(report),
         hints=hints(report),

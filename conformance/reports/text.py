@@ -16,6 +16,7 @@ from conformance.reports.run_info import RunInfo
 from conformance.reports.script import script_lines
 from conformance.reports.tables import MILD, Cell, Table
 from conformance.verdicts.unreached import Unreached
+from conformance.verdicts.verdict import Numbers
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
 INDENT = 12  # of what is said of a failure below its first line
@@ -32,6 +33,7 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         not_claimed(document.not_claimed, width),
         ([(sentence, "odd")] for sentence in [*document.parameters, *misnamed(document.subject)]),
         exhausted(document.exhausted, width),
+        numbers(document.numbers, width),
         *(_finding(each, document.subject, width, scripts) for each in document.findings),
         advice(document, width),
         hints(document, width),
@@ -136,6 +138,18 @@ def _odds(each: Exhausted) -> str:
     kind = "bilinear" if family.bilinear else "polynomial" if family.factors else "linear"
     chance = f"is right by chance in {usual} of the cases (median; at most {worst})"
     return f"; an element of another {kind} function {chance}"
+
+
+def numbers(every: Sequence[Numbers], width: int) -> Iterator[Line]:
+    """The conditions that the source of each operation has, and those that no case is small enough for."""
+    if every:
+        yield [("numbers of its source, asked on both sides", "head")]
+    for each in every:
+        yield from wrapped("  ", f"{each.operation}: {printable('; '.join(each.asked) or 'none')}", width)
+        if each.too_large:
+            yield from wrapped(
+                "  ", f"{each.operation}, not asked, too large: {'; '.join(each.too_large)}", width
+            )
 
 
 def finding(each: Finding, width: int) -> Iterator[Line]:

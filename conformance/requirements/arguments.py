@@ -38,6 +38,6 @@ REQUIREMENT = Requirement(
     cases,
     check_arguments,
     every_dtype=False,
-    rank=7,
+    rank=8,
     refuses=True,
 )

@@ -150,5 +150,5 @@ def _add_surroundings(results: dict[str, Judgement], changes: Changes, strict: b
 
 
 REQUIREMENT = Requirement(
-    "contract", "shape, dtype, type; arguments untouched; no views", cases, check_contract, rank=6
+    "contract", "shape, dtype, type; arguments untouched; no views", cases, check_contract, rank=7
 )

@@ -51,7 +51,7 @@ REQUIREMENT = Requirement(
     check_hazards,
     every_dtype=False,
     isolated=True,
-    rank=11,
+    rank=12,
     misses_images=True,
     threads=4,
 )

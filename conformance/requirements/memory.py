@@ -73,7 +73,7 @@ REQUIREMENT = Requirement(
     check_memory,
     every_dtype=False,
     isolated=True,
-    rank=10,
+    rank=11,
     order=0,
     guarded=True,
 )

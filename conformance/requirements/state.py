@@ -205,5 +205,5 @@ def _nudged(arrays: Arrays, case: Case) -> Arrays:
 
 
 REQUIREMENT = Requirement(
-    "state", "calls do not depend on earlier calls", cases, check_state, rank=8, repeats_calls=True
+    "state", "calls do not depend on earlier calls", cases, check_state, rank=9, repeats_calls=True
 )

@@ -115,7 +115,7 @@ REQUIREMENT = Requirement(
     cases,
     check_threads,
     every_dtype=False,
-    rank=9,
+    rank=10,
     repeatable=False,
     fresh=3,
 )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from conformance.cases.conditions import unasked
 from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
+from conformance.requirements import REQUIREMENTS
 from conformance.running.claims import Claims
 from conformance.running.tasks import Task
 from conformance.verdicts.unreached import Unreached
-from conformance.verdicts.verdict import Report, Row
+from conformance.verdicts.verdict import Numbers, Report, Row
 
 
 def merge(
@@ -32,8 +34,20 @@ def merge(
     for each in claims:
         report.not_claimed += each.not_claimed
         report.refusing |= {each.operation: each.refusing} if each.refusing else {}
-    report.exhausted += _exhausted(report, tasks)
+    judged = list(tasks)
+    report.exhausted += _exhausted(report, judged)
+    report.numbers += _numbers(judged)
     return report
+
+
+def _numbers(tasks: Iterable[Task]) -> Iterator[Numbers]:
+    """What was asked of the source of each operation."""
+    plans = {task.plan.operation: task.plan for task in tasks if REQUIREMENTS[task.requirement].of_source}
+    for operation, plan in plans.items():
+        too_large = unasked(operation, plan.features, plan.numbers)
+        yield Numbers(
+            operation, tuple(each for each in plan.numbers if each not in too_large), tuple(too_large)
+        )
 
 
 def _exhausted(report: Report, tasks: Iterable[Task]) -> Iterator[Exhausted]:

@@ -16,6 +16,7 @@ from conformance import usage
 from conformance.cases import Case
 from conformance.cases.features import features_of
 from conformance.kernels.call import Caller
+from conformance.kernels.conditions import numbers_of
 from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject, SubjectError
 from conformance.operations import OPERATIONS, OUTPUTS
@@ -199,9 +200,13 @@ class Matrix:
                 n for n in self.settings.requirements or REQUIREMENTS if n not in self.settings.skipped
             ):
                 once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""
-                for dtype in dtypes:
+                for dtype in dtypes if self._is_judged(operation, name) else ():
                     if REQUIREMENTS[name].every_dtype or dtype == once:
                         yield Unit(operation, name, dtype)
+
+    def _is_judged(self, operation: str, requirement: str) -> bool:
+        """Whether the source of a kernel has what its cases follow from, where they follow from its source."""
+        return not REQUIREMENTS[requirement].of_source or bool(numbers_of(self.subject, operation)[0])
 
     def has_judged(self, unit: Unit) -> bool:
         return unit in self._judged
@@ -275,7 +280,7 @@ class Matrix:
 @cache
 def outputs(operation: str, requirement: str, profile: str) -> tuple[str, ...]:
     """The outputs that a requirement judges of an operation: those of its cases, were everything claimed."""
-    plan = Plan(operation, "float32", features_of(operation), profile)
+    plan = Plan(operation, "float32", features_of(operation), profile, numbers=("batch >= 1",))
     every = set(OPERATIONS[operation].outputs)
     judged: set[str] = set()
     for case in REQUIREMENTS[requirement].cases(plan):

@@ -156,6 +156,15 @@ def _gravity(failure: Failure) -> tuple[bool, int]:
     return not failure.decides, GRAVEST.index(failure.judgement.status)
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """The conditions of an operation's source on both sides of which cases were asked, and those too large for it."""
+
+    operation: str
+    asked: tuple[str, ...]
+    too_large: tuple[str, ...] = ()
+
+
 @dataclass
 class Report:
     """All rows of a run, what was not claimed and why, what was exhausted, and stale known failures."""
@@ -167,6 +176,7 @@ class Report:
     exhausted: list[Exhausted] = field(default_factory=list)  # where every answer was exact
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
+    numbers: list[Numbers] = field(default_factory=list)  # that the source has, by operation
     unreached: Unreached = field(default_factory=Unreached)
 
     @property

@@ -25,7 +25,8 @@ ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 ORDERED = {  # so do the files of these folders
     "kernels": [
         "reference", "handlers", "framework", "versions", "frameworks", "surroundings", "probes", "own", "raised",
-        "answer", "guess", "source", "hints", "subject", "lines", "signature", "layout", "call", "load", "turns",
+        "answer", "guess", "source", "hints", "subject", "lines", "signature", "layout", "conditions", "call", "load",
+        "turns",
         "functions",
     ],
     "reports": [

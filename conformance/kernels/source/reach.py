@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import CodeType, FunctionType, MethodType, ModuleType
@@ -81,7 +80,7 @@ def _named_by(value: Any, homes: set[str]) -> Iterator[Any]:
         yield from _of_class(value, homes)
     elif wrapped := inspect.getattr_static(value, "__wrapped__", None):
         yield wrapped
-    elif _is_of_module(type(value), homes):
+    elif _is_own_class(type(value), homes):
         yield from (type(value), *getattr(value, "__dict__", {}).values())
 
 
@@ -101,13 +100,14 @@ def _named_in(function: FunctionType, homes: set[str]) -> Iterator[Any]:
 
 
 def _of_class(value: type, homes: set[str]) -> Iterator[Any]:
-    if _is_of_module(value, homes):
+    if _is_own_class(value, homes):
         yield from value.__bases__
         for name, member in vars(value).items():
             if not name.startswith("__") or name in SPECIAL:
                 yield member
 
 
-def _is_of_module(value: type, homes: set[str]) -> bool:
-    file = getattr(sys.modules.get(value.__module__), "__file__", None)
-    return isinstance(file, str) and _is_of(file, homes)
+def _is_own_class(value: type, homes: set[str]) -> bool:
+    """Whether a method of it is written where the subject's functions are."""
+    methods = (member for member in vars(value).values() if isinstance(member, FunctionType))
+    return any(_is_of(method.__code__.co_filename, homes) for method in methods)

@@ -38,6 +38,7 @@ def as_data(document: Document) -> dict[str, Any]:
         "parameters": list(document.parameters),
         "misnamed": [{"name": name, "meant": meant} for name, meant in document.misnamed.items()],
         "exhausted": [asdict(each) for each in document.exhausted],
+        "numbers": [asdict(each) for each in document.numbers],
         "advice": [asdict(each) for each in document.advice],
         "failures": [_failure(finding) for finding in document.findings],
         "stale_known_failures": list(document.stale),
