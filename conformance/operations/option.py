@@ -46,7 +46,7 @@ EXTENT_NAMES = {
 }  # fmt: skip
 ARRAY_NAMES = {
     "input": ("x", "input", "inputs", "inp", "image", "images", "data", "src"),
-    "weight": ("w", "weight", "weights", "wt", "kernel", "kernels", "filt", "filters"),
+    "weight": ("w", "weight", "weights", "wt", "kernels", "filt"),
     "grad_output": ("g", "dy", "gy", "dout", "grad", "grad_out", "grad_output"),
 }
 

@@ -22,6 +22,7 @@ from conformance.audit.mutants import (
     lp_pool,
     max_pool,
     max_unpool,
+    own_source,
     precision,
     stateful,
     tails,
@@ -34,8 +35,9 @@ from conformance.operations.dtypes import USUAL
 TABLES = (
     axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
     precision, layouts, contract, stateful, arguments, fast_paths, conditions, half,
+    own_source,
 )  # fmt: skip
-KERNELS = (layouts, contract, stateful, arguments)  # the mistake lies in functions, not in what they compute
+KERNELS = (layouts, contract, stateful, arguments, own_source)  # the mistake lies in functions, not in what they compute
 
 NOTICED_BY = {  # the requirements most likely to notice the mutants of a table, asked first
     "layouts": ["layouts"],
@@ -51,6 +53,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "max_unpool": ["exact", "special"],
     "fast_paths": ["special", "rounding", "sizes"],
     "conditions": ["sizes"],
+    "own_source": ["numbers"],
 }
 
 

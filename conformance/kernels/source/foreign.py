@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import linecache
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -70,5 +71,7 @@ def foreign_files(file: str) -> list[str]:
 
 
 def read_text(file: str) -> str:
-    """OSError where a file cannot be read; letters that are none are left as a sign that they are."""
+    """OSError where a file cannot be read that Python does not hold the lines of, as of what a notebook has."""
+    if not Path(file).is_file() and (held := linecache.getlines(file)):
+        return "".join(held)
     return Path(file).read_text(encoding="utf-8", errors="replace")
