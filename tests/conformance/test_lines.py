@@ -189,10 +189,10 @@ def test_what_lies_elsewhere_is_not_of_the_kernel(kernel, tmp_path):
     assert {Path(file).name for file in lines.marked} == {"kernel.py", "helping.py"}
 
 
-def test_a_file_that_was_changed_since_it_was_loaded_is_not_marked(kernel):
+def test_a_function_that_was_changed_since_it_was_loaded_is_not_marked(kernel):
     subject = kernel()
-    Path("lined.py").write_text(f"\n{KERNEL}")
-    assert left(marked(subject)) == {}
+    Path("lined.py").write_text(KERNEL.replace("x + n", "x - n"))
+    assert (21, 23) not in left(marked(subject))
 
 
 def test_a_file_that_is_gone_is_told(kernel):
