@@ -24,6 +24,7 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.cases.features import features_of
 from conformance.kernels import reference
 from conformance.kernels.call import Caller
+from conformance.kernels.conditions import numbers_of
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
 from conformance.operations import OPERATIONS
@@ -195,10 +196,15 @@ def _in_rounds(
 def _order(mutant: Mutant, profile: str) -> Iterator[tuple[Requirement, Plan]]:
     first = mutants.NOTICED_BY.get(mutant.table, [])
     names = [*first, *(n for n in REQUIREMENTS if n not in first and not REQUIREMENTS[n].probed)]
+    plain = Plan(mutant.operation, "", features_of(mutant.operation), profile, numbers=_numbers(mutant))
     for dtype in mutant.dtypes:
-        first_dtype = dtype == mutant.dtypes[0]
-        plan = Plan(mutant.operation, dtype, features_of(mutant.operation), profile, first=first_dtype)
+        plan = replace(plain, dtype=dtype, first=dtype == mutant.dtypes[0])
         yield from ((requirement, plan) for requirement in _asked(plan, names))
+
+
+def _numbers(mutant: Mutant) -> tuple[str, ...]:
+    """The numbers of its own source, where it has one."""
+    return () if mutant.pure else numbers_of(_subject(mutant), mutant.operation)[0]
 
 
 def _asked(plan: Plan, names: Iterable[str]) -> Iterator[Requirement]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.guarded import GUARDS
-from conformance.cases.values import VALUES
+from conformance.cases.values import values_named
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES
 from conformance.operations.dtypes import COMPLEX
@@ -35,7 +35,7 @@ def fill(case: Case) -> Arrays:
 def _array(rng: np.random.Generator, case: Case, name: str, shape: tuple[int, ...]) -> Array:
     if name in case.family.indexing and case.family.positions:
         return case.family.positions(rng, case, shape).astype(np.int64)
-    dtype, drawn = DTYPES[case.dtype], VALUES[case.values]
+    dtype, drawn = DTYPES[case.dtype], values_named(case.values)
     numbers = drawn(rng, case, name, shape)
     if dtype.kind == COMPLEX:
         numbers = numbers + 1j * drawn(rng, case, name, shape)

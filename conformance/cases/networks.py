@@ -45,12 +45,12 @@ def _square(plain: Case, side: int, unread: int) -> Case:
 def _imaged(case: Case, windows: Sequence[int], unread: Sequence[int]) -> Case:
     """The case on an image that has so many windows, and pixels past the last one, along each axis."""
     axes = enumerate(zip(windows, case.geometry, unread, strict=True))
-    image = tuple(_extent(case, axis, *of) for axis, of in axes)
+    image = tuple(extent_of(case, axis, *of) for axis, of in axes)
     imaged: Case = case.family.completed(replace(case, image=image), tuple(map(bool, unread)))
     return imaged
 
 
-def _extent(case: Case, axis: int, windows: int, geometry: Any, unread: int) -> int:
+def extent_of(case: Case, axis: int, windows: int, geometry: Any, unread: int) -> int:
     if case.family.image:
         return case.family.image(case, axis, windows, unread)
     kernel, stride, pads, dilation = geometry

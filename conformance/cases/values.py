@@ -211,6 +211,61 @@ def _scaled(
     return np.ldexp(integers, 2 * exponent // max(2, len(factors(case, "output"))))
 
 
+def _beyond(
+    rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...], number: float
+) -> Array:
+    """Integers times a power of two by which those of one array are beyond a number, all but zeros."""
+    return _planted(rng, case, name, shape, math.floor(math.log2(number)) + 1)
+
+
+def _below(
+    rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...], number: float
+) -> Array:
+    """Integers times a power of two by which those of one array are below a number, and none is 0 for that."""
+    largest = max(1, math.prod(shape)) if case.family.chosen else LARGEST
+    return _planted(rng, case, name, shape, math.ceil(math.log2(number / largest)) - 1)
+
+
+def _planted(
+    rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...], exponent: int
+) -> Array:
+    """By the seed, one array after the other is the one that is scaled; what is added to products of it, with it."""
+    integers = _integers(rng, case, name, shape).astype(np.float64)
+    arrays = [each for each in case.array_names if each not in ("bias", *case.family.indexing)]
+    scaled = arrays[case.seed % len(arrays)]
+    with_it = (scaled,) if scaled == "grad_output" else (scaled, "bias")
+    return np.ldexp(integers, exponent) if name in with_it else integers
+
+
+PLANTED = {"beyond": _beyond, "below": _below}  # written with the number: beyond:1e6
+
+
+def planted(values: str) -> tuple[str, float] | None:
+    """The side and the number of values that lie on one side of it; None where a text is none."""
+    side, colon, text = values.partition(":")
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return (side, number) if side in PLANTED and colon and 0 < number < math.inf else None
+
+
+def fits(case: Problem, values: str) -> bool:
+    """Whether such values, and their exact sums, are numbers of its dtype that are neither infinite nor subnormal."""
+    found, dtype = planted(values), DTYPES[case.dtype]
+    powers = len(case.family.factors(case, "output")) if case.family.factors else 1
+    exponent = powers * math.log2(found[1]) if found else 0.0
+    return math.log2(LARGEST) - dtype.top < exponent < dtype.top - math.log2(dtype.exact)
+
+
+def values_named(values: str) -> Callable[[np.random.Generator, Problem, str, tuple[int, ...]], Array]:
+    """The family of values of a name."""
+    if found := planted(values):
+        side, number = found
+        return lambda rng, case, name, shape: PLANTED[side](rng, case, name, shape, number)
+    return VALUES[values]
+
+
 VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]], Array]] = {
     "integers": _integers,
     "small_integers": _small_integers,

@@ -59,9 +59,9 @@ def _features() -> Entries:
 
 
 def _values() -> Entries:
-    from conformance.cases.values import VALUES
+    from conformance.cases.values import PLANTED, VALUES
 
-    return _first_lines(VALUES)
+    return _first_lines(VALUES | {f"{side}:NUMBER": made for side, made in PLANTED.items()})
 
 
 def _layouts() -> Entries:

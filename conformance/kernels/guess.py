@@ -109,7 +109,7 @@ def _used_by(value: Any, seen: set[int], far: list[Any]) -> set[str]:
         return set()
     seen.add(id(value))
     home = getattr(value, "__module__", None) or ""
-    names = _names_in(value.__code__) if hasattr(value, "__code__") else set()
+    names = names_in(value.__code__) if hasattr(value, "__code__") else set()
     used = _framework_at(home).union(*map(_framework_at, names))
     for part in _parts(value, names):
         if isinstance(part, ModuleType):
@@ -139,8 +139,9 @@ def _parts(value: Any, names: Iterable[str]) -> list[Any]:
     return [type(value)] if callable(value) and not inspect.isroutine(value) else []
 
 
-def _names_in(code: CodeType) -> set[str]:
-    inner = (_names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType))
+def names_in(code: CodeType) -> set[str]:
+    """Every name in a code, in that of the functions in it, too."""
+    inner = (names_in(constant) for constant in code.co_consts if isinstance(constant, CodeType))
     return set(code.co_names).union(*inner)
 
 

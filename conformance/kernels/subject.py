@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from conformance.cases import Case
@@ -50,6 +51,8 @@ class Subject:
     sums        how half precision is summed: in float32 and rounded once (wide), or in its own dtype (narrow)
     ties        which of equal maxima it takes: "first", or "any" (then gradient and indices of ties are not judged)
     blocks      extents that it blocks over and that are worth probing around
+    source      files whose text has its numbers, where it is not Python's: undeclared, those beside a file that loads
+                native code
     scaled      outputs that come through a division and a multiplication, as gradients of a mean do
     strict      whether it fails by what is otherwise advice: bad arguments answered, global state that it leaves
                 changed and no answer depends on
@@ -67,6 +70,7 @@ class Subject:
     sums: str = "wide"
     ties: str = "first"
     blocks: tuple[int, ...] = ()
+    source: tuple[str, ...] = ()
     scaled: tuple[str, ...] = ()
     strict: bool = False
     known_failures: Mapping[str, str] = field(default_factory=dict)
@@ -80,7 +84,7 @@ class Subject:
                 )
         if self.framework not in ("", *FRAMEWORKS):
             raise SubjectError(f"framework={self.framework!r}: there are {', '.join(FRAMEWORKS)}")
-        for option in (*WORDS, "blocks"):
+        for option in (*WORDS, "blocks", "source"):
             object.__setattr__(self, option, self._as_tuple(option))
         for option, known in WORDS.items():
             for word in getattr(self, option):
@@ -102,6 +106,9 @@ class Subject:
             raise SubjectError(
                 f"blocks={self.blocks!r}: an extent that a kernel blocks over is an int above 0"
             )
+        for file in self.source:
+            if not isinstance(file, str) or not Path(file).is_file():
+                raise SubjectError(f"source={file!r}: a Subject's source are files")
         if not (self.only is None or callable(self.only)):
             raise SubjectError(f"only={self.only!r}: a Subject's only is a function of a case")
         if not isinstance(self.strict, bool):

@@ -24,6 +24,32 @@ OTHER_NAMES = {
     "divisor_override": ("divisor",),
 }  # fmt: skip
 
+# What kernels call the extents of their arrays, of two image axes: those of a case, and what follows from them.
+EXTENT_NAMES = {
+    "batch": ("n", "b", "bs", "nb", "batch", "batch_size"),
+    "channels": ("c", "ci", "ic", "cin", "c_in", "in_c", "in_channels", "channels", "n_channels"),
+    "filters": ("k", "f", "co", "oc", "cout", "c_out", "out_c", "out_channels", "filters", "n_filters"),
+    "channels/groups": ("cg", "icg", "c_per_group", "channels_per_group", "cpg"),
+    "filters/groups": ("kg", "ocg", "k_per_group", "filters_per_group", "kpg"),
+    "image.0": ("h", "ih", "hi", "hin", "h_in", "in_h", "height", "rows"),
+    "image.1": ("w", "iw", "wi", "win", "w_in", "in_w", "width", "columns", "cols"),
+    "output.0": ("p", "oh", "ho", "hout", "h_out", "out_h", "out_height"),
+    "output.1": ("q", "ow", "wo", "wout", "w_out", "out_w", "out_width"),
+    "kernel.0": ("r", "kh", "k_h", "fh", "kernel_h", "kernel_height"),
+    "kernel.1": ("s", "kw", "k_w", "fw", "kernel_w", "kernel_width"),
+    "stride.0": ("sh", "s_h", "stride_h"),
+    "stride.1": ("sw", "s_w", "stride_w"),
+    "dilation.0": ("dh", "d_h", "dil_h", "dilation_h"),
+    "dilation.1": ("dw", "d_w", "dil_w", "dilation_w"),
+    "padding.0": ("ph", "p_h", "pad_h", "padding_h"),
+    "padding.1": ("pw", "p_w", "pad_w", "padding_w"),
+}  # fmt: skip
+ARRAY_NAMES = {
+    "input": ("x", "input", "inputs", "inp", "image", "images", "data", "src"),
+    "weight": ("w", "weight", "weights", "wt", "kernels", "filt"),
+    "grad_output": ("g", "dy", "gy", "dout", "grad", "grad_out", "grad_output"),
+}
+
 Fields = Mapping[str, Any]  # of a case; a tuple is written for two axes
 
 

@@ -37,6 +37,8 @@ def conclusion(report: Report, findings: Sequence[Finding]) -> Conclusion:
     if report.verdict == "conforms" and lacking:
         listed = (f"{operation} {', '.join(what)}" for operation, what in lacking.items())
         because += f"; not claimed: {'; '.join(listed)}"
+    if count := report.unreached.count:
+        because += f"; nothing is known of {plural(count, 'line')} that no case ran"
     return Conclusion(report.verdict, because, lacking)
 
 

@@ -15,7 +15,8 @@ from conformance.reports.findings import Finding, findings
 from conformance.reports.run_info import RunInfo
 from conformance.reports.tables import Table, tables
 from conformance.verdicts.certificate import Certificate
-from conformance.verdicts.verdict import Report, Row
+from conformance.verdicts.unreached import Unreached
+from conformance.verdicts.verdict import Numbers, Report, Row
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class Document:
     misnamed      functions that were not called because of their names, with the name that each nearly has
     exhausted     what was judged without a gap, where every answer was exact
     certified     what was read out of the kernel and is right in every coefficient
+    numbers       of the kernel's source, on both sides of which cases were asked
     findings      each failure once
     advice        what does not fail it, unless its developer wants to be strict
     hints         by operation that refuses even its plainest call: what it may have to declare
     stale         known failures that no longer fail
+    unreached     lines of the subject that no case ran
     conclusion    the verdict, and what it rests on
     """
 
@@ -47,10 +50,12 @@ class Document:
     misnamed: Mapping[str, str]
     exhausted: Sequence[Exhausted]
     certified: Sequence[Certificate]
+    numbers: Sequence[Numbers]
     findings: Sequence[Finding]
     advice: Sequence[Advice]
     hints: Mapping[str, str]
     stale: Sequence[str]
+    unreached: Unreached
     conclusion: Conclusion
     passed: bool
 
@@ -70,10 +75,12 @@ def document(report: Report, run: RunInfo) -> Document:
         misnamed=subject.misnamed,
         exhausted=report.exhausted,
         certified=report.certified,
+        numbers=report.numbers,
         findings=every,
         advice=advice(report),
         hints=hints(report),
         stale=report.stale,
+        unreached=report.unreached,
         conclusion=conclusion(report, every),
         passed=report.passed,
     )

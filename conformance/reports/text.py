@@ -17,6 +17,8 @@ from conformance.reports.run_info import RunInfo
 from conformance.reports.script import script_lines
 from conformance.reports.tables import MILD, Cell, Table
 from conformance.verdicts.certificate import Certificate
+from conformance.verdicts.unreached import Unreached
+from conformance.verdicts.verdict import Numbers
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
 INDENT = 12  # of what is said of a failure below its first line
@@ -34,10 +36,12 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         ([(sentence, "odd")] for sentence in [*document.parameters, *misnamed(document.subject)]),
         exhausted(document.exhausted, width),
         certified(document.certified, width),
+        numbers(document.numbers, width),
         *(_finding(each, document.subject, width, scripts) for each in document.findings),
         advice(document, width),
         hints(document, width),
         (_stale(text) for text in document.stale),
+        unreached(document.unreached, width),
         conclusion(document, width),
     )
     written = [part for part in map(list, parts) if part]
@@ -166,6 +170,18 @@ def _granted(every: Sequence[Certificate]) -> str:
 _TESTED = {"no zeros": "images without zeros", "integers": "integers", "batches": "other batches of them"}
 
 
+def numbers(every: Sequence[Numbers], width: int) -> Iterator[Line]:
+    """The conditions that the source of each operation has, and those that no case is small enough for."""
+    if every:
+        yield [("numbers of its source, asked on both sides", "head")]
+    for each in every:
+        yield from wrapped("  ", f"{each.operation}: {printable('; '.join(each.asked) or 'none')}", width)
+        if each.too_large:
+            yield from wrapped(
+                "  ", f"{each.operation}, not asked, too large: {'; '.join(each.too_large)}", width
+            )
+
+
 def finding(each: Finding, width: int) -> Iterator[Line]:
     """A failure: what is wrong, its smallest case, what it looks like, and the command that runs it again."""
     failure = each.failure
@@ -254,6 +270,16 @@ def hints(document: Document, width: int) -> Iterator[Line]:
 def _stale(text: str) -> Line:
     advice = f"no longer fails, take it out of known_failures: {text}"
     return [("stale known failure  ", "bad"), (advice, "")]
+
+
+def unreached(of: Unreached, width: int) -> Iterator[Line]:
+    """Lines of the subject of which nothing is known, each with what decides that it runs."""
+    if of.unknown:
+        yield from wrapped("", f"which lines no case ran is not known: {printable(of.unknown)}", width)
+    if of.stretches:
+        yield [("no case ran", "head")]
+    for place in of.places:
+        yield from wrapped(f"  {printable(place.words)}  ", printable(place.why), width)
 
 
 def conclusion(document: Document, width: int) -> Iterator[Line]:

@@ -17,7 +17,10 @@ PROFILES = ("quick", "standard", "deep")
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of one operation in one dtype: the features claimed decide which cases are built."""
+    """What is asked of one operation in one dtype: the features claimed decide which cases are built.
+
+    numbers   the conditions that its source has (see cases.conditions); unread: why nobody knows
+    """
 
     operation: str
     dtype: str
@@ -28,6 +31,8 @@ class Plan:
     sums: str = "wide"
     ties: str = "first"
     blocks: tuple[int, ...] = ()
+    numbers: tuple[str, ...] = ()
+    unread: str = ""
     first: bool = True  # whether it asks what has nothing to do with the dtype
 
     @property

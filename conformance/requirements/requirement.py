@@ -34,6 +34,7 @@ class Requirement:
     guarded         its arrays lie at guarded pages: of a death, which array was left can be found
     misses_images   its windows may miss the image, where PyTorch's gradient writes out of bounds
     threads         that the frameworks may take
+    of_source       its cases follow from the source of the kernel
     fresh           so many of its first cases are judged first thing in a new process, too: what a first call fills
     outputs         what it judges, where that is not what its cases have
     fill            the arrays of a case, as replay shows them
@@ -61,6 +62,7 @@ class Requirement:
     guarded: bool = False
     misses_images: bool = False
     threads: int = 1
+    of_source: bool = False
     fresh: int = 0
     outputs: tuple[str, ...] = ()
     fill: Callable[[Case], Arrays] = fill
@@ -72,6 +74,8 @@ class Requirement:
         """Why such a kernel is not held to the requirement, or not in this process; "" where it is."""
         if self.isolated and not isolated:
             return "judged in worker processes only"
+        if self.of_source and not plan.numbers:
+            return plan.unread or "its source names no number that a path may depend on"
         spreads = plan.transforms and self.local
         return f"accuracy={plan.accuracy} spreads a NaN" if spreads else ""
 

@@ -9,6 +9,7 @@ from conformance.cases import Case
 from conformance.cases.features import Features, features_of
 from conformance.cases.features import probes as features_probes
 from conformance.kernels.call import Caller
+from conformance.kernels.conditions import numbers_of
 from conformance.kernels.probes import probes
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
@@ -31,6 +32,7 @@ class Claims:
     requirements  that it is held to, in the order in which they are judged
     not_claimed   (operation, what, why)
     refusing      how it refuses its plainest call, where it does
+    numbers       the conditions that its source has
     """
 
     operation: str
@@ -39,6 +41,7 @@ class Claims:
     requirements: tuple[str, ...] = ()
     not_claimed: tuple[tuple[str, str, str], ...] = ()
     refusing: str = ""
+    numbers: tuple[str, ...] = ()
 
 
 def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[Claims]:
@@ -53,12 +56,20 @@ def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[
         for dtype in settings.dtypes:
             if dtype not in probe.caller.dtypes:
                 probe.note(dtype, UNDECLARED)
-        names, others = requirements_of(subject, operation, settings, runner.isolated) if judged else ((), {})
+        numbers, unread = numbers_of(subject, operation)
+        plan = Plan(operation, "", features, accuracy=subject.accuracy, numbers=numbers, unread=unread)
+        names, others = requirements_of(subject, plan, settings, runner.isolated) if judged else ((), {})
         names, raising = probe.raised(names, judged)
         for name, reason in (others | raising).items():
             probe.note(name, reason)
         yield Claims(
-            operation, judged, features.union(dtypes), names, tuple(probe.not_claimed), probe.refusing
+            operation,
+            judged,
+            features.union(dtypes),
+            names,
+            tuple(probe.not_claimed),
+            probe.refusing,
+            numbers,
         )
 
 
@@ -73,16 +84,17 @@ def _nothing_of(dtype: str) -> dict[str, str]:
 
 
 def requirements_of(
-    subject: Subject, operation: str, settings: Settings, isolated: bool
+    subject: Subject, plan: Plan, settings: Settings, isolated: bool
 ) -> tuple[tuple[str, ...], dict[str, str]]:
     """The requirements that such a subject is held to, in their order, and why not to the others that are wanted."""
-    plan = Plan(operation, "", frozenset(), accuracy=subject.accuracy)
     names = sorted(settings.requirements or REQUIREMENTS, key=lambda name: REQUIREMENTS[name].order)
     names = [name for name in names if REQUIREMENTS[name].of_family(plan.family)]
     reasons = {name: REQUIREMENTS[name].why_not(plan, isolated) for name in names}
     reasons |= {name: "skipped" for name in names if name in settings.skipped}
     caller = Caller(subject)
-    reasons |= {name: REQUIREMENTS[name].unclaimed(caller, operation) for name in names if not reasons[name]}
+    reasons |= {
+        name: REQUIREMENTS[name].unclaimed(caller, plan.operation) for name in names if not reasons[name]
+    }
     others = {name: reason for name, reason in reasons.items() if reason}
     return tuple(name for name in names if name not in others), others
 

@@ -15,7 +15,9 @@ from collections.abc import Iterator
 
 from conformance.cases.features import features_of
 from conformance.kernels.call import Caller
+from conformance.kernels.conditions import numbers_of
 from conformance.kernels.subject import Subject
+from conformance.requirements import Plan
 from conformance.running.claims import Claims, requirements_of
 from conformance.running.limits import die_with_parent
 from conformance.running.settings import Settings
@@ -29,8 +31,12 @@ def tasks_of(subject: Subject, settings: Settings, isolated: bool) -> Iterator[T
     for operation in settings.operations or subject.operations:
         features = frozenset(f for f in features_of(operation) if not caller.lacks(operation, f))
         dtypes = tuple(dtype for dtype in caller.dtypes if dtype in (settings.dtypes or caller.dtypes))
-        names, _ = requirements_of(subject, operation, settings, isolated)
-        yield from plan(subject, Claims(operation, dtypes, features.union(dtypes), names), settings)
+        numbers, _ = numbers_of(subject, operation)
+        asked = Plan(operation, "", features, accuracy=subject.accuracy, numbers=numbers)
+        names, _ = requirements_of(subject, asked, settings, isolated)
+        yield from plan(
+            subject, Claims(operation, dtypes, features.union(dtypes), names, numbers=numbers), settings
+        )
 
 
 class Forecast:

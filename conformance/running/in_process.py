@@ -12,6 +12,7 @@ from conformance.kernels.framework import Oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
+from conformance.running.ran import Ran
 from conformance.running.runner import Examined, examine
 from conformance.verdicts.judgement import Judgement
 
@@ -36,6 +37,10 @@ class InProcess:
 
     def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
         return []
+
+    @property
+    def ran(self) -> Ran:
+        return Ran(unknown="its functions ran in this process")
 
     def of(self, name: str) -> InProcess:
         return InProcess(load(name), self.oracle)

@@ -27,6 +27,7 @@ class Job:
     limit: float  # seconds of a call
     memory: int
     limits: dict[str, float] = field(default_factory=dict)  # of functions that hung before, or compile
+    lines: bool = False  # whether it is noted which lines of the subject run
     drawn: deque[tuple[int, Case]] = field(default_factory=deque)  # and not yet sent
     returned: list[Chunk] = field(default_factory=list)  # by workers that died
     sent: set[int] = field(default_factory=set)  # numbers of the chunks that workers have
@@ -94,6 +95,7 @@ class Chunk:
             "requirement": self.job.requirement,
             "halves": self.halves,
             "bytes": self.job.memory,
+            "lines": self.job.lines,
             "cases": [str(case) for case in self.cases],
         }
         return json.dumps(fields).encode()

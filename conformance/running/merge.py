@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from conformance.cases.conditions import unasked
 from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
@@ -12,7 +13,8 @@ from conformance.running.claims import Claims
 from conformance.running.tasks import Task
 from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.judgement import ADVICE
-from conformance.verdicts.verdict import Report, Row
+from conformance.verdicts.unreached import Unreached
+from conformance.verdicts.verdict import Numbers, Report, Row
 
 
 def merge(
@@ -23,6 +25,7 @@ def merge(
     tasks: Iterable[Task] = (),
     stale: Iterable[str] = (),
     interrupted: bool = False,
+    unreached: Unreached = Unreached(),  # noqa: B008 - frozen
 ) -> Report:
     """The report that rows make.
 
@@ -30,14 +33,25 @@ def merge(
     tasks    that were judged: they say what was exhausted, and what certified
     stale    known failures that no longer fail
     """
-    report = Report(subject, list(rows), stale=list(stale), interrupted=interrupted)
+    report = Report(subject, list(rows), stale=list(stale), interrupted=interrupted, unreached=unreached)
     for each in claims:
         report.not_claimed += each.not_claimed
         report.refusing |= {each.operation: each.refusing} if each.refusing else {}
     judged = list(tasks)
     report.exhausted += _exhausted(report, judged)
     report.certified += _certified(report, judged)
+    report.numbers += _numbers(judged)
     return report
+
+
+def _numbers(tasks: Iterable[Task]) -> Iterator[Numbers]:
+    """What was asked of the source of each operation."""
+    plans = {task.plan.operation: task.plan for task in tasks if REQUIREMENTS[task.requirement].of_source}
+    for operation, plan in plans.items():
+        too_large = unasked(operation, plan.features, plan.numbers)
+        yield Numbers(
+            operation, tuple(each for each in plan.numbers if each not in too_large), tuple(too_large)
+        )
 
 
 def _exhausted(report: Report, tasks: Iterable[Task]) -> Iterator[Exhausted]:

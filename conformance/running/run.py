@@ -14,6 +14,7 @@ from conformance.running.settings import Settings
 from conformance.running.tally import Progress
 from conformance.running.tasks import Task, plan
 from conformance.verdicts.journal import Journal
+from conformance.verdicts.unreached import Unreached
 from conformance.verdicts.verdict import Failure, Report, Row
 
 
@@ -40,7 +41,13 @@ def run(
         here.rows += interruption.rows if isinstance(interruption, Interrupted) else []
         interrupted = True
     return merge(
-        subject, here.rows, claims=here.claims, tasks=here.tasks, stale=stale, interrupted=interrupted
+        subject,
+        here.rows,
+        claims=here.claims,
+        tasks=here.tasks,
+        stale=stale,
+        interrupted=interrupted,
+        unreached=here.unreached(interrupted),
     )
 
 
@@ -65,6 +72,12 @@ class _Here:
                 self.journal.keep(task.unit, rows)
         self.tasks.append(task)
         self.rows += rows
+
+    def unreached(self, interrupted: bool) -> Unreached:
+        """The lines that no case ran, where all cases ran here."""
+        if interrupted or (self.journal and self.journal.taken):
+            return Unreached(unknown="the run was " + ("interrupted" if interrupted else "resumed"))
+        return self.runner.ran.unreached({claims.operation for claims in self.claims if claims.dtypes})
 
     def _failures_of(self, operation: str) -> list[Failure]:
         rows = (row for row in self.rows if row.unit.operation == operation)

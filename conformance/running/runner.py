@@ -9,6 +9,7 @@ from conformance.cases import Case
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
 from conformance.requirements import REQUIREMENTS
+from conformance.running.ran import Ran
 from conformance.verdicts.judgement import Judgement
 
 Judged = tuple[Case, Judgement]  # of one output
@@ -26,6 +27,10 @@ class Runner(Protocol):
     @property
     def isolated(self) -> bool:
         """Whether a subject that ends its process does not end this one."""
+
+    @property
+    def ran(self) -> Ran:
+        """Which lines of the subject did."""
 
     def of(self, name: str) -> Runner:
         """Who examines another subject likewise."""

@@ -57,13 +57,14 @@ class Task:
         plan = asdict(self.plan) | {
             "features": sorted(self.plan.features),
             "blocks": list(self.plan.blocks),
+            "numbers": list(self.plan.numbers),
         }
         return vars(self) | {"plan": plan, "only": [str(case) for case in self.only]}
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Task:
         plan = data["plan"]
-        sets = {"features": frozenset(plan["features"]), "blocks": tuple(plan["blocks"])}
+        sets = {"features": frozenset(plan["features"])} | {n: tuple(plan[n]) for n in ("blocks", "numbers")}
         return cls(**data | {"plan": Plan(**plan | sets), "only": tuple(map(Case.parse, data["only"]))})
 
 
@@ -89,5 +90,6 @@ def plans(subject: Subject, claims: Claims, settings: Settings) -> Iterator[Plan
             subject.sums,
             subject.ties,
             subject.blocks,
+            claims.numbers,
             first=dtype == main,
         )

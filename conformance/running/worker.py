@@ -18,6 +18,7 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import FRAMEWORKS, MissingFramework, Oracle, about, framework, imported
 from conformance.kernels.framework import oracle as oracle_named
+from conformance.kernels.lines import Lines
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
 from conformance.kernels.surroundings import restored
@@ -85,14 +86,18 @@ def _serve(parent: Connection, slot: Slot, output: int, options: dict[str, Any])
     limits.exit_at_once()
     limits.dump_no_core()
     parent.send_bytes(json.dumps({"ready": True, "resident": limits.resident()}).encode())
-    loaded = limits.writable()
+    loaded, lines = limits.writable(), None
     while (
         taken := limits.writable()
     ) - loaded <= KEEPS:  # a new worker has the rest of what this one was sent
         chunk = json.loads(parent.recv_bytes())
         if taken:
             limits.limit_memory(taken + chunk["bytes"])
-        parent.send_bytes(json.dumps(_answer(chunk, slot, caller, oracle)).encode())
+        if chunk["lines"]:
+            lines = lines or Lines.of(caller.subject)
+            lines.mark(Case.parse(chunk["cases"][0]).operation)
+        answer = _answer(chunk, slot, caller, oracle) | ({"lines": lines.news()} if lines else {})
+        parent.send_bytes(json.dumps(answer).encode())
         slot.end()  # only now: a death of what a kernel did to the connection is that of a case
 
 

@@ -22,6 +22,7 @@ from conformance.running.deaths import Death
 from conformance.running.inquest import Inquest, ends_in
 from conformance.running.jobs import Chunk, Job
 from conformance.running.pool import Pool, Worker
+from conformance.running.ran import DIED, Ran
 from conformance.running.runner import Examined
 from conformance.running.slot import ORACLE
 from conformance.verdicts.judgement import Judgement
@@ -46,6 +47,7 @@ class Workers:
     timeout   seconds that one call of the subject may take
     memory    bytes that a worker may take beyond what it has when it is given cases; None: all there is
     declared  what the subject declares beside what stands in its file
+    ran       which of its lines did
     """
 
     isolated = True
@@ -69,6 +71,7 @@ class Workers:
         self._seconds = 0.005  # a case takes about so long
         self._others: dict[str, Workers] = {}
         self._closing = ExitStack()
+        self.ran = Ran()
 
     def __enter__(self) -> Workers:
         """Start the workers; SubjectError where the subject cannot be loaded, or ends the process that loads it."""
@@ -95,7 +98,7 @@ class Workers:
     def _job(self, requirement: str, cases: Iterable[Case]) -> Job:
         """Once something took all it may, a part of it will do; the rest only for what is new."""
         memory = min(self.memory, SOME_MEMORY) if self.inquest.ran_out_of_memory else self.memory
-        return Job(requirement, enumerate(cases), self.timeout, memory, self.inquest.limits)
+        return Job(requirement, enumerate(cases), self.timeout, memory, self.inquest.limits, lines=True)
 
     def of(self, name: str) -> Workers:
         """One more, for another subject, with as much time and memory."""
@@ -164,14 +167,24 @@ class Workers:
         """What workers have answered, and how they ended."""
         for worker, message in self._pool.wait():
             if isinstance(message, Death):
-                _note_death(worker, message)
+                self._note_death(worker, message)
                 continue
             chunk, answers = worker.chunks.popleft(), _answers(message)
+            self.ran.take(message.get("lines", {}))
             chunk.job.take_answers(chunk, answers)
             if answers:
                 seconds = (time.monotonic() - max(chunk.sent_at, worker.answered_at)) / len(answers)
                 self._seconds += (seconds - self._seconds) / 4
             worker.answered_at = time.monotonic()
+
+    def _note_death(self, worker: Worker, death: Death) -> None:
+        """The case on which a worker died; what else it had in hand is handed out again."""
+        for chunk in worker.chunks:
+            at = worker.slot.case_of(chunk.number)
+            chunk.job.take_death(chunk, at, death)
+            self.ran.unknown = DIED if at is not None and chunk.job.lines else self.ran.unknown
+        worker.chunks.clear()
+        worker.slot.close()
 
     def _drop(self, job: Job) -> None:
         """Nobody waits for the rest of a job: workers leave it at the next case, and are not waited for long."""
@@ -230,20 +243,16 @@ class Otherwise:
         return self.workers.of(name)
 
     @property
+    def ran(self) -> Ran:
+        return self.workers.ran
+
+    @property
     def patient(self) -> Otherwise:
         return self.workers.patient
 
     @property
     def shrinking(self) -> Otherwise:
         return self.workers.shrinking
-
-
-def _note_death(worker: Worker, death: Death) -> None:
-    """The case on which a worker died; what else it had in hand is handed out again."""
-    for chunk in worker.chunks:
-        chunk.job.take_death(chunk, worker.slot.case_of(chunk.number), death)
-    worker.chunks.clear()
-    worker.slot.close()
 
 
 def _answers(message: dict[str, Any]) -> list[Any]:

@@ -16,6 +16,7 @@ from conformance import usage
 from conformance.cases import Case
 from conformance.cases.features import features_of
 from conformance.kernels.call import Caller
+from conformance.kernels.conditions import numbers_of
 from conformance.kernels.framework import TRUSTED
 from conformance.kernels.subject import Subject, SubjectError
 from conformance.operations import OPERATIONS, OUTPUTS
@@ -23,7 +24,7 @@ from conformance.reports.claims import not_claimed
 from conformance.reports.findings import Finding
 from conformance.reports.run_info import RunInfo
 from conformance.reports.text import findings_text
-from conformance.requirements import REQUIREMENTS, Plan
+from conformance.requirements import REQUIREMENTS, Plan, Requirement
 from conformance.running import known
 from conformance.running.claims import Claims, claims_of
 from conformance.running.judge import judge
@@ -122,7 +123,8 @@ class Verdict:
         subject = {"subject": usage.name_of(self.matrix.subject)}
         if self.matrix.has_judged(self.unit):
             row = self.matrix.row(self.unit, self.output)
-            return subject | {"rows": [row.as_data()], "verdict": row.verdict}
+            lines = {"lines": self.matrix.news_of_lines()}
+            return subject | lines | {"rows": [row.as_data()], "verdict": row.verdict}
         return subject | {"no_verdict": [f"{self.unit.operation} {self.output}"], "verdict": "no verdict"}
 
 
@@ -200,9 +202,14 @@ class Matrix:
             dtypes = [dtype for dtype in every if dtype in family.dtypes]
             once = "float32" if "float32" in dtypes else dtypes[0] if dtypes else ""
             for requirement in (REQUIREMENTS[name] for name in names):
-                if requirement.of_family(family) and not requirement.unclaimed(caller, operation):
+                if requirement.of_family(family) and self._is_claimed(caller, operation, requirement):
                     for dtype in (each for each in dtypes if requirement.of_dtype(each, each == once)):
                         yield Unit(operation, requirement.name, dtype)
+
+    def _is_claimed(self, caller: Caller, operation: str, requirement: Requirement) -> bool:
+        """Whether a kernel claims it, and its source has what its cases follow from, where they follow from that."""
+        there = not requirement.of_source or numbers_of(self.subject, operation)[0]
+        return bool(there) and not requirement.unclaimed(caller, operation)
 
     def has_judged(self, unit: Unit) -> bool:
         return unit in self._judged
@@ -219,6 +226,10 @@ class Matrix:
                 raise
         unclaimed = Row(unit, output, not_claimed=1, refuses=REQUIREMENTS[unit.requirement].refuses)
         return self._judged[unit].get(output, unclaimed)
+
+    def news_of_lines(self) -> dict[str, Any]:
+        """Which lines ran since this was last asked."""
+        return self._runner.ran.news()
 
     def _judge(self, unit: Unit) -> list[Row]:
         tasks = plan(self.subject, self._claims_of(unit.operation), self.settings)
@@ -274,8 +285,8 @@ def outputs(operation: str, requirement: str, profile: str) -> tuple[str, ...]:
     """The outputs that a requirement judges of an operation: those of its cases, were everything claimed."""
     if fixed := REQUIREMENTS[requirement].outputs:
         return fixed
-    plan = Plan(operation, "float32", features_of(operation), profile)
-    every = set(OPERATIONS[operation].outputs)
+    plan = Plan(operation, "float32", features_of(operation), profile, numbers=("batch >= 1",))
+    every = {output for output in OPERATIONS[operation].outputs if not output.startswith("grad_grad_")}
     judged: set[str] = set()
     for case in REQUIREMENTS[requirement].cases(plan):
         judged |= {"output"} if case.problem else set(case.outputs)

@@ -14,6 +14,7 @@ from conformance.reports.conclusion import conclusion
 from conformance.reports.findings import findings
 from conformance.reports.run_info import RunInfo
 from conformance.running.merge import merge
+from conformance.running.ran import Ran
 from conformance.verdicts.verdict import Report, Row
 
 
@@ -26,17 +27,21 @@ class Summary:
     rows: list[Row] = field(default_factory=list)
     stale: list[str] = field(default_factory=list)
     no_verdict: list[str] = field(default_factory=list)
+    ran: Ran = field(default_factory=Ran)
 
     def add(self, said: Mapping[str, Any]) -> None:
         """What one test says, as plain data."""
         self.rows += map(Row.from_data, said.get("rows", ()))
         self.stale += said.get("stale", ())
         self.no_verdict += said.get("no_verdict", ())
+        self.ran.take(said.get("lines", {}))
 
     @cached_property
     def report(self) -> Report:
         elsewhere = Subject(dict.fromkeys(OPERATIONS, _judged_elsewhere), name=self.subject)
-        return merge(elsewhere, self.rows, stale=self.stale, interrupted=self.interrupted)
+        unreached = self.ran.unreached({row.unit.operation for row in self.rows})
+        ended = {"interrupted": True} if self.interrupted else {"unreached": unreached}
+        return merge(elsewhere, self.rows, stale=self.stale, **ended)
 
     @property
     def verdict(self) -> str:

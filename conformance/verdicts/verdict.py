@@ -11,6 +11,7 @@ from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
 from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.judgement import ADVICE, GRAVEST, Judgement
+from conformance.verdicts.unreached import Unreached
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,15 @@ def _gravity(failure: Failure) -> tuple[bool, int]:
     return not failure.decides, GRAVEST.index(failure.judgement.status)
 
 
+@dataclass(frozen=True)
+class Numbers:
+    """The conditions of an operation's source on both sides of which cases were asked, and those too large for it."""
+
+    operation: str
+    asked: tuple[str, ...]
+    too_large: tuple[str, ...] = ()
+
+
 @dataclass
 class Report:
     """All rows of a run, what was not claimed and why, what was exhausted, and stale known failures."""
@@ -168,6 +178,8 @@ class Report:
     certified: list[Certificate] = field(default_factory=list)  # what was read out, where it is right
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
+    numbers: list[Numbers] = field(default_factory=list)  # that the source has, by operation
+    unreached: Unreached = field(default_factory=Unreached)
 
     @property
     def cases(self) -> int:

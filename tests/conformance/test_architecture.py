@@ -25,7 +25,8 @@ ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 ORDERED = {  # so do the files of these folders
     "kernels": [
         "reference", "handlers", "framework", "versions", "frameworks", "surroundings", "probes", "own", "raised",
-        "answer", "guess", "hints", "subject", "signature", "layout", "call", "double_backward", "load", "turns",
+        "answer", "guess", "source", "hints", "subject", "lines", "signature", "layout", "conditions", "call",
+        "double_backward", "load", "turns",
         "functions",
     ],
     "reports": [
@@ -40,7 +41,8 @@ NAMED = {  # elsewhere than in the framework's own file
 }
 HOMONYMS = {  # words that are names of requirements, and mean something else there
     "cases/arrays.py": {"special"}, "cases/values.py": {"special"}, "operations/special.py": {"special"},
-    "cases/units.py": {"special"}, "reports/formats/json.py": {"certified"},
+    "cases/units.py": {"special"}, "running/tasks.py": {"numbers"},
+    "reports/formats/json.py": {"certified", "numbers"},
     "cases/named.py": {"hazards"}, "cli/list.py": {"layouts"},
 }  # fmt: skip
 

@@ -25,6 +25,7 @@ from conformance.audit.mutants import (
     lp_pool,
     max_pool,
     max_unpool,
+    own_source,
     precision,
     sparse,
     stateful,
@@ -38,9 +39,9 @@ from conformance.operations.dtypes import USUAL
 TABLES = (
     axes, conv_forward, conv_backward, conv_transpose, max_pool, avg_pool, adaptive_pool, lp_pool, max_unpool, tails,
     precision, layouts, contract, stateful, arguments, fast_paths, conditions, half, integers, complex,
-    double_backward, sparse,
+    double_backward, sparse, own_source,
 )  # fmt: skip
-KERNELS = (layouts, contract, stateful, arguments, double_backward)  # the mistake lies in functions, not in what they compute
+KERNELS = (layouts, contract, stateful, arguments, double_backward, own_source)  # the mistake lies in functions, not in what they compute
 
 NOTICED_BY = {  # the requirements most likely to notice the mutants of a table, asked first
     "layouts": ["layouts"],
@@ -60,6 +61,7 @@ NOTICED_BY = {  # the requirements most likely to notice the mutants of a table,
     "conditions": ["sizes"],
     "double_backward": ["double_backward"],
     "sparse": ["certified"],
+    "own_source": ["numbers"],
 }
 
 

@@ -39,9 +39,20 @@ def as_data(document: Document) -> dict[str, Any]:
         "misnamed": [{"name": name, "meant": meant} for name, meant in document.misnamed.items()],
         "exhausted": [asdict(each) for each in document.exhausted],
         "certified": [asdict(each) for each in document.certified],
+        "numbers": [asdict(each) for each in document.numbers],
         "advice": [asdict(each) for each in document.advice],
         "failures": [_failure(finding) for finding in document.findings],
         "stale_known_failures": list(document.stale),
+        "unreached": _unreached(document),
+    }
+
+
+def _unreached(document: Document) -> dict[str, Any]:
+    of = document.unreached
+    return {
+        "lines": of.count,
+        "places": [place._asdict() for place in of.places],
+        "unknown": of.unknown or None,
     }
 
 
