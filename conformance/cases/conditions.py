@@ -26,6 +26,9 @@ from conformance.operations import DTYPES, OPERATIONS
 
 VALUES = "values "  # how a line begins whose number is one of values
 ELEMENTS = 2_000_000  # of the arrays of a case
+DENSE = (
+    8 * MOST
+)  # multiplications of a gradient that takes every pixel for a window, as those by correlation do
 ROUNDS = 2  # each with the next of the forms that networks have
 DRAWS = 12  # of what `?` stands for, beside other conditions
 _ATOM = re.compile(r"(\S+) (?:% (\d+) )?(==|!=|>=|>|<=|<) (\d+)")
@@ -157,7 +160,12 @@ def _thin(operation: str) -> Case:
 
 
 def _is_small(case: Case) -> bool:
-    return not case.problem and case.size <= ELEMENTS and products(case) <= MOST
+    return not case.problem and case.size <= ELEMENTS and products(case) <= MOST and _dense(case) <= DENSE
+
+
+def _dense(case: Case) -> int:
+    of_each = getattr(case, "filters", 1) // getattr(case, "groups", 1)
+    return math.prod((*case.shapes["input"], *case.kernel, of_each))
 
 
 # Measures: what numbers may be of.

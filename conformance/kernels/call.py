@@ -87,8 +87,7 @@ class Caller:
 
     def parameters(self, operation: str) -> dict[str, Signature]:
         """The signatures of the forward and of the gradients, where there are any."""
-        names = (operation, f"{operation}_backward", f"{operation}_double_backward")
-        return {name: self._signature(name) for name in names if self.subject.function(name)}
+        return {name: self._signature(name) for name in self.subject.functions_of(operation)}
 
     # One call.
 

@@ -17,8 +17,9 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.conditions import VALUES, basic, value
-from conformance.kernels.guess import names_in
+from conformance.kernels.guess import names_in, names_of
 from conformance.kernels.layout import to_channels_last
+from conformance.kernels.signature import leading
 from conformance.kernels.source.comparisons import Comparison, Names, conditions
 from conformance.kernels.source.foreign import LOADING, foreign_conditions, foreign_files, read_text
 from conformance.kernels.source.reach import reached
@@ -38,7 +39,7 @@ def numbers_of(subject: Subject, operation: str) -> tuple[tuple[str, ...], str]:
     """Those of all functions that an operation may come to, each once; and why nobody knows of others."""
     found: dict[str, None] = {}
     unread = ""
-    for function in reached(map(subject.function, (operation, f"{operation}_backward"))):
+    for function in reached(subject.functions_of(operation).values()):
         try:
             found |= dict.fromkeys(_of_function(subject, operation, function))
         except (OSError, ValueError, SyntaxError):
@@ -50,7 +51,7 @@ def numbers_of(subject: Subject, operation: str) -> tuple[tuple[str, ...], str]:
 
 def _loading(subject: Subject, operation: str) -> Iterator[str]:
     """The texts beside files that load native code."""
-    functions_of = reached(map(subject.function, (operation, f"{operation}_backward")))
+    functions_of = reached(subject.functions_of(operation).values())
     for file in {function.__code__.co_filename for function in functions_of}:
         with contextlib.suppress(OSError):  # which is told elsewhere
             if not LOADING.isdisjoint(re.findall(r"\w+", read_text(file))):
@@ -150,11 +151,9 @@ def _arrays(operation: str, function: FunctionType) -> dict[str, str]:
     """The parameters of a function that are arrays: by their place in one of an operation, by their names elsewhere."""
     names = list(inspect.signature(function, follow_wrapped=False).parameters)
     arrays = list(OPERATIONS[operation].family.array_names)
-    if function.__name__ == f"{operation}_backward":
-        return dict(zip(names, ["grad_output", *arrays], strict=False))
-    if function.__name__ == operation:
-        return dict(zip(names, arrays, strict=False))
-    return {}
+    if function.__name__ not in names_of(operation):
+        return {}
+    return dict(zip(names, [*leading(function.__name__), *arrays], strict=False))
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,14 @@ from conformance.kernels.framework import FRAMEWORKS, PLAIN, about
 from conformance.kernels.own import is_own
 from conformance.operations import OPERATIONS
 
-FUNCTIONS = tuple(
-    f"{name}{half}"
-    for name, operation in OPERATIONS.items()
-    for half in ("", "_backward", *(["_double_backward"] if operation.family.bilinear else []))
-)
+
+def names_of(operation: str) -> list[str]:
+    """The functions of an operation: forward, backward, and where there is one, the backward of that."""
+    twice = ["_double_backward"] if OPERATIONS[operation].family.bilinear else []
+    return [f"{operation}{half}" for half in ("", "_backward", *twice)]
+
+
+FUNCTIONS = tuple(name for operation in OPERATIONS for name in names_of(operation))
 _UNJUDGED = ("fractional_max_pool",)
 NEARLY = 0.8  # how alike two names are of which one is taken for a slip of the other
 

@@ -37,7 +37,7 @@ class Lines:
         """Those of a subject, none of them marked yet."""
         lines = cls()
         for operation in subject.operations:
-            for each in reached(map(subject.function, (operation, f"{operation}_backward"))):
+            for each in reached(subject.functions_of(operation).values()):
                 there = lines.functions.setdefault(each.__code__.co_filename, {})
                 there.setdefault(id(each), (each, set()))[1].add(operation)
         try:

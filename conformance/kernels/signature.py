@@ -39,7 +39,7 @@ class Signature:
         except (TypeError, ValueError):
             return cls(name, unclaimed=frozenset(without))
         operation = _operation(name)
-        arrays, known = len(_leading(name)) + _arrays(operation), _plain_options(operation)
+        arrays, known = len(leading(name)) + _arrays(operation), _plain_options(operation)
         plain = [n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
         named = _named_otherwise(known, {n: p for n, p in parameters.items() if n not in plain[:arrays]})
         called = {named.get(option, option): option for option in known}  # by the names that the function has
@@ -67,7 +67,7 @@ class Signature:
     def arguments(self, case: Case, arrays: Mapping[str, Any], omits_defaults: bool = False) -> Arguments:
         """What the function is called with."""
         backward = self.name.endswith("_backward")
-        positional = [arrays.get(name) for name in _leading(self.name)]
+        positional = [arrays.get(name) for name in leading(self.name)]
         own = (name for name in arrays if not name.startswith("grad_") and name != "bias")
         positional += [arrays[name] for name in own]
         if "weight" in arrays and self.takes_bias and not self.bias_keyword:
@@ -130,7 +130,7 @@ def _operation(function: str) -> str:
     return function.removesuffix("_backward").removesuffix("_double")
 
 
-def _leading(function: str) -> list[str]:
+def leading(function: str) -> list[str]:
     """The arrays that come before those of the forward: gradients."""
     if not function.endswith("_backward"):
         return []

@@ -13,7 +13,7 @@ from conformance.cases.features import FEATURES
 from conformance.cases.units import CLAIMED_AS
 from conformance.kernels.answer import said
 from conformance.kernels.framework import FRAMEWORKS
-from conformance.kernels.guess import FUNCTIONS, framework_of, function_of, misnamed, unjudged
+from conformance.kernels.guess import FUNCTIONS, framework_of, function_of, misnamed, names_of, unjudged
 from conformance.kernels.hints import hint
 from conformance.operations import DTYPES, OPERATIONS
 
@@ -154,6 +154,10 @@ class Subject:
 
     def function(self, name: str) -> Callable[..., Any] | None:
         return function_of(self.kernels, name)
+
+    def functions_of(self, operation: str) -> dict[str, Callable[..., Any]]:
+        """Those that it has of an operation, by name."""
+        return {name: function for name in names_of(operation) if (function := self.function(name))}
 
     @property
     def misnamed(self) -> dict[str, str]:

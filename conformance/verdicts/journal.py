@@ -113,9 +113,9 @@ def _sources(subject: Subject) -> set[Path]:
     where = subject.name.partition(":")[0]
     files = {where if where.endswith(".py") else _file_of(sys.modules.get(where))}
     for operation in subject.operations:
-        for name in (operation, f"{operation}_backward"):
+        for function in subject.functions_of(operation).values():
             with contextlib.suppress(TypeError, ValueError):
-                files.add(inspect.getsourcefile(inspect.unwrap(subject.function(name))))  # type: ignore[arg-type]
+                files.add(inspect.getsourcefile(inspect.unwrap(function)) or "")
     return {Path(file).resolve() for file in files if file}
 
 
