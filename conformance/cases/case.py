@@ -132,8 +132,7 @@ class Case:
 
     @cached_property
     def array_names(self) -> tuple[str, ...]:
-        differentiated = ("grad_output",) if DTYPES[self.dtype].differentiated else ()
-        return (*self.family.arrays(self), *differentiated)
+        return (*self.family.arrays(self), *["grad_output"] * DTYPES[self.dtype].differentiated)
 
     @cached_property
     def outputs(self) -> tuple[str, ...]:
@@ -144,10 +143,8 @@ class Case:
 
     @cached_property
     def gradients(self) -> tuple[str, ...]:
-        """Those of its arrays, none of integers."""
-        plain = ("grad_output", *self.family.indexing)
-        differentiated = self.array_names if DTYPES[self.dtype].differentiated else ()
-        return tuple(f"grad_{name}" for name in differentiated if name not in plain)
+        names = self.array_names if DTYPES[self.dtype].differentiated else ()
+        return tuple(f"grad_{n}" for n in names if n not in ("grad_output", *self.family.indexing))
 
     def terms(self, output: str) -> int:
         """Largest number of terms that one element of this output sums."""
