@@ -26,9 +26,7 @@ from conformance.operations import DTYPES, OPERATIONS
 
 VALUES = "values "  # how a line begins whose number is one of values
 ELEMENTS = 2_000_000  # of the arrays of a case
-DENSE = (
-    8 * MOST
-)  # multiplications of a gradient that takes every pixel for a window, as those by correlation do
+DENSE = 8 * MOST  # multiplications of a gradient by correlation
 ROUNDS = 2  # each with the next of the forms that networks have
 DRAWS = 12  # of what `?` stands for, beside other conditions
 _ATOM = re.compile(r"(\S+) (?:% (\d+) )?(==|!=|>=|>|<=|<) (\d+)")
@@ -160,10 +158,11 @@ def _thin(operation: str) -> Case:
 
 
 def _is_small(case: Case) -> bool:
-    return not case.problem and case.size <= ELEMENTS and products(case) <= MOST and _dense(case) <= DENSE
+    return not case.problem and case.size <= ELEMENTS and products(case) <= MOST and dense(case) <= DENSE
 
 
-def _dense(case: Case) -> int:
+def dense(case: Case) -> int:
+    """Multiplications of a gradient that takes every pixel for a window."""
     of_each = getattr(case, "filters", 1) // getattr(case, "groups", 1)
     return math.prod((*case.shapes["input"], *case.kernel, of_each))
 

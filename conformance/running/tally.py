@@ -90,7 +90,9 @@ class Tally:
         return self.rows.setdefault(output, self.empty_row(output))
 
     def empty_row(self, output: str) -> Row:
-        return Row(self.task.unit, output, refuses=REQUIREMENTS[self.task.requirement].refuses)
+        rule = REQUIREMENTS[self.task.requirement]
+        # Where the source decides what is asked, an output may well have but one number in each case.
+        return Row(self.task.unit, output, varied=rule.of_source, refuses=rule.refuses)
 
     def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
         fault, kind = "", self.failing

@@ -12,7 +12,7 @@ from conformance import Subject
 from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.cases.case import CaseError
-from conformance.cases.conditions import around, measures_of, parse, unasked, value
+from conformance.cases.conditions import DENSE, around, dense, measures_of, parse, unasked, value
 from conformance.cases.features import features_of
 from conformance.cases.sizes import MOST, products
 from conformance.kernels.conditions import numbers_of
@@ -20,7 +20,7 @@ from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
 from conformance.kernels.source.foreign import foreign_conditions
 from conformance.kernels.subject import SubjectError
-from conformance.operations import DTYPES, OPERATIONS
+from conformance.operations import OPERATIONS
 from conformance.reports.document import document
 from conformance.reports.formats.json import as_data
 from conformance.reports.lines import plain
@@ -238,6 +238,25 @@ def test_a_wrong_path_behind_a_number_is_found(tmp_path, condition):
     assert report.verdict == "differs"
 
 
+def test_a_right_path_behind_a_number_conforms_where_a_gradient_is_one_number_in_every_case(tmp_path):
+    path = tmp_path / "right.py"
+    backward = (
+        "\ndef conv2d_backward(*arrays, **options):\n    return npcnn.conv2d_backward(*arrays, **options)\n"
+    )
+    path.write_text(
+        WRONG.replace("y[..., -1] = 0", "y = y + 0").replace("CONDITION", "input.shape[2] > 10") + backward
+    )
+    asked = {"requirements": "numbers", "dtypes": "float32", "oracle": "reference", "profile": "quick"}
+    report = conformance.check(str(path), **asked)
+    assert (report.verdict, {row.verdict for row in report.rows}) == ("conforms", {"conforms"})
+
+
+@pytest.mark.parametrize("operation", ["conv2d", "conv_transpose2d", "max_pool2d"])
+def test_no_gradient_by_correlation_takes_long(operation):
+    asked = list(around(operation, features_of(operation), ["kernel < 256", "? <= 1048576"], 400))
+    assert 0 < max(map(dense, asked)) <= DENSE
+
+
 def test_a_kernel_without_numbers_does_not_claim_them():
     report = conformance.check("examples/mykernels.py", requirements=("empty", "numbers"), oracle="reference")
     reason = "its source names no number that a path may depend on"
@@ -275,7 +294,7 @@ def test_every_dtype_is_asked_as_many_sizes():
     line = ("channels > 40",)
     plans = (
         Plan("conv2d", dtype, features_of("conv2d"), numbers=line, first=dtype == "float32")
-        for dtype in DTYPES
+        for dtype in OPERATIONS["conv2d"].family.dtypes
     )
     counts = {len(list(REQUIREMENTS["numbers"].cases(plan))) for plan in plans}
     assert len(counts) == 1
