@@ -99,10 +99,11 @@ def unasked(operation: str, features: Features, conditions: Iterable[str]) -> li
 def _of_condition(operation: str, features: Features, condition: str) -> Iterator[Case]:
     atoms = parse(condition)
     forms = itertools.cycle(_bases(operation))
+    flags = {option.name: option.other for option in OPERATIONS[operation].options if option.array}
     for seed, (targets, measures) in enumerate(_asked(operation, atoms, random.Random(condition))):
         asked = sorted(zip(atoms, targets, measures, strict=True), key=_order)
         for base in (next(forms), _thin(operation)):  # the second where the first is too large
-            case = _reaching(replace(base, seed=seed), asked)
+            case = _reaching(replace(base, seed=seed, **(flags if seed % 2 else {})), asked)
             if case and _is_small(case):
                 yield from claimed([case], features)
                 break
@@ -254,7 +255,8 @@ def reach(case: Case, measure: Sequence[str], target: int, exactly: bool) -> Cas
     """The case changed so that a measure is this number, or the least above it that there is; None where none is."""
     if target < 0:
         return None
-    if len(measure) == 1 and measure[0] in (*basic(case.operation), *ALONG_ALL):
+    along_all = measure[0] in ALONG_ALL and f"{measure[0]}.0" in basic(case.operation)
+    if len(measure) == 1 and (along_all or measure[0] in basic(case.operation)):
         return _with(case, measure[0], target)
     growing = [name for name in measure if name in basic(case.operation)]
     growing = growing or [name for name in basic(case.operation) if name.startswith(_GROWING)]
