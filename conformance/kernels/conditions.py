@@ -38,8 +38,9 @@ Measure = tuple[str, ...]  # factors; see cases.conditions
 def numbers_of(subject: Subject, operation: str) -> tuple[tuple[str, ...], str]:
     """Those of all functions that an operation may come to, each once; and why nobody knows of others."""
     found: dict[str, None] = {}
-    unread = ""
-    for function in reached(subject.functions_of(operation).values()):
+    functions = reached(subject.functions_of(operation).values())
+    unread = "" if functions else "no function of it has a source that can be read"
+    for function in functions:
         try:
             found |= dict.fromkeys(_of_function(subject, operation, function))
         except (OSError, ValueError, SyntaxError):
@@ -229,7 +230,15 @@ class _Reader:
             found := self._read(self.names.expressions[node.id], depth)
         ):
             return found
+        if node.id in self._bound and len(node.id) == 1 and node.id.islower():
+            return None  # a local of the function's own, of which its name says nothing
         return self.arrays.get(node.id) or self._by_name(node.id)
+
+    @cached_property
+    def _bound(self) -> set[str]:
+        """The names that the function gives values to."""
+        names = (each for each in ast.walk(self.node) if isinstance(each, ast.Name))
+        return {each.id for each in names if isinstance(each.ctx, ast.Store)}
 
     def _by_name(self, name: str) -> Any:
         """What a name usually is, where this operation has it."""

@@ -173,7 +173,7 @@ _TESTED = {"no zeros": "images without zeros", "integers": "integers", "batches"
 def numbers(every: Sequence[Numbers], width: int) -> Iterator[Line]:
     """The conditions that the source of each operation has, and those that no case is small enough for."""
     if every:
-        yield [("numbers of its source, asked on both sides", "head")]
+        yield [("numbers of its source, as far as it can be read, asked on both sides", "head")]
     for each in every:
         yield from wrapped("  ", f"{each.operation}: {printable('; '.join(each.asked) or 'none')}", width)
         if each.too_large:

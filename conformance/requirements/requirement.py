@@ -7,6 +7,7 @@ from dataclasses import KW_ONLY, dataclass
 
 from conformance.cases import Case
 from conformance.cases.arrays import Arrays, fill
+from conformance.cases.conditions import unasked
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
 from conformance.operations import DTYPES, Family
@@ -75,7 +76,9 @@ class Requirement:
         if self.isolated and not isolated:
             return "judged in worker processes only"
         if self.of_source and not plan.numbers:
-            return plan.unread or "its source names no number that a path may depend on"
+            return plan.unread or "no number of its source could be tied to a size, an option or a value"
+        if self.of_source and unasked(plan.operation, plan.features, plan.numbers) == [*plan.numbers]:
+            return f"too large to be asked: {'; '.join(plan.numbers)}"
         spreads = plan.transforms and self.local
         return f"accuracy={plan.accuracy} spreads a NaN" if spreads else ""
 

@@ -21,6 +21,7 @@ from conformance.verdicts.judgement import EXCEPTIONS
 
 UNDECLARED = "dtypes= of a conformance.Subject does not name it"
 DECLINED = "NotImplementedError"
+NOT_ROUNDED = "integers are not rounded, and none is NaN"
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,9 @@ def claims_of(subject: Subject, runner: Runner, settings: Settings) -> Iterator[
 def _nothing_of(dtype: str) -> dict[str, str]:
     """What there is not of a dtype, and why."""
     rounded = {
-        name: "none rounds" for name, each in REQUIREMENTS.items() if not each.of_dtype(dtype, first=True)
+        name: "integers are not rounded, and none is NaN"
+        for name, each in REQUIREMENTS.items()
+        if not each.of_dtype(dtype, first=True)
     }
     gradients = {} if DTYPES[dtype].differentiated else {"gradients": "integers have none"}
     infinite = {"infinities": "their products are NaN or not, as they are multiplied"}

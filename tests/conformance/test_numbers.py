@@ -259,8 +259,46 @@ def test_no_gradient_by_correlation_takes_long(operation):
 
 def test_a_kernel_without_numbers_does_not_claim_them():
     report = conformance.check("examples/mykernels.py", requirements=("empty", "numbers"), oracle="reference")
-    reason = "its source names no number that a path may depend on"
+    reason = "no number of its source could be tied to a size, an option or a value"
     assert ("conv2d", "numbers", reason) in report.not_claimed
+
+
+def test_numbers_that_are_too_large_alone_are_not_claimed(tmp_path):
+    subject = load_kernel(
+        tmp_path, "    if input.size > 2**31 - 1:\n        raise OverflowError(input.size)\n"
+    )
+    report = conformance.check(
+        subject, requirements=("empty", "numbers"), oracle="reference", dtypes="float32"
+    )
+    assert ("conv2d", "numbers", "too large to be asked: size.input > 2147483647") in report.not_claimed
+    assert report.passed
+
+
+def test_an_object_that_is_called_has_numbers(tmp_path):
+    source = "class Conv:\n    def __call__(self, input, weight):\n        return input if weight.shape[1] > 70 else weight\n"
+    path = tmp_path / "called.py"
+    path.write_text(f"{source}\n\nconv2d = Conv()\n")
+    assert numbers_of(conformance.load(str(path)), "conv2d") == (("channels/groups > 70",), "")
+
+
+def test_what_has_no_source_is_told():
+    made: dict = {}
+    exec("def conv2d(input, weight):\n    return input if weight.shape[0] > 77 else weight\n", made)
+    unread = "no function of it has a source that can be read"
+    assert numbers_of(Subject({"conv2d": made["conv2d"]}), "conv2d") == ((), unread)
+
+
+def test_a_local_name_of_one_letter_says_nothing(tmp_path):
+    body = "    n = weight.shape[0]\n    n = n + 1\n    if n == 1000:\n        pass\n"
+    assert numbers_of(load_kernel(tmp_path, body), "conv2d")[0] == ("? == 1000", "values 1000")
+
+
+def load_kernel(tmp_path: Path, body: str) -> Subject:
+    path = tmp_path / "kernel.py"
+    path.write_text(
+        f"import npcnn\n\n\ndef conv2d(input, weight):\n{body}    return npcnn.conv2d(input, weight)\n"
+    )
+    return conformance.load(str(path))
 
 
 def test_a_source_that_cannot_be_read_is_told(tmp_path):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
+import tokenize
 import warnings
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from types import CodeType, FunctionType
 
 from conformance.kernels.source.statements import Key, Stretch, stretches
@@ -29,7 +29,8 @@ class Unreadable(Exception):
 def read(file: str) -> str:
     """The text of a file whose functions may have another code for a while; Unreadable where they may not."""
     try:
-        text = Path(file).read_text(encoding="utf-8")
+        with tokenize.open(file) as opened:  # in the encoding that it names
+            text = opened.read()
         if EXCLUDING.isdisjoint(re.findall(r"\w+", text)):
             return text
         used = EXCLUDING.intersection(_identifiers(ast.parse(text)))

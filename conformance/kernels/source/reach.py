@@ -42,8 +42,11 @@ def reached(functions: Iterable[Any]) -> list[FunctionType]:
 
 def _code(value: Any) -> CodeType | None:
     value = inspect.unwrap(value.func if isinstance(value, functools.partial) else value)
-    found = getattr(getattr(value, "__func__", value), "__code__", None)
-    return found if isinstance(found, CodeType) else None
+    for each in (value, type(value).__call__):  # a function, or an object that is called as one
+        found = getattr(getattr(each, "__func__", each), "__code__", None)
+        if isinstance(found, CodeType):
+            return found
+    return None
 
 
 def _is_of(file: str, homes: set[str]) -> bool:
