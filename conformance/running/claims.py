@@ -21,7 +21,6 @@ from conformance.verdicts.judgement import EXCEPTIONS
 
 UNDECLARED = "dtypes= of a conformance.Subject does not name it"
 DECLINED = "NotImplementedError"
-NOT_ROUNDED = "integers are not rounded, and none is NaN"
 
 
 @dataclass(frozen=True)

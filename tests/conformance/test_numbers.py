@@ -275,9 +275,11 @@ def test_numbers_that_are_too_large_alone_are_not_claimed(tmp_path):
 
 
 def test_an_object_that_is_called_has_numbers(tmp_path):
-    source = "class Conv:\n    def __call__(self, input, weight):\n        return input if weight.shape[1] > 70 else weight\n"
+    body = "return input if weight.shape[1] > 70 else weight"
     path = tmp_path / "called.py"
-    path.write_text(f"{source}\n\nconv2d = Conv()\n")
+    path.write_text(
+        f"class Conv:\n    def __call__(self, input, weight):\n        {body}\n\nconv2d = Conv()\n"
+    )
     assert numbers_of(conformance.load(str(path)), "conv2d") == (("channels/groups > 70",), "")
 
 
