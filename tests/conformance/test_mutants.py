@@ -282,7 +282,7 @@ def test_no_two_mutants_of_an_operation_are_called_the_same(attribute):
 
 @pytest.mark.parametrize("mutant", EVERY, ids=by_name)
 def test_a_mutant_says_what_it_is_and_is_found_by_its_name(mutant):
-    outputs = {"output", "indices", "grad_input", "grad_weight", "grad_bias"}
+    outputs = {"output", "indices", "grad_input", "grad_weight", "grad_bias", "grad_grad_output"}
     assert mutant.sentence and mutant.when and set(mutant.outputs) <= outputs
     assert mutants.named(mutant.name) == mutant
 
@@ -338,7 +338,7 @@ def test_a_condition_tells_how_many_axes_it_needs(when, axes):
     assert words.axes_named(when) == axes
 
 
-@pytest.mark.parametrize(("operation", "axes"), [("conv1d", 17), ("max_pool1d", 4), ("conv2d", 18)])
+@pytest.mark.parametrize(("operation", "axes"), [("conv1d", 1), ("max_pool1d", 1), ("conv2d", 2)])
 def test_no_mutant_names_an_axis_that_its_operation_lacks(operation, axes):
     told = " ".join(f"{mutant.when} {mutant.sentence}" for mutant in mutants.of(operation))
     lacking = {1: "height", 2: "depth"}[axes]
