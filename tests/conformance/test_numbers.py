@@ -283,6 +283,15 @@ def test_an_object_that_is_called_has_numbers(tmp_path):
     assert numbers_of(conformance.load(str(path)), "conv2d") == (("channels/groups > 70",), "")
 
 
+@pytest.mark.parametrize("number", ["np.inf", "-np.inf", "np.nan", "float('inf')", "1e400", "2**70"])
+def test_a_number_that_no_size_reaches_is_none_of_a_size(tmp_path, number):
+    body = f"    if input.shape[2] == {number} or input.max() == {number}:\n        pass\n"
+    path = tmp_path / "kernel.py"
+    path.write_text(f"import numpy as np\n\n\ndef conv2d(input, weight):\n{body}    return input\n")
+    read = numbers_of(conformance.load(str(path)), "conv2d")[0]
+    assert not any("inf" in line or "nan" in line for line in read)
+
+
 def test_what_has_no_source_is_told():
     made: dict = {}
     exec("def conv2d(input, weight):\n    return input if weight.shape[0] > 77 else weight\n", made)

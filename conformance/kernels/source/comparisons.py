@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,10 @@ class Names:
 
 
 def _plain(value: object) -> float | None:
-    return value if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+    """The value if it is a number: no infinity is one, which every size and finite value is on one side of."""
+    if isinstance(value, bool) or (isinstance(value, float) and not math.isfinite(value)):
+        return None
+    return value if isinstance(value, (int, float)) else None
 
 
 def _folded(op: type[ast.operator], left: float | None, right: float | None) -> float | None:
