@@ -43,9 +43,9 @@ def check(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
     answers = double_backward.answer(caller, case, arrays)
     if all(answer is None for answer in answers.values()):
         return [Judgement(output, "not claimed") for output in OUTPUTS]
-    by_weight, by_input = _problems(case, given)
-    expected = _joined(oracle(case, by_weight), oracle(case, by_input))
-    limits = _limits(caller, oracle, case, by_weight, by_input)
+    halves = [(problem, oracle(case, problem)) for problem in _problems(case, given)]
+    expected = _joined(*(answer for _, answer in halves))
+    limits = _limits(caller, oracle, case, halves)
     return [judge(name, case.dtype, answers[name], expected[name], limits.get(name)) for name in OUTPUTS]
 
 
@@ -66,21 +66,18 @@ def _joined(by_weight: dict[str, Array], by_input: dict[str, Array]) -> dict[str
 
 
 def _limits(
-    caller: Caller, oracle: Oracle, case: Case, by_weight: Arrays, by_input: Arrays
+    caller: Caller, oracle: Oracle, case: Case, halves: list[tuple[Arrays, dict[str, Array]]]
 ) -> dict[str, Array]:
     """The bound of each output that need not be equal bit for bit.
 
     That of grad_grad_output is twice the sum of its halves' bounds: a sum of n + n terms in any order is off by at most
     2 n u S (Higham, as in verdicts.bounds), two sums of n that are added by as much.
     """
-    halves = [
-        limits_of(caller.subject, oracle, case, arrays, oracle(case, arrays))
-        for arrays in (by_weight, by_input)
-    ]
+    limits = [limits_of(caller.subject, oracle, case, arrays, answer) for arrays, answer in halves]
     joined = {
-        OF_OUTPUT: [half["output"] for half in halves if "output" in half] * 2,
-        OF_INPUT: [half["grad_input"] for half in halves[1:] if "grad_input" in half],
-        OF_WEIGHT: [half["grad_weight"] for half in halves[:1] if "grad_weight" in half],
+        OF_OUTPUT: [of["output"] for of in limits if "output" in of] * 2,
+        OF_INPUT: [of["grad_input"] for of in limits[1:] if "grad_input" in of],
+        OF_WEIGHT: [of["grad_weight"] for of in limits[:1] if "grad_weight" in of],
     }
     return {name: np.sum(parts, axis=0) for name, parts in joined.items() if parts}
 
