@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.operations.dtypes import COMPLEX
+from conformance.operations.dtypes import COMPLEX, REAL
 from conformance.operations.family import Answers, Family, Malformation, Tail
 from conformance.operations.nonfinite import may_be_nan, skipping
 from conformance.operations.option import Fields, Option
@@ -252,7 +252,7 @@ _WIDTHS = (
 FAMILY = Family(
     name="conv",
     rank=0,
-    kinds=("real", COMPLEX),
+    kinds=(REAL, COMPLEX),
     options=OPTIONS,
     keywords=("stride", "padding", "dilation", "groups"),
     malformations=MALFORMATIONS,

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-INTEGER, COMPLEX = "integer", "complex"  # kinds of numbers that are not real
+REAL, INTEGER, COMPLEX = "real", "integer", "complex"  # kinds of numbers
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Dtype:
     spread: int
     other: str
     package: str = ""
-    kind: str = "real"
+    kind: str = REAL
     wide: str = "float64"
 
     @property

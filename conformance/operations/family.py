@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from conformance.operations.dtypes import DTYPES
+from conformance.operations.dtypes import DTYPES, REAL
 from conformance.operations.option import Fields, Option
 from conformance.operations.windows import Array, Arrays, Problem, window_outputs
 
@@ -109,7 +109,7 @@ class Family:
     rank: int
     adjoint: bool = False
     dimensions: tuple[int, ...] = (1, 2, 3)
-    kinds: tuple[str, ...] = ("real",)
+    kinds: tuple[str, ...] = (REAL,)
     options: tuple[Option, ...]
     keywords: tuple[str, ...]
     malformations: Mapping[str, Malformation]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from conformance.operations import pool
-from conformance.operations.dtypes import DTYPES, INTEGER, Dtype
+from conformance.operations.dtypes import DTYPES, INTEGER, REAL, Dtype
 from conformance.operations.family import Answers, Family
 from conformance.operations.option import Option
 from conformance.operations.readings import maxima
@@ -117,7 +117,7 @@ def extremes(dtype: Dtype) -> Array:
 FAMILY = Family(
     name="max_pool",
     rank=2,
-    kinds=("real", INTEGER),
+    kinds=(REAL, INTEGER),
     options=OPTIONS,
     keywords=("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices"),
     refusal=pool.refusal,

@@ -16,6 +16,7 @@ from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES
+from conformance.operations.dtypes import REAL
 from conformance.requirements.plan import TRANSFORMS
 from conformance.verdicts.bounds import bound, undecided
 from conformance.verdicts.coefficients import in_words
@@ -82,7 +83,7 @@ def _is_number(got: Answer, case: Case, expected: Array) -> TypeGuard[Array]:
 
 def _in_range(case: Case, got: Array, expected: Array, limit: Array | None) -> Array:
     """Expected, where the right number may round to an infinity, is that, if it was answered."""
-    if DTYPES[case.dtype].kind != "real":
+    if DTYPES[case.dtype].kind != REAL:
         return expected
     beyond = np.abs(expected) + (0 if limit is None else limit) >= DTYPES[case.dtype].beyond
     return np.where(beyond & np.isinf(got) & (np.sign(got) == np.sign(expected)), got, expected)

@@ -24,7 +24,7 @@ class Requirement:
     rank            its place in lists and reports
     order           what is judged first has the least
     every_dtype     else float32 alone, where the rule has nothing to do with the dtype
-    rounds          it asks what is rounded, as integers are not
+    rounds          it asks what no integer format has: numbers that are rounded, NaN or infinite
     isolated        judged by workers only: a kernel that fails it ends its process
     refuses         its cases are those that PyTorch refuses; what a kernel does with them shows no answer of it
     exhausts        its cases leave no gap in the small scope

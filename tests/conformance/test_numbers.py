@@ -86,6 +86,9 @@ CONDITIONS = {
 }
 
 
+PLAIN = "import numpy as np\nimport npcnn\n\ndef conv2d(input, weight):\n"
+
+
 def subject_of(tmp_path, body, text=HEAD):
     path = tmp_path / "named.py"
     path.write_text(f"{text}    {body}\n    return input\n")
@@ -264,8 +267,10 @@ def test_a_kernel_without_numbers_does_not_claim_them():
 
 
 def test_numbers_that_are_too_large_alone_are_not_claimed(tmp_path):
-    subject = load_kernel(
-        tmp_path, "    if input.size > 2**31 - 1:\n        raise OverflowError(input.size)\n"
+    subject = subject_of(
+        tmp_path,
+        "if input.size > 2**31 - 1: raise OverflowError\n    return npcnn.conv2d(input, weight)",
+        PLAIN,
     )
     report = conformance.check(
         subject, requirements=("empty", "numbers"), oracle="reference", dtypes="float32"
@@ -285,10 +290,8 @@ def test_an_object_that_is_called_has_numbers(tmp_path):
 
 @pytest.mark.parametrize("number", ["np.inf", "-np.inf", "np.nan", "float('inf')", "1e400", "2**70"])
 def test_a_number_that_no_size_reaches_is_none_of_a_size(tmp_path, number):
-    body = f"    if input.shape[2] == {number} or input.max() == {number}:\n        pass\n"
-    path = tmp_path / "kernel.py"
-    path.write_text(f"import numpy as np\n\n\ndef conv2d(input, weight):\n{body}    return input\n")
-    read = numbers_of(conformance.load(str(path)), "conv2d")[0]
+    body = f"if input.shape[2] == {number} or input.max() == {number}: pass"
+    read = numbers_of(subject_of(tmp_path, body, PLAIN), "conv2d")[0]
     assert not any("inf" in line or "nan" in line for line in read)
 
 
@@ -300,16 +303,8 @@ def test_what_has_no_source_is_told():
 
 
 def test_a_local_name_of_one_letter_says_nothing(tmp_path):
-    body = "    n = weight.shape[0]\n    n = n + 1\n    if n == 1000:\n        pass\n"
-    assert numbers_of(load_kernel(tmp_path, body), "conv2d")[0] == ("? == 1000", "values 1000")
-
-
-def load_kernel(tmp_path: Path, body: str) -> Subject:
-    path = tmp_path / "kernel.py"
-    path.write_text(
-        f"import npcnn\n\n\ndef conv2d(input, weight):\n{body}    return npcnn.conv2d(input, weight)\n"
-    )
-    return conformance.load(str(path))
+    body = "n = weight.shape[0]\n    n = n + 1\n    if n == 1000: pass"
+    assert numbers_of(subject_of(tmp_path, body, PLAIN), "conv2d")[0] == ("? == 1000", "values 1000")
 
 
 def test_a_source_that_cannot_be_read_is_told(tmp_path):

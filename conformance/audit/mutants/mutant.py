@@ -15,7 +15,7 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.kernels import reference
 from conformance.kernels.functions import by_reference, functions
 from conformance.kernels.reference import IMAGES, wide
-from conformance.operations.dtypes import COMPLEX, DTYPES, USUAL
+from conformance.operations.dtypes import COMPLEX, DTYPES, REAL, USUAL
 from conformance.operations.family import Answers
 
 
@@ -78,7 +78,7 @@ class Mutant:
 
     def _holds(self, case: Case, arrays: Arrays) -> bool:
         """Whether the numbers are those of the mistake, or float64 holds them as well."""
-        if DTYPES[case.dtype].kind == "real" or case.dtype in self.dtypes:
+        if DTYPES[case.dtype].kind == REAL or case.dtype in self.dtypes:
             return True
         if DTYPES[case.dtype].kind == COMPLEX:
             return False
