@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import field, fields, make_dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -14,7 +14,7 @@ from conformance.cases.guarded import GUARDS
 from conformance.cases.text import CaseError, suggest, write, write_field
 from conformance.cases.values import VALUES, planted
 from conformance.cases.views import REPEATING, VIEWS
-from conformance.operations import DTYPES, OPERATIONS, Family, Operation
+from conformance.operations import DTYPES, OPERATIONS, Family
 from conformance.operations.windows import borders, windows_all_hit
 
 ANSWERS = "answers"  # in a layout, beside the arrays: what the kernel allocates with NumPy
@@ -78,11 +78,16 @@ class Case:
             if name in COUNTS and value is not None and (min(value) if kind is tuple else value) < 0:
                 raise CaseError(f"{name}={write(value)}: {name} is not negative")
         self._check("dtype", self.dtype, self.family.dtypes)
-        self._check("malformed", self.malformed, ("", *self.family.malformations))
-        if not planted(self.values):
-            self._check("values", self.values, VALUES)
         self._check("written", self.written, WRITTEN)
-        for array, view in self.views.items() if self.layout else ():
+        if self.malformed:
+            self._check("malformed", self.malformed, self.family.malformations)
+        if self.values not in VALUES and not planted(self.values):
+            self._check("values", self.values, VALUES)
+        if self.layout:
+            self._check_layout()
+
+    def _check_layout(self) -> None:
+        for array, view in self.views.items():
             if not view:
                 raise CaseError(f"layout={array}: a layout is written array:view, as input:reversed")
             self._check("layout", array, (*self.array_names, ANSWERS))
@@ -115,8 +120,8 @@ class Case:
     @property
     def kernel_size(self) -> Number:
         """The kernel as it is passed: an int where it is square and nothing else is given for each axis."""
-        each = (getattr(self, option.name) for option in _spec(self).options if option.per_axis)
-        square = len(set(self.kernel)) == 1 and not any(isinstance(value, tuple) for value in each)
+        square = len(set(self.kernel)) == 1
+        square = square and tuple not in [type(getattr(self, name)) for name in _per_axis(self.operation)]
         alone = square or (self.family.single and self.dimensions == 1)
         return 0 if self.malformed == "kernel_zero" else self.kernel[0] if alone else self.kernel
 
@@ -137,8 +142,7 @@ class Case:
     @cached_property
     def outputs(self) -> tuple[str, ...]:
         """What is judged: the forward's answers, then the gradients."""
-        flags = (option for option in _spec(self).options if option.output and not option.array)
-        more = (option.output for option in flags if getattr(self, option.name))
+        more = [output for name, output in _flags(self.operation) if getattr(self, name)]
         return ("output", *more, *self.gradients)
 
     @cached_property
@@ -155,13 +159,10 @@ class Case:
         """Why PyTorch refuses its options."""
         if min(self.kernel) < 1:
             return f"kernel={write(self.kernel)} is below 1"
-        for option in _spec(self).options:
-            value = getattr(self, option.name)
-            axes = value if isinstance(value, tuple) else (value,) * self.dimensions
-            if len(axes) < self.dimensions and not option.broadcasts:
-                return f"{option.name}={write(value)} is one number for {self.dimensions} axes"
-            if reason := option.refusal(value, axes):
-                return reason
+        for name in _option_names(self.operation):
+            _, refusal = _of_option(self.operation, name, getattr(self, name))
+            if refusal:
+                return refusal
         return self.family.refusal(self)
 
     @cached_property
@@ -181,14 +182,11 @@ class Case:
     @cached_property
     def needs(self) -> frozenset[str]:
         """The features a kernel must have to be asked this case (see conformance.cases.features)."""
-        written = []
         features = [self.dtype]
-        for option in _spec(self).options:
-            value = getattr(self, option.name)
-            features += option.features(value, self.dimensions)
-            if option.per_axis and not isinstance(value, str) and value is not None:
-                written.append(value)
-        tuples = [value for value in written if isinstance(value, tuple)]
+        for name in _option_names(self.operation):
+            features += _of_option(self.operation, name, getattr(self, name))[0]
+        given = [getattr(self, name) for name in _per_axis(self.operation)]
+        tuples = [value for value in given if isinstance(value, tuple)]
         several = self.dimensions > 1
         for feature, needed in (
             ("unbatched", self.batch is None),
@@ -347,5 +345,30 @@ def _keywords(operation: str) -> tuple[str, ...]:
     return tuple(name for name in found.family.keywords if name in there)
 
 
-def _spec(case: Case) -> Operation:
-    return OPERATIONS[case.operation]
+@cache
+def _option_names(operation: str) -> tuple[str, ...]:
+    return tuple(option.name for option in OPERATIONS[operation].options)
+
+
+@cache
+def _per_axis(operation: str) -> tuple[str, ...]:
+    return tuple(option.name for option in OPERATIONS[operation].options if option.per_axis)
+
+
+@cache
+def _flags(operation: str) -> tuple[tuple[str, str], ...]:
+    """The options that ask for one more output, and that."""
+    options = OPERATIONS[operation].options
+    return tuple((o.name, o.output) for o in options if o.output and not o.array)
+
+
+@lru_cache(maxsize=4096, typed=True)  # most cases have options that others have, too
+def _of_option(operation: str, name: str, value: Any) -> tuple[tuple[str, ...], str | None]:
+    """The features that a value of an option needs, and why PyTorch refuses it."""
+    dimensions = OPERATIONS[operation].dimensions
+    option = next(option for option in OPERATIONS[operation].options if option.name == name)
+    axes = value if isinstance(value, tuple) else (value,) * dimensions
+    refusal = option.refusal(value, axes)
+    if len(axes) < dimensions and not option.broadcasts:
+        refusal = f"{name}={write(value)} is one number for {dimensions} axes"
+    return tuple(option.features(value, dimensions)), refusal

@@ -179,7 +179,8 @@ def _with_image(case: Case, row: Row) -> Case:
         extents.append(of_image(extent))
     unread = tuple(row[f"unread {name}"] for name in AXES[case.dimensions])
     built: Case = case.family.completed(replace(case, image=tuple(extents)), unread)
-    while built.problem or built.hazard:  # avg_pool3d takes no image smaller than its window
+    # avg_pool3d takes no image smaller than its window; a longer one may have become square
+    while built.problem or built.hazard or len(set(built.image)) < len(set(extents)):
         built = replace(built, image=tuple(n + s for n, s in zip(built.image, built.strides, strict=True)))
     return built
 

@@ -38,9 +38,14 @@ def types_of(operation: str) -> tuple[tuple[str, tuple[type, ...]], ...]:
     return tuple((name, types) for name, types, _ in fields_of(OPERATIONS[operation]))
 
 
+@cache
+def _names_of(operation: str) -> tuple[str, ...]:
+    return tuple(name for name, _ in types_of(operation))
+
+
 def of_operation(operation: str, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Those of these fields that the operation's cases have."""
-    known = {name for name, _ in types_of(operation)}
+    known = _names_of(operation)
     return {name: value for name, value in fields.items() if name in known}
 
 
@@ -52,7 +57,7 @@ def gaps_of(operation: str) -> tuple[str, ...]:
 
 def read_fields(operation: str, words: list[str]) -> dict[str, Any]:
     """The values of fields written name=value."""
-    known = tuple(name for name, _ in types_of(operation))
+    known = _names_of(operation)
     values: dict[str, Any] = {}
     for word in words:
         name, equals, value = word.partition("=")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import lru_cache
 from typing import Any
 
 
@@ -28,6 +29,7 @@ _INT, _INTS = re.compile(r"-?\d+"), re.compile(r"((-?\d+|none),)+(-?\d+|none)?")
 _FLOAT = re.compile(r"-?(\d+\.\d+|inf)")
 
 
+@lru_cache(maxsize=4096)  # most cases are written in words of others
 def read(word: str, value: str) -> Any:
     if value in ("none", "true", "false"):
         return {"none": None, "true": True, "false": False}[value]

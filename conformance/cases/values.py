@@ -126,11 +126,16 @@ def _small_integers(rng: np.random.Generator, case: Problem, name: str, shape: t
 
 def _up_to(rng: np.random.Generator, m: int, shape: tuple[int, ...]) -> Array:
     """Integers from -m to m without 0, and a few zeros among many; not the first, which a view may repeat."""
-    drawn = rng.integers(-m, m, size=shape)
-    drawn += drawn >= 0
+    drawn = _but_zero(m)[rng.integers(-m, m, size=shape)]
     if drawn.size >= FEW:
         drawn.reshape(-1)[rng.integers(1, drawn.size, size=drawn.size // FEW)] = 0
     return drawn
+
+
+@lru_cache(maxsize=64)
+def _but_zero(m: int) -> Array:
+    """The integers from -m to m without 0, where an index from -m to m - 1 finds them in order."""
+    return np.concatenate([np.arange(1, m + 1), np.arange(-m, 0)])
 
 
 def _mean_zero(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -260,10 +265,12 @@ def fits(case: Problem, values: str) -> bool:
 
 def values_named(values: str) -> Callable[[np.random.Generator, Problem, str, tuple[int, ...]], Array]:
     """The family of values of a name."""
-    if found := planted(values):
-        side, number = found
-        return lambda rng, case, name, shape: PLANTED[side](rng, case, name, shape, number)
-    return VALUES[values]
+    if values in VALUES:
+        return VALUES[values]
+    found = planted(values)
+    assert found is not None
+    side, number = found
+    return lambda rng, case, name, shape: PLANTED[side](rng, case, name, shape, number)
 
 
 VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]], Array]] = {

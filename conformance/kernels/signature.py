@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from conformance.cases import Case
@@ -72,7 +73,7 @@ class Signature:
         positional += [arrays[name] for name in own]
         if "weight" in arrays and self.takes_bias and not self.bias_keyword:
             positional.append(arrays.get("bias"))
-        options = dict(case.options)
+        options = case.options
         if backward:
             options.pop("return_indices", None)
         positional += [options.pop(name) for name in self.by_position]
@@ -130,13 +131,14 @@ def _operation(function: str) -> str:
     return function.removesuffix("_backward").removesuffix("_double")
 
 
-def leading(function: str) -> list[str]:
+@cache
+def leading(function: str) -> tuple[str, ...]:
     """The arrays that come before those of the forward: gradients."""
     if not function.endswith("_backward"):
-        return []
+        return ()
     twice = function.endswith("_double_backward")
     names = OPERATIONS[_operation(function)].family.differentiated if twice else ()
-    return [*(f"grad_grad_{name}" for name in names), "grad_output"]
+    return *(f"grad_grad_{name}" for name in names), "grad_output"
 
 
 def _arrays(operation: str) -> int:
@@ -145,6 +147,7 @@ def _arrays(operation: str) -> int:
     return len(found.family.array_names) - sum(option.array for option in found.options)
 
 
+@cache
 def _plain_options(operation: str) -> dict[str, Any]:
     return Case.of(operation).options
 

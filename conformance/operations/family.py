@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from conformance.operations.dtypes import DTYPES, REAL
@@ -178,32 +179,32 @@ class Family:
         """The image of a case whose windows lie over so long an axis: this one, or as many pixels as it has windows."""
         return window_outputs(extent, kernel, stride, pads, dilation) if self.adjoint else extent
 
-    @property
+    @cached_property
     def differentiated(self) -> tuple[str, ...]:
         """The arrays that have a gradient."""
         return tuple(name for name in self.array_names if name not in self.indexing)
 
-    @property
+    @cached_property
     def dtypes(self) -> tuple[str, ...]:
         """The number formats that it is of."""
         return tuple(name for name, dtype in DTYPES.items() if dtype.kind in self.kinds)
 
-    @property
+    @cached_property
     def has_kernel(self) -> bool:
         """Whether its windows have the extents of a kernel."""
         return self.size == "kernel"
 
-    @property
+    @cached_property
     def extents(self) -> tuple[str, ...]:
         """The fields of a case that are an extent along each axis."""
         return ("image", "kernel") if self.has_kernel else ("image",)
 
-    @property
+    @cached_property
     def not_square(self) -> str:
         """The feature of a kernel whose extents differ."""
         return f"{self.window}s not square"
 
-    @property
+    @cached_property
     def shaped(self) -> tuple[str, ...]:
         """That feature, where there is a kernel."""
         return (self.not_square,) if self.has_kernel else ()

@@ -26,18 +26,18 @@ class Operation:
         """The options of the family that this operation has."""
         return tuple(option for option in self.family.options if self.dimensions in option.dimensions)
 
-    @property
+    @cached_property
     def per_axis(self) -> tuple[str, ...]:
         """The fields of a case that have a number for each axis: extents, and then options."""
         return (*self.family.extents, *(option.name for option in self.options if option.per_axis))
 
-    @property
+    @cached_property
     def required(self) -> tuple[str, ...]:
         """The keywords that have no default, in order: the extents of a window, and options that are required."""
         optional = {option.name for option in self.family.options if not option.required}
         return tuple(name for name in self.family.keywords if name not in optional)
 
-    @property
+    @cached_property
     def outputs(self) -> tuple[str, ...]:
         """Every output that a case can have, in order."""
         flags = (option.output for option in self.options if option.output and not option.array)

@@ -78,7 +78,8 @@ def _read(case: Case, arrays: Arrays, said: Judgement, share: Array) -> Judgemen
 
 def _is_number(got: Answer, case: Case, expected: Array) -> TypeGuard[Array]:
     """Whether it has the shape and dtype that it should have, so that only its numbers may be wrong."""
-    return isinstance(got, np.ndarray) and got.shape == expected.shape and got.dtype.name == case.dtype
+    dtype = DTYPES[case.dtype].numpy
+    return isinstance(got, np.ndarray) and got.shape == expected.shape and got.dtype == dtype
 
 
 def _in_range(case: Case, got: Array, expected: Array, limit: Array | None) -> Array:

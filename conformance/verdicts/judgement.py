@@ -71,10 +71,11 @@ def judge(output: str, dtype: str, got: Answer, expected: Array, bound: Array | 
 
 
 def _fault_of_dtype(output: str, dtype: str, got: Array) -> str:
-    wanted = "int64" if output == "indices" else dtype
+    wanted = DTYPES["int64" if output == "indices" else dtype]
+    if got.dtype == wanted.numpy:
+        return ""
     order = "" if got.dtype.isnative else " in the other byte order"
-    right = got.dtype == np.dtype(wanted)
-    return "" if right else f"{output} has dtype {got.dtype.name}{order}, expected {wanted}"
+    return f"{output} has dtype {got.dtype.name}{order}, expected {wanted.name}"
 
 
 def _plain(got: Array) -> Any:

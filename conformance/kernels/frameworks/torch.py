@@ -147,6 +147,10 @@ def _channels_last(function: Callable[..., Any], dimensions: int) -> Callable[..
 @cache
 def shared() -> dict[str, Shared]:
     return {name: Shared(switch.read, switch.set) for name, switch in _SWITCHES.items()} | {
+        "PyTorch's default device": Shared(lambda: str(torch.empty(0).device), _set_default_device),
+        "PyTorch's float32 matmul precision": Shared(
+            torch.get_float32_matmul_precision, torch.set_float32_matmul_precision
+        ),
         "PyTorch's default dtype": Shared(torch.get_default_dtype, torch.set_default_dtype),
         "PyTorch's number of threads": Shared(torch.get_num_threads, torch.set_num_threads),
         "PyTorch's gradient mode": Shared(torch.is_grad_enabled, torch.set_grad_enabled),
@@ -154,7 +158,7 @@ def shared() -> dict[str, Shared]:
 
 
 class _Switch(NamedTuple):
-    """What changes the answers of everybody, and how the oracle has it."""
+    """What changes what PyTorch answers in float64 on the CPU, and how the oracle has it."""
 
     read: Callable[[], Any]
     set: Callable[[Any], Any]
@@ -188,26 +192,8 @@ _SWITCHES = {
     "PyTorch's autocast": _Switch(
         partial(torch.is_autocast_enabled, "cpu"), partial(torch.set_autocast_enabled, "cpu"), False
     ),
-    "PyTorch's default device": _Switch(lambda: str(torch.empty(0).device), _set_default_device, "cpu"),
-    "PyTorch's float32 matmul precision": _Switch(
-        torch.get_float32_matmul_precision, torch.set_float32_matmul_precision, "highest"
-    ),
     "PyTorch's flushing of subnormal numbers": _Switch(_flushes, torch.set_flush_denormal, False),
 }
-
-
-@contextlib.contextmanager
-def _our_switches() -> Iterator[None]:
-    """Whatever a kernel left; afterwards as it left them."""
-    theirs = {name: switch.read() for name, switch in _SWITCHES.items()}
-    others = {name: value for name, value in theirs.items() if value != _SWITCHES[name].ours}
-    for name in others:
-        _SWITCHES[name].set(_SWITCHES[name].ours)
-    try:
-        yield
-    finally:
-        for name, value in others.items():
-            _SWITCHES[name].set(value)
 
 
 def preload() -> None:
@@ -216,12 +202,20 @@ def preload() -> None:
         importlib.import_module("torch.fx.experimental.symbolic_shapes")
 
 
-@_our_switches()
 def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
-    """Every output of a case in float64; an exception where PyTorch refuses.
+    """Every output of a case in float64, whatever a kernel left switched; an exception where PyTorch refuses."""
+    theirs = [(switch, value) for switch in _SWITCHES.values() if (value := switch.read()) != switch.ours]
+    for switch, _ in theirs:
+        switch.set(switch.ours)
+    try:
+        return _answers(case, arrays)
+    finally:
+        for switch, value in theirs:
+            switch.set(value)
 
-    Through the operators under torch.nn.functional, which give all gradients at once without recording a graph.
-    """
+
+def _answers(case: Case, arrays: Arrays) -> dict[str, Array]:
+    """Through the operators under torch.nn.functional, which give all gradients at once without recording a graph."""
     indexing = case.family.indexing
     tensors = {
         n: torch.from_numpy(np.array(a, a.dtype if n in indexing else DTYPES[case.dtype].wide, order="C"))
