@@ -146,6 +146,8 @@ def _alike(input: Array, output_size: Any, dimensions: int) -> tuple[int, ...]:
 
 def _lp_pool(dimensions: int) -> Callable[..., Array]:
     def lp_pool(input, norm_type, kernel_size, stride=None):  # type: ignore[no-untyped-def]
+        if norm_type == 0:
+            raise ValueError("norm_type=0 has no root")
         geometry = _pool(dimensions, input, kernel_size, stride, padding=0, ceil_mode=False)
         return _run("LpPool", [input], **geometry, p=int(norm_type))[0]
 
