@@ -18,6 +18,7 @@ from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import changes_since, restored, surroundings
 from conformance.reports.script import why_not
+from conformance.running.runner import examine
 
 
 def printed_by(code: str) -> list[str]:
@@ -196,6 +197,25 @@ def test_onnxruntime_claims_no_windows_of_several_extents_nor_powers_that_are_no
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_kernels_of_a_framework_are_right_without_a_batch(name, text):
     assert_right(name, f"{text} batch=none")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lp_pool2d channels=2 image=2,1 kernel=2,1 values=special",
+        "lp_pool2d channels=2 image=5,4 kernel=2,2 stride=1 norm_type=3 values=special",
+        "lp_pool2d channels=2 image=5,4 kernel=2,2 norm_type=inf ceil_mode=true values=special",
+        "adaptive_avg_pool2d channels=2 image=5,4 output_size=3,2 values=special",
+        "adaptive_max_pool2d channels=2 image=5,4 output_size=3,7 values=ties",
+        "max_unpool2d channels=2 image=3,4 kernel=2,3 stride=1 values=special",
+    ],
+)
+def test_the_gradients_of_jax_are_those_of_pytorch_where_there_are_zeros_ties_and_nan(text, dtype):
+    pytest.importorskip("jax")
+    case = Case.parse(f"{text} dtype={dtype}")
+    told = examine(Caller(load("jax")), reference.answer, "special", case)
+    assert [judgement.status for judgement in told] == ["conforms", "conforms"]
 
 
 def assert_right(name: str, text: str) -> None:

@@ -230,13 +230,13 @@ def _reduce(case: Any, input: jax.Array, start: float, function: Callable[..., A
 
 
 def _powers(case: Any, input: jax.Array) -> jax.Array:
-    """A root of a sum of powers; that of nothing but zeros has no slope, as in PyTorch, by those of sign and relu."""
+    """A root of a sum of powers, of which that of 0 has no slope, as in PyTorch."""
     p = case.norm_type
-    if np.isinf(p):
-        return np.sign(p) * _maxima(case, np.sign(p) * jnp.abs(input))
+    if math.isinf(p):
+        return _maxima(case, jnp.abs(input)) if p > 0 else -_maxima(case, -jnp.abs(input))
     whole = jnp.asarray(wholeness(case), input.dtype)
     sums = _reduce(case, input ** int(p) if p == int(p) else input**p, 0.0, lax.add) * whole
-    return (jnp.sign(sums) * jax.nn.relu(jnp.abs(sums))) ** (1 / p)
+    return jnp.where(sums == 0, 0, jnp.where(sums == 0, 1, sums) ** (1 / p))
 
 
 def _adaptive_means(case: Any, input: jax.Array) -> jax.Array:
