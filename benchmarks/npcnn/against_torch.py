@@ -3,9 +3,10 @@
     python benchmarks/npcnn/against_torch.py [--threads 1|2] [--batch 8 1] [--only resnet,pool] [--json]
 
 Each ratio is the median time of npcnn over the median time of PyTorch, the two called in turn, so that a busy
-machine slows both. On one thread neither finds its arrays in the cache; on more, where each is called for a
-while before it counts, both do. `step` is forward and all gradients; `memory` is what a call allocates beyond
-its answer, as a share of 1.25 times its arguments and answer plus 16 MiB.
+machine slows both. On one thread the time is the processor's own, of which a busy machine takes none, and
+neither finds its arrays in the cache; on more, where each is called for a while before it counts, both do.
+`step` is forward and all gradients; `memory` is what a call allocates beyond its answer, as a share of 1.25
+times its arguments and answer plus 16 MiB.
 """
 
 import argparse
@@ -279,8 +280,10 @@ def in_turn(
     """Median times of two calls made in turn for about so many seconds.
 
     settling   seconds of calls at each turn that do not count, then as many that do: after a call, PyTorch's
-               threads wait for more work with the processor in their hands, and would take it from the other
+               threads wait for more work with the processor in their hands, and would take it from the other;
+               where there is none, the time that the process has of a processor is measured
     """
+    clock = time.perf_counter if settling else time.process_time
     times: tuple[list[float], list[float]] = ([], [])
     one(), other()
     end = time.perf_counter() + seconds
@@ -293,9 +296,9 @@ def in_turn(
                 call()
             counted = 0.0
             while counted < settling or not counted:
-                start = time.perf_counter()
+                start = clock()
                 call()
-                spent.append(time.perf_counter() - start)
+                spent.append(clock() - start)
                 counted += spent[-1]
     return tuple(sorted(spent)[len(spent) // 2] for spent in times)  # type: ignore[return-value]
 

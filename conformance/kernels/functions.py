@@ -7,7 +7,7 @@ and dtypes stay the same for all.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -48,10 +48,14 @@ def by_group(case: Any, array: Array) -> Array:
 _REQUIRED = inspect.Parameter.empty
 
 
-def _parameters(operation: str, *, backward: bool) -> inspect.Signature:
+def signature_of(
+    operation: str, *, backward: bool = False, lacking: Collection[str] = ()
+) -> inspect.Signature:
     """The arrays, those that an option may leave out being None, and then the options at PyTorch's defaults.
 
     A backward takes grad_output before them, and no option that says what else the forward returns.
+
+    lacking   options that the function does not have
     """
     found = OPERATIONS[operation]
     options = {option.name: option for option in found.options}
@@ -63,16 +67,17 @@ def _parameters(operation: str, *, backward: bool) -> inspect.Signature:
         elif name in options and not (backward and options[name].output):
             defaults[name] = options[name].default
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return inspect.Signature([inspect.Parameter(name, kind, default=d) for name, d in defaults.items()])
+    taken = {name: default for name, default in defaults.items() if name not in lacking}
+    return inspect.Signature([inspect.Parameter(name, kind, default=d) for name, d in taken.items()])
 
 
 def _forward(operation: str, compute: Compute) -> Function:
-    signature, family = _parameters(operation, backward=False), OPERATIONS[operation].family
+    signature, family = signature_of(operation), OPERATIONS[operation].family
     others = {o.name: o.output for o in OPERATIONS[operation].options if o.output and not o.array}
 
     def forward(*args: Any, **keywords: Any) -> Any:
-        given = _bound(signature, args, keywords)
-        arrays, options = _apart(family.array_names, given)
+        given = bound(signature, args, keywords)
+        arrays, options = apart(family.array_names, given)
         answers = _answers(compute, _called(operation, arrays, options), arrays, ("output", *others.values()))
         asked = [output for option, output in others.items() if options[option]]
         return (answers["output"], *(answers[o] for o in asked)) if asked else answers["output"]
@@ -82,12 +87,12 @@ def _forward(operation: str, compute: Compute) -> Function:
 
 
 def _backward(operation: str, compute: Compute) -> Function:
-    signature, family = _parameters(operation, backward=True), OPERATIONS[operation].family
+    signature, family = signature_of(operation, backward=True), OPERATIONS[operation].family
 
     def backward(*args: Any, **keywords: Any) -> Any:
-        given = _bound(signature, args, keywords)
+        given = bound(signature, args, keywords)
         grad_output = given.pop("grad_output")
-        arrays, options = _apart(family.array_names, given)
+        arrays, options = apart(family.array_names, given)
         case = _called(operation, arrays, options)
         arrays["grad_output"] = _checked_grad(case, grad_output, arrays["input"])
         answers = _answers(compute, case, arrays, case.gradients)
@@ -98,13 +103,14 @@ def _backward(operation: str, compute: Compute) -> Function:
     return backward
 
 
-def _bound(signature: inspect.Signature, args: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
-    bound = signature.bind(*args, **keywords)
-    bound.apply_defaults()
-    return bound.arguments
+def bound(signature: inspect.Signature, args: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+    """Every argument of a call by its name, the defaults too."""
+    arguments = signature.bind(*args, **keywords)
+    arguments.apply_defaults()
+    return arguments.arguments
 
 
-def _apart(array_names: tuple[str, ...], given: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
+def apart(array_names: tuple[str, ...], given: dict[str, Any]) -> tuple[Arrays, dict[str, Any]]:
     """The arrays that are there, and the options."""
     arrays = {name: given[name] for name in array_names if given[name] is not None}
     return arrays, {name: value for name, value in given.items() if name not in array_names}

@@ -24,10 +24,10 @@ LAYERS = [  # each imports itself and those before it only
 ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 ORDERED = {  # so do the files of these folders
     "kernels": [
-        "reference", "handlers", "framework", "versions", "frameworks", "surroundings", "probes", "own", "raised",
+        "reference", "functions", "handlers", "framework", "versions", "frameworks", "surroundings", "probes", "own",
+        "raised",
         "answer", "guess", "source", "hints", "subject", "lines", "signature", "layout", "conditions", "call",
         "double_backward", "load", "turns",
-        "functions",
     ],
     "reports": [
         "lines", "run_info", "progress", "claims", "advice", "tables", "findings", "conclusion", "document", "script",

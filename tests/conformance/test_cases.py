@@ -15,7 +15,7 @@ from conformance.cases import Case, CaseError
 from conformance.cases.arrays import fill
 from conformance.cases.covering import classes_of, covering, explore, forms
 from conformance.cases.features import declinable, features_of, probes
-from conformance.cases.named import named, refused, smallest
+from conformance.cases.named import listed, named, refused, smallest
 from conformance.cases.neighbours import neighbours
 from conformance.cases.networks import layers, lookalikes
 from conformance.cases.scope import every_geometry, every_pair, exhausted, geometries
@@ -100,6 +100,44 @@ def test_every_built_case_is_one_that_pytorch_answers(source, operation):
     built = list(SOURCES[source](operation, features_of(operation)))
     assert built
     assert [str(case) for case in built if case.problem or case.hazard] == []
+
+
+AXES = (1, 2, 3)
+EXTREMES = {  # for so many axes
+    "an answer without elements": (("conv_transpose",), AXES, lambda case: 0 in case.output_extents),
+    "more windows than pixels": (
+        ("adaptive_avg_pool", "adaptive_max_pool"),
+        AXES,
+        lambda case: case.output_extents > case.image,
+    ),
+    "a filter for each channel": (
+        ("conv", "conv_transpose"),
+        AXES,
+        lambda case: 1 < case.groups == case.channels == case.filters,
+    ),
+    "a filter of 3x3x3 for each channel": (
+        ("conv", "conv_transpose"),
+        (3,),
+        lambda case: 1 < case.groups == case.channels == case.filters and case.kernel == (3, 3, 3),
+    ),
+    "70,000 samples": (("conv", "conv_transpose"), (1,), lambda case: case.image[0] >= 70_000),
+    "a filter of one tap": (("conv", "conv_transpose"), AXES, lambda case: set(case.kernel) == {1}),
+}
+SECTIONS = ("named", "layers", "hazards")
+
+
+@pytest.mark.parametrize(
+    ("what", "operation"),
+    [
+        (what, f"{family}{n}d")
+        for what, (families, axes, _) in EXTREMES.items()
+        for family in families
+        for n in axes
+    ],
+)
+def test_an_extreme_is_a_named_case(what, operation):
+    is_extreme = EXTREMES[what][2]
+    assert any(is_extreme(case) for section in SECTIONS for case in listed(section, operation))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

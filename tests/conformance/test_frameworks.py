@@ -18,6 +18,7 @@ from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import changes_since, restored, surroundings
 from conformance.reports.script import why_not
+from conformance.running.runner import examine
 
 
 def printed_by(code: str) -> list[str]:
@@ -152,7 +153,26 @@ TEXTS = [
     "avg_pool1d channels=2 image=9 kernel=3 stride=2 padding=1",
     "avg_pool2d channels=2 image=5,7 kernel=2,3 stride=2,1 padding=0,1 count_include_pad=false",
     "avg_pool3d channels=2 image=3,4,5 kernel=1,2,3 stride=1,2,1 padding=0,1,1 count_include_pad=false",
+    *(f"adaptive_{kind}_pool1d channels=2 image=8 output_size=4" for kind in ("max", "avg")),
+    *(f"adaptive_{kind}_pool2d channels=2 image=6,4 output_size=2,none" for kind in ("max", "avg")),
+    *(f"adaptive_{kind}_pool3d channels=2 image=2,3,6 output_size=1,3,2" for kind in ("max", "avg")),
+    "lp_pool1d channels=2 image=9 kernel=3 stride=2 norm_type=4",
+    "lp_pool2d channels=2 image=5,7 kernel=2,3 stride=2,1",
+    "lp_pool3d channels=2 image=3,4,5 kernel=1,2,3 stride=1,2,1",
+    "max_unpool1d channels=2 image=5 kernel=3 stride=2 padding=1",
+    "max_unpool2d channels=2 image=3,4 kernel=2,3 stride=2,1 output_size=7,6",
+    "max_unpool3d channels=2 image=2,3,4 kernel=1,2,3 stride=1,2,1",
 ]
+UNLIKE = [
+    "adaptive_max_pool1d channels=2 image=7 output_size=3",
+    "adaptive_max_pool2d channels=2 image=3,5 output_size=7,2",
+    "adaptive_avg_pool2d channels=2 image=5,7 output_size=3,9",
+    "adaptive_avg_pool3d channels=2 image=3,4,5 output_size=2,3,4",
+    "lp_pool1d channels=2 image=9 kernel=3 stride=2 norm_type=3 values=non_negative",
+    "lp_pool1d channels=2 image=8 kernel=3 stride=2 ceil_mode=true",
+    "lp_pool2d channels=2 image=5,7 kernel=2,3 stride=2,1 norm_type=inf",
+]
+"""What onnxruntime does not claim: adaptive windows of several extents, powers that are not even, ceil_mode."""
 
 
 @pytest.mark.parametrize("name", ["torch", "torch:channels_last", "jax", "onnxruntime"])
@@ -162,9 +182,40 @@ def test_the_kernels_of_a_framework_are_right_for_one_to_three_image_axes(name, 
 
 
 @pytest.mark.parametrize("name", ["torch", "torch:channels_last", "jax"])
+@pytest.mark.parametrize("text", UNLIKE)
+def test_the_kernels_of_a_framework_have_windows_of_several_extents_and_odd_powers(name, text):
+    assert_right(name, text)
+
+
+@pytest.mark.parametrize("text", UNLIKE)
+def test_onnxruntime_claims_no_windows_of_several_extents_nor_powers_that_are_not_even(text):
+    pytest.importorskip("onnxruntime")
+    assert Caller(load("onnxruntime")).why_not(Case.parse(text)) in ("such cases (declared)", "ceil_mode")
+
+
+@pytest.mark.parametrize("name", ["torch", "torch:channels_last", "jax"])
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_kernels_of_a_framework_are_right_without_a_batch(name, text):
     assert_right(name, f"{text} batch=none")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lp_pool2d channels=2 image=2,1 kernel=2,1 values=special",
+        "lp_pool2d channels=2 image=5,4 kernel=2,2 stride=1 norm_type=3 values=special",
+        "lp_pool2d channels=2 image=5,4 kernel=2,2 norm_type=inf ceil_mode=true values=special",
+        "adaptive_avg_pool2d channels=2 image=5,4 output_size=3,2 values=special",
+        "adaptive_max_pool2d channels=2 image=5,4 output_size=3,7 values=ties",
+        "max_unpool2d channels=2 image=3,4 kernel=2,3 stride=1 values=special",
+    ],
+)
+def test_the_gradients_of_jax_are_those_of_pytorch_where_there_are_zeros_ties_and_nan(text, dtype):
+    pytest.importorskip("jax")
+    case = Case.parse(f"{text} dtype={dtype}")
+    told = examine(Caller(load("jax")), reference.answer, "special", case)
+    assert [judgement.status for judgement in told] == ["conforms", "conforms"]
 
 
 def assert_right(name: str, text: str) -> None:

@@ -1,11 +1,13 @@
 """JAX: a subject through jax.lax with gradients by vjp, and an oracle with float64 enabled.
 
 Documented differences from PyTorch are bridged here: what PyTorch refuses (a filter larger than the padded image, a
-stride below 1) lax answers or reads otherwise, padding of a pooling and ceil_mode are explicit pads in lax.
+stride below 1) lax answers or reads otherwise, padding of a pooling and ceil_mode are explicit pads in lax. It has no
+adaptive, power-average or unpooling of its own: those are a few lines of its gather, reduce_window and scatter.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -21,7 +23,12 @@ from conformance.cases.arrays import Array, Arrays
 from conformance.cases.called import called
 from conformance.kernels import reference
 from conformance.kernels.framework import About, Framework
+from conformance.kernels.functions import apart, bound, signature_of
+from conformance.kernels.reference import IMAGES
+from conformance.operations import OPERATIONS
+from conformance.operations.adaptive import counts, spans
 from conformance.operations.avg_pool import divisors
+from conformance.operations.lp_pool import wholeness
 
 ABOUT = About(
     packages=("jax", "jaxlib"),
@@ -78,8 +85,7 @@ def differentiate_twice(
 def kernels(variant: str) -> dict[str, Callable[..., Any]]:
     """jax.lax behind PyTorch's signatures; a max pooling has no indices, and no dilation, whose gradient lax lacks."""
     jax.config.update("jax_enable_x64", True)
-    made = {"conv": _conv, "conv_transpose": _conv_transpose, "max_pool": _max_pool, "avg_pool": _avg_pool}
-    return {f"{name}{n}d": function(f"{name}{n}d") for name, function in made.items() for n in (1, 2, 3)}
+    return {name: _function(name) for name in OPERATIONS}
 
 
 def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
@@ -94,7 +100,7 @@ def oracle(case: Case, arrays: Arrays) -> dict[str, Array]:
     finite = all(np.isfinite(array).all() for array in arrays.values())
     maxima = _computation(case) is _maxima
     left_out = maxima or case.family.adjoint or getattr(case, "groups", 1) > 1
-    if _computation(case) is None or (not finite and left_out):
+    if _computation(case) not in _TRUSTED or (not finite and left_out):
         return _of_case(case, reference.answer(case, arrays))
     with jax.enable_x64(True):
         doubles = [jnp.array(array, jnp.float64) for name, array in arrays.items() if name != "grad_output"]
@@ -121,56 +127,33 @@ def _of_case(case: Case, answers: dict[str, Array]) -> dict[str, Array]:
 # PyTorch's signatures. A call becomes a case, which knows the sizes and what PyTorch refuses.
 
 
-def _conv(operation: str) -> Callable[..., jax.Array]:
-    def conv(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):  # type: ignore[no-untyped-def]
-        options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
-        arrays = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
-        return _call(operation, arrays, options)
+def _function(operation: str) -> Callable[..., jax.Array]:
+    family = OPERATIONS[operation].family
+    signature = signature_of(operation, lacking=_LACKING.get(family.name, ()))
 
-    return conv
+    def function(*args: Any, **keywords: Any) -> jax.Array:
+        return _call(operation, *apart(family.array_names, bound(signature, args, keywords)))
 
-
-def _conv_transpose(operation: str) -> Callable[..., jax.Array]:
-    def conv_transpose(  # type: ignore[no-untyped-def]
-        input, weight, bias=None, stride=1, padding=0, output_padding=0, groups=1, dilation=1
-    ):
-        options = {"stride": stride, "padding": padding, "output_padding": output_padding}
-        options |= {"groups": groups, "dilation": dilation}
-        arrays = {"input": input, "weight": weight} | ({} if bias is None else {"bias": bias})
-        return _call(operation, arrays, options)
-
-    return conv_transpose
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return function
 
 
-def _max_pool(operation: str) -> Callable[..., jax.Array]:
-    def max_pool(input, kernel_size, stride=None, padding=0, ceil_mode=False):  # type: ignore[no-untyped-def]
-        options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
-        return _call(operation, {"input": input}, options)
-
-    return max_pool
-
-
-def _avg_pool(operation: str) -> Callable[..., jax.Array]:
-    def avg_pool(  # type: ignore[no-untyped-def]
-        input,
-        kernel_size,
-        stride=None,
-        padding=0,
-        ceil_mode=False,
-        count_include_pad=True,
-        divisor_override=None,
-    ):
-        options = {"kernel_size": kernel_size, "stride": stride, "padding": padding, "ceil_mode": ceil_mode}
-        options |= {"count_include_pad": count_include_pad}
-        options |= {} if divisor_override is None else {"divisor_override": divisor_override}
-        return _call(operation, {"input": input}, options)
-
-    return avg_pool
+_LACKING = {"max_pool": ("dilation", "return_indices"), "adaptive_max_pool": ("return_indices",)}
 
 
 def _call(operation: str, arrays: dict[str, jax.Array], options: dict[str, Any]) -> jax.Array:
     case = called(operation, {name: array.shape for name, array in arrays.items()}, options)
+    if case.family.indexing:
+        _check_indices(case, arrays["indices"])
     return cast(jax.Array, _compiled(case)(*arrays.values()))
+
+
+def _check_indices(case: Case, indices: jax.Array) -> None:
+    """lax leaves out what is written past the end, and counts negative ones from there."""
+    if indices.dtype != np.int64:
+        raise ValueError(f"indices are {indices.dtype}, not int64")
+    if problem := case.family.refused_values(case, {"indices": to_numpy(indices)}):
+        raise ValueError(problem)
 
 
 # What lax computes of a case.
@@ -196,14 +179,15 @@ def _geometry(case: Case) -> Case:
 
 
 def _answer(case: Any, *leaves: jax.Array) -> jax.Array:
-    compute = cast(Callable[..., jax.Array], _computation(case))
-    batched = leaves[0] if case.batch is not None else leaves[0][None]
-    output = compute(case, batched, *leaves[1:])
-    return output if case.batch is not None else output[0]
+    alone, named = case.batch is None, zip(case.family.array_names, leaves, strict=False)
+    output = _computation(case)(
+        case, *(leaf[None] if alone and name in IMAGES else leaf for name, leaf in named)
+    )
+    return output[0] if alone else output
 
 
-def _computation(case: Case) -> Callable[..., jax.Array] | None:
-    return _COMPUTATIONS.get(case.family.name)
+def _computation(case: Case) -> Callable[..., jax.Array]:
+    return _COMPUTATIONS[case.family.name]
 
 
 def _convolved(case: Any, input: jax.Array, weight: jax.Array, bias: jax.Array | None = None) -> jax.Array:
@@ -245,12 +229,92 @@ def _reduce(case: Any, input: jax.Array, start: float, function: Callable[..., A
     return reduced[(..., *(slice(extent) for extent in case.output_extents))]
 
 
+def _powers(case: Any, input: jax.Array) -> jax.Array:
+    """A root of a sum of powers, of which that of 0 has no slope, as in PyTorch."""
+    p = case.norm_type
+    if math.isinf(p):
+        return _maxima(case, jnp.abs(input)) if p > 0 else -_maxima(case, -jnp.abs(input))
+    whole = jnp.asarray(wholeness(case), input.dtype)
+    sums = _reduce(case, input ** int(p) if p == int(p) else input**p, 0.0, lax.add) * whole
+    return jnp.where(sums == 0, 0, jnp.where(sums == 0, 1, sums) ** (1 / p))
+
+
+def _adaptive_means(case: Any, input: jax.Array) -> jax.Array:
+    for axis, (table, inside) in _tables(case).items():
+        shape = (*inside.shape, *(1,) * (-axis - 1))
+        input = jnp.where(inside.reshape(shape), _windows(input, axis, table), 0).sum(axis)
+    return input / jnp.asarray(counts(case), input.dtype)
+
+
+def _adaptive_maxima(case: Any, input: jax.Array) -> jax.Array:
+    """The last pixel of a window that is repeated is never the first of its equals."""
+    for axis, (table, _) in _tables(case).items():
+        every = _windows(input, axis, table)
+        taps = tuple(n if at == every.ndim + axis else 1 for at, n in enumerate(every.shape))
+        reduced = lax.reduce_window(every, np.array(-np.inf, input.dtype)[()], lax.max, taps, taps, "VALID")
+        input = reduced.squeeze(axis)
+    return input
+
+
+def _tables(case: Any) -> dict[int, tuple[Array, Array]]:
+    """By axis, the last first: the pixels of each window, the last again where it is short, and which are its own."""
+    tables = {}
+    for axis in range(-1, -1 - case.dimensions, -1):
+        every = np.array(spans(case.image[axis], case.output_extents[axis]), int).reshape(-1, 2)
+        starts, ends = every[:, :1], every[:, 1:]
+        pixels = starts + np.arange((ends - starts).max(initial=1))
+        tables[axis] = np.minimum(pixels, ends - 1), pixels < ends
+    return tables
+
+
+def _windows(input: jax.Array, axis: int, table: Array) -> jax.Array:
+    """The axis becomes two: the windows, and the pixels of each."""
+    return jnp.take(input, table, axis=axis)
+
+
+def _unpooled(case: Any, input: jax.Array, indices: jax.Array) -> jax.Array:
+    rows = (*input.shape[:2], -1)
+    plane = (*input.shape[:2], math.prod(case.output_extents))
+    placed = _placed(plane, input.reshape(rows), indices.reshape(rows))
+    return placed.reshape(*plane[:2], *case.output_extents)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _placed(plane: tuple[int, ...], values: jax.Array, indices: jax.Array) -> jax.Array:
+    """Zeros, and the values at their indices: of those at one place lax differentiates one, PyTorch all."""
+    image, channel = np.ogrid[: plane[0], : plane[1]]
+    return jnp.zeros(plane, values.dtype).at[image[..., None], channel[..., None], indices].set(values)
+
+
+def _placed_forward(
+    plane: tuple[int, ...], values: jax.Array, indices: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    return _placed(plane, values, indices), indices
+
+
+def _placed_backward(plane: tuple[int, ...], indices: jax.Array, grad: jax.Array) -> tuple[jax.Array, None]:
+    return jnp.take_along_axis(grad, indices, axis=-1), None
+
+
+_placed.defvjp(_placed_forward, _placed_backward)
+
+
 _COMPUTATIONS: dict[str, Callable[..., jax.Array]] = {
     "conv": _convolved,
     "conv_transpose": _scattered,
     "max_pool": _maxima,
     "avg_pool": _means,
+    "adaptive_max_pool": _adaptive_maxima,
+    "adaptive_avg_pool": _adaptive_means,
+    "lp_pool": _powers,
+    "max_unpool": _unpooled,
 }
+_TRUSTED = (
+    _convolved,
+    _scattered,
+    _maxima,
+    _means,
+)  # what lax has itself: the oracle answers the others by the reference
 
 FRAMEWORK = Framework(
     ABOUT,
@@ -263,4 +327,5 @@ FRAMEWORK = Framework(
     differentiate_twice=differentiate_twice,
     oracle=oracle,
     kernels=kernels,
+    declared={"without": ("repeats",)},  # lax says nothing of the order in which a place is written
 )

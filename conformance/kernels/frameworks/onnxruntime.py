@@ -2,7 +2,9 @@
 
 Documented differences from PyTorch are bridged: strides of a pooling are given, padding that is counted is asked for,
 indices over the whole tensor become indices of a plane, an output_padding of the stride or more is less padding and
-then zeros; what it does not have (divisor_override, unbatched input, ties by position) is not claimed.
+then zeros, an adaptive pooling whose windows are all alike is a plain one. What it does not have is not claimed:
+divisor_override, unbatched input, ties by position, adaptive windows of several extents, and powers but even ones,
+for its LpPool sums those of magnitudes, where PyTorch's has no absolute value.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import numpy as np
 import onnxruntime
 from onnx import TensorProto, helper
 
+from conformance.cases import Case
 from conformance.cases.arrays import Array
+from conformance.cases.called import called
 from conformance.kernels.framework import About, Framework
 from conformance.kernels.frameworks import numpy as arrays
 
@@ -30,6 +34,9 @@ def kernels(variant: str) -> dict[str, Callable[..., Any]]:
         "conv_transpose": _conv_transpose,
         "max_pool": _max_pool,
         "avg_pool": _avg_pool,
+        "adaptive_max_pool": _adaptive_max_pool,
+        "adaptive_avg_pool": _adaptive_avg_pool,
+        "lp_pool": _lp_pool,
         "max_unpool": _max_unpool,
     }
     return {f"{name}{n}d": function(n) for name, function in made.items() for n in (1, 2, 3)}
@@ -113,6 +120,48 @@ def _avg_pool(dimensions: int) -> Callable[..., Array]:
     return avg_pool
 
 
+def _adaptive_max_pool(dimensions: int) -> Callable[..., Any]:
+    max_pool = _max_pool(dimensions)
+
+    def adaptive_max_pool(input, output_size, return_indices=False):  # type: ignore[no-untyped-def]
+        return max_pool(input, _alike(input, output_size, dimensions), return_indices=return_indices)
+
+    return adaptive_max_pool
+
+
+def _adaptive_avg_pool(dimensions: int) -> Callable[..., Any]:
+    avg_pool = _avg_pool(dimensions)
+    return lambda input, output_size: avg_pool(input, _alike(input, output_size, dimensions))
+
+
+def _alike(input: Array, output_size: Any, dimensions: int) -> tuple[int, ...]:
+    """The extents of the windows, which are all alike."""
+    case = called(f"adaptive_avg_pool{dimensions}d", {"input": input.shape}, {"output_size": output_size})
+    if not _claimed(case):
+        raise NotImplementedError(
+            f"windows of several extents, for output_size={output_size} of {input.shape}"
+        )
+    return tuple(n // o for n, o in zip(case.image, case.output_extents, strict=True))
+
+
+def _lp_pool(dimensions: int) -> Callable[..., Array]:
+    def lp_pool(input, norm_type, kernel_size, stride=None):  # type: ignore[no-untyped-def]
+        if norm_type == 0:
+            raise ValueError("norm_type=0 has no root")
+        geometry = _pool(dimensions, input, kernel_size, stride, padding=0, ceil_mode=False)
+        return _run("LpPool", [input], **geometry, p=int(norm_type))[0]
+
+    return lp_pool
+
+
+def _claimed(case: Case) -> bool:
+    """Adaptive windows that are all alike, and even powers."""
+    if hasattr(case, "output_size") and not case.family.indexing:
+        return all(o and n % o == 0 for n, o in zip(case.image, case.output_extents, strict=True))
+    p = getattr(case, "norm_type", 2)
+    return p > 0 and p % 2 == 0
+
+
 def _max_unpool(dimensions: int) -> Callable[..., Array]:
     def max_unpool(  # type: ignore[no-untyped-def]
         input, indices, kernel_size, stride=None, padding=0, output_size=None
@@ -128,6 +177,8 @@ def _max_unpool(dimensions: int) -> Callable[..., Array]:
         if any(abs(n - o) >= s for n, o, s in zip(extents, plain, strides, strict=True)):
             raise ValueError(f"output_size={output_size} is not within a stride {strides} of {plain}")
         plane = math.prod(extents)
+        if indices.dtype != np.int64:
+            raise ValueError(f"indices are {indices.dtype}, not int64")
         if indices.size and not 0 <= indices.min() <= indices.max() < plane:
             raise ValueError(f"indices outside of {plane} pixels")
         if all(n >= o for n, o in zip(extents, plain, strict=True)):
@@ -208,5 +259,5 @@ FRAMEWORK = Framework(
     to_numpy=arrays.to_numpy,
     is_array=arrays.is_array,
     kernels=kernels,
-    declared={"dtypes": ("float32",), "without": ("unbatched",)},
+    declared={"dtypes": ("float32",), "without": ("unbatched",), "only": _claimed},
 )
