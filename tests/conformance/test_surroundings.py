@@ -40,7 +40,7 @@ OTHERS: dict[str, Callable[[], object]] = {
     "sys.excepthook": lambda: setattr(sys, "excepthook", nothing),
     "sys.getrecursionlimit()": lambda: sys.setrecursionlimit(4321),
     "sys.getswitchinterval()": lambda: sys.setswitchinterval(1),
-    "sys.meta_path": lambda: sys.meta_path.append(nothing),  # type: ignore[arg-type]
+    "sys.meta_path": lambda: sys.meta_path.append(nothing),
     "sys.path": lambda: sys.path.append("kernels"),
     "sys.tracebacklimit": lambda: setattr(sys, "tracebacklimit", 0),
     "the handlers of signals": lambda: signal.signal(signal.SIGUSR1, nothing),
