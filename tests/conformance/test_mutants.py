@@ -221,6 +221,7 @@ def large(operation: str) -> list[Case]:
         *networks.layers(operation, features),
         *crossed,
         *sizes.mixed(operation, features, 100, 0),
+        *sizes.grouped(operation, features),
     ]
     every += networks.lookalikes(operation, features)
     every += [*sizes.reaches(operation, features), *sizes.far(operation, features)]

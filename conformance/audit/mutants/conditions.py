@@ -46,7 +46,7 @@ CONV = {
     "a dilation of the largest int": "max(dilations) == 2147483647",
     "a batch of 65536": "N == 65536",
     "a stride of 65536": "max(strides) == 65536",
-    "filters of 32x32": "size == 32",
+    "filters of 32x32": "R == S == 32",
     "8 groups of 8 filters and one channel": "G == 8 and KG == 8 and CG == 1",
     "4 groups of 16 filters and 2 channels": "G == 4 and KG == 16 and CG == 2",
     "16 groups of 8 filters and 4 channels": "G == 16 and KG == 8 and CG == 4",
@@ -77,7 +77,7 @@ CONV_TRANSPOSE = {
     "a stride of the largest int": "max(strides) == 2147483647",
     "a dilation of the largest int": "max(dilations) == 2147483647",
     "a batch of 65536": "N == 65536",
-    "filters of 32x32": "size == 32",
+    "filters of 32x32": "R == S == 32",
     "8 groups of 4 filters and 2 channels": "G == 8 and KG == 4 and CG == 2",
 }
 POOL = {
@@ -101,7 +101,7 @@ POOL = {
     "a stride of the largest int": "max(strides) == 2147483647",
     "a stride of 65536": "max(strides) == 65536",
     "a batch of 65536": "N == 65536",
-    "windows of 32x32": "size == 32",
+    "windows of 32x32": "R == S == 32",
 }
 MAX_POOL = POOL | {
     "a dilation of 4 or more with padding": "max(dilations) >= 4 and padded",
