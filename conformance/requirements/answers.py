@@ -65,7 +65,7 @@ def judge_all(
                 case, arrays, judge(name, case.dtype, got, right, limit), shares(numbers[name], right, limit)
             )
         if name == "output" and name in numbers and (order := order_of(case, numbers[name])):
-            said = said._replace(order=order)
+            said = said._replace(order=list(order))
         judged.append(said)
     return judged
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -95,7 +94,7 @@ class Row:
     refuses: bool = False
     advice: dict[str, str] = field(default_factory=dict)
     others: list[Failure] = field(default_factory=list)
-    orders: list[Sequence[Any]] = field(default_factory=list)
+    orders: list[list[Any]] = field(default_factory=list)
 
     @property
     def failures(self) -> list[Failure]:
