@@ -152,12 +152,13 @@ def _judged(name: str, profile: str) -> Kill:
     return judged(mutants.named(name), profile)
 
 
+@restored()  # what an earlier mutant changed would hide the same of this one
 def judged(mutant: Mutant, profile: str) -> Kill:
     """A mutant asked case by case until one fails, which is then shrunk and diagnosed."""
     caller, start = Caller(_subject(mutant)), time.perf_counter()
     every = _in_rounds(_order(mutant, profile), mutants.NOTICED_BY.get(mutant.table, []))
     for asked, (requirement, plan, case) in enumerate(every, 1):
-        with restored():  # as in a run: what an earlier mutant changed would hide the same of this one
+        with restored(seldom=False):
             failed = next((told for told in requirement.check(caller, _oracle, case) if told.failed), None)
         if failed:
             seconds = time.perf_counter() - start

@@ -22,6 +22,7 @@ BLOCKS = (4, 8, 16, 32, 64)
 BEYOND = (128, 257)  # larger blocks fit exactly, and leave a tail; more than a byte counts
 LONG = (513, 1025)  # of an image that is thin otherwise: one beyond what a block of threads holds
 LARGE = (7, 8, 9, 12, 15, 16, 17, 23, 24, 31, 32, 33, 48)  # extents that a kernel may take its fast path for
+GROUPED, FEW_CHANNELS = (4, 8, 16), (1, 2, 3, 4)  # groups, and filters of each; its channels
 PRODUCTS = 200_000  # multiplications of a forward: a kernel of plain loops must not take seconds
 MOST = 3 * PRODUCTS  # of a case whose sizes are given
 IMAGE = {1: (5,), 2: (4, 5), 3: (2, 3, 4)}  # where another extent is long
@@ -240,6 +241,16 @@ def mixed(operation: str, features: Features, count: int, seed: int) -> Iterator
         large = rng.sample(large, min(len(large), rng.choice([2, 2, 3])))
         row |= {name: rng.choice(LARGE) for name in large}
         yield as_claimed(_within(operation, form, row, seed + number, large), features)
+
+
+def grouped(operation: str, features: Features) -> Iterator[Case]:
+    """So many groups of so many filters, each of few channels: blocks of a vector that a group is or is not."""
+    found = OPERATIONS[operation]
+    fields = {"image": fitted((3, 4), found.dimensions), "kernel": fitted((2, 2), found.dimensions)}
+    some = itertools.product(GROUPED, GROUPED, FEW_CHANNELS) if "groups" in features else ()
+    for seed, (groups, filters, channels) in enumerate(some):
+        counts = {"groups": groups, "filters": groups * filters, "channels": groups * channels}
+        yield from claimed(iter([Case.of(operation, **fields, **counts, seed=seed)]), features)
 
 
 def _within(operation: str, form: str, row: Row, seed: int, large: list[str]) -> Case:

@@ -17,6 +17,7 @@ from conformance.operations.windows import Array, Problem
 
 FEW = 3  # labels, where up to as many are added as half precision has room for
 SPECIAL = (-np.inf, 0.0, 1.0, np.nan)
+LOST, LOST_IN_STORAGE = 16, 9  # powers of two beyond the digits of a dtype
 HELD = 26  # digits to the base of 4 that a float64 holds
 
 
@@ -84,6 +85,37 @@ def _labels(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int
     return 1 + (np.arange(math.prod(shape)) % LABELLED).reshape(shape)
 
 
+def _pairs(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
+    """Each image is alike but for two of its elements, which are large and cancel: for each two elements, one image.
+
+    What is added before the two meet is lost beside them; the answer is what comes later. In the last images one
+    element is as large as what rounds 1 away. By the seed all are doubled, and the two change their signs.
+    """
+    if name != "input":
+        return np.ones(shape) if name == "weight" else np.zeros(shape)
+    rows = shape[0] if case.batch is not None else 1
+    images = np.full((rows, math.prod(shape) // max(1, rows)), 1.0 + case.seed % 2)
+    if images.size:
+        row, (one, other) = np.arange(rows), pairs(*images.shape)
+        apart, unit, size = one != other, images[0, 0], images[0, 0] * 2.0 ** large(case) * (-1) ** case.seed
+        images[row, one] = np.where(apart, size, unit * 2.0 ** DTYPES[case.dtype].digits)
+        images[row[apart], other[apart]] = -size
+    return images.reshape(shape)
+
+
+def pairs(rows: int, terms: int) -> tuple[Array, Array]:
+    """The two elements that are large in each row; the same one twice where it is alone."""
+    row, apart = np.arange(rows), terms // 2
+    distance = (1 + row // terms) % (apart + 1)
+    return row % terms, (row + distance) % terms
+
+
+def large(case: Problem) -> int:
+    """The power of two beside which 1 is lost in the dtype, many times over; not in one that holds its sums wider."""
+    dtype = DTYPES[case.dtype]
+    return min(dtype.digits + (LOST_IN_STORAGE if dtype.narrow else LOST), dtype.top - 1)  # it may be doubled
+
+
 def _ones(shape: tuple[int, ...], turns: Array) -> Array:
     """As many rows as turns, each with a 1 at its own place, modulo how many there are."""
     rows = np.zeros((len(turns), math.prod(shape) // max(1, len(turns))))
@@ -109,6 +141,7 @@ UNITS: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]], 
     "patterns": _patterns,
     "labels": _labels,
 }
+SUMMED = {"pairs": _pairs}
 DENSE = {"units": "dense_units", "unit_planes": "dense_planes"}
 SINGLE = ("units", "unit_planes")  # of which one product makes an element of a reading
 CLAIMED_AS = {"patterns": "special"}  # the values that a subject must claim as well

@@ -8,11 +8,11 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from conformance.cases.units import UNITS
+from conformance.cases.units import SUMMED, UNITS
 from conformance.operations import DTYPES
 from conformance.operations.windows import Array, Problem
 
-REALS = ("mean_zero", "non_negative", "spread", "overflowing")  # values whose sums round
+REALS = ("mean_zero", "non_negative", "spread", "overflowing", *SUMMED)  # values whose sums round
 SMALL = 3  # the largest of small_integers
 LARGEST = 1000  # of integers
 FEW = 256  # of fewer numbers none is 0: what it is multiplied with would not be seen
@@ -286,4 +286,5 @@ VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]],
     "tiny": _tiny,
     "special": _special,
     **UNITS,
+    **SUMMED,
 }

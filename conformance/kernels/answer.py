@@ -47,9 +47,11 @@ def of_call(call: Callable[[], Any]) -> Any:
     """What a call answers; whatever it raises is its refusal, also SystemExit."""
     try:
         with np.errstate(all="ignore"):
+            before = _error_state()
             answer = call()
-            changed = set(np.geterr().values()) != {"ignore"}
-        return Malformed("comes with a change of NumPy's error state (np.seterr)") if changed else answer
+            changed = [name for name, value in _error_state().items() if value != before[name]]
+        state = f"comes with a change of NumPy's error state (np.{', np.'.join(changed)})"
+        return Malformed(state) if changed else answer
     except KeyboardInterrupt as error:
         # In a worker nobody presses Ctrl-C; in a run of the command line SIGTERM is as good.
         ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -58,6 +60,11 @@ def of_call(call: Callable[[], Any]) -> Any:
         return _refusal(error)
     except BaseException as error:
         return _refusal(error)
+
+
+def _error_state() -> dict[str, Any]:
+    """By what sets it; every context of errors has its own."""
+    return {"seterr": np.geterr(), "seterrcall": np.geterrcall(), "setbufsize": np.getbufsize()}
 
 
 def _refusal(error: BaseException) -> Refused:

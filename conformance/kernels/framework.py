@@ -63,11 +63,15 @@ class Shared(NamedTuple):
 
     put_back  where the next kernel or the suite would notice a change
     decides   whether an answer may depend on it; else to change it is unkind, no more
+    parts     whether it is read as several by name, each told by its own
+    seldom    whether it is put back after a few cases and not after each, as it is slow to read
     """
 
     read: Callable[[], Any]
-    put_back: Callable[[Any], None] | None = None
+    put_back: Callable[[Any], object] | None = None
     decides: bool = True
+    parts: bool = False
+    seldom: bool = False
 
 
 @dataclass(frozen=True)

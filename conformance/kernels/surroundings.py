@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
+import ctypes
+import decimal
+import gc
+import locale
+import logging
 import os
 import random
+import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
 
 from conformance.kernels.framework import Shared, imported
+from conformance.kernels.getters import attributes, differing, same, settable
 
 
 class Changes(NamedTuple):
@@ -29,27 +39,38 @@ def surroundings() -> dict[str, Any]:
 def changes_since(before: dict[str, Any]) -> Changes:
     """What is no longer as it was, and threads that still run."""
     every = dict(_every_shared())
-    changed = [name for name, value in before.items() if name in every and every[name].read() != value]
+    known = [(name, every[name], value) for name, value in before.items() if name in every]
+    changed = [(words, each.decides) for name, each, was in known for words in _changed(name, each, was)]
     return Changes(
-        [name for name in changed if every[name].decides],
-        [name for name in changed if not every[name].decides],
+        [words for words, decides in changed if decides],
+        [words for words, decides in changed if not decides],
     )
 
 
 @contextlib.contextmanager
-def restored() -> Iterator[None]:
-    """Afterwards, what another kernel or the suite would notice is as it was (random states it would not)."""
-    before = [(each.read, each.put_back, each.read()) for _, each in _every_shared() if each.put_back]
+def restored(seldom: bool = True) -> Iterator[None]:
+    """Afterwards, what another kernel or the suite would notice is as it was; or without what is seldom put back."""
+    shared = (each for _, each in _every_shared() if seldom or not each.seldom)
+    before = [(each.read, each.put_back, each.read()) for each in shared if each.put_back]
     try:
         yield
     finally:
         for read, put_back, value in before:
-            if read() != value:
+            if not same(read(), value):
                 put_back(value)
 
 
 def _every_shared() -> Iterator[tuple[str, Shared]]:
-    return chain(*(framework.shared().items() for framework in imported()), _OF_PYTHON.items())
+    return chain(*(framework.shared().items() for framework in imported()), _of_python().items())
+
+
+def _changed(name: str, shared: Shared, before: Any) -> Iterator[str]:
+    """By what words it is told that it changed; nothing where it did not."""
+    now = shared.read()
+    if shared.parts:
+        yield from (f"{name}.{part}" for part in differing(before, now))
+    elif not same(now, before):
+        yield name
 
 
 def _directory() -> str | None:
@@ -76,10 +97,88 @@ def _set_filters(before: list[Any]) -> None:
     warnings.filters = before
 
 
+def _set_root_logger(before: tuple[int, list[logging.Handler], int]) -> None:
+    logging.root.setLevel(before[0])
+    logging.root.handlers[:] = before[1]
+    logging.disable(before[2])
+
+
+def _umask() -> int:
+    """Which can only be read by setting another."""
+    before = os.umask(0o077)
+    os.umask(before)
+    return before
+
+
+def _context() -> dict[str, Any]:
+    """Of decimal numbers, without the signals that calculations leave there."""
+    context = decimal.getcontext()
+    return {name: getattr(context, name) for name in _OF_CONTEXT} | {"traps": dict(context.traps)}
+
+
+def _set_context(before: dict[str, Any]) -> None:
+    for name, value in before.items():
+        setattr(decimal.getcontext(), name, value)
+
+
+_OF_CONTEXT = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+_SIGNALS = tuple(map(int, signal.Signals))
+_handler = getattr(signal.getsignal, "__wrapped__", signal.getsignal)  # without words for it, which are slow
+
+
+def _set_handlers(before: list[Any]) -> None:
+    for number, handler in zip(_SIGNALS, before, strict=True):
+        if handler is not None and _handler(number) != handler:  # None: native code's own
+            with contextlib.suppress(ValueError):  # in another thread than the main one
+                signal.signal(number, handler)
+
+
+@cache
+def _of_python() -> dict[str, Shared]:
+    """Of its interpreter and of the process; found by looking through modules where they have more than a few."""
+    found = (settable(each, but=("getswitchinterval",), unkind=dir(each)) for each in (sys, gc, threading))
+    return {name: each for every in found for name, each in every.items()} | _OF_PYTHON | _rounding()
+
+
+def _rounding() -> dict[str, Shared]:
+    """How the processor rounds, which native code can set for all."""
+    with contextlib.suppress(AttributeError, OSError):
+        library = ctypes.CDLL(None)
+        return {"the direction of rounding": Shared(library.fegetround, library.fesetround, seldom=True)}
+    return {}
+
+
 _OF_PYTHON = {
     "the global random state": Shared(random.getstate, decides=False),
     "the number of threads that run": Shared(threading.active_count),
     "the working directory": Shared(_directory, lambda path: os.chdir(path or os.sep)),
     "the environment": Shared(_environment, _set_environment),
     "the filters of warnings": Shared(lambda: list(warnings.filters), _set_filters, decides=False),
+    "sys": attributes(sys, decides=False),
+    "builtins": attributes(builtins, decides=True),
+    "the context of decimal numbers": Shared(_context, _set_context, seldom=True),
+    "the locale": Shared(
+        lambda: locale.setlocale(locale.LC_ALL),
+        lambda name: locale.setlocale(locale.LC_ALL, name),
+        seldom=True,
+    ),
+    "sys.getswitchinterval()": Shared(
+        lambda: round(sys.getswitchinterval(), 9),  # it is kept in whole microseconds
+        sys.setswitchinterval,
+        decides=False,
+        seldom=True,
+    ),
+    "gc.isenabled()": Shared(
+        gc.isenabled, lambda on: gc.enable() if on else gc.disable(), decides=False, seldom=True
+    ),
+    "the handlers of signals": Shared(
+        lambda: [_handler(number) for number in _SIGNALS], _set_handlers, decides=False, seldom=True
+    ),
+    "the umask": Shared(_umask, os.umask, decides=False, seldom=True),
+    "the root logger": Shared(
+        lambda: (logging.root.level, logging.root.handlers[:], logging.root.manager.disable),
+        _set_root_logger,
+        decides=False,
+        seldom=True,
+    ),
 }

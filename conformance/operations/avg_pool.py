@@ -8,8 +8,8 @@ import numpy as np
 
 from conformance.operations import pool
 from conformance.operations.family import Family
-from conformance.operations.option import Option
-from conformance.operations.readings import linear
+from conformance.operations.option import Fields, Option
+from conformance.operations.readings import linear, window_of
 from conformance.operations.windows import Array, Arrays, Problem, pad, taps, unpad
 
 OPTIONS = (
@@ -86,6 +86,11 @@ def extra_rounding(case: Problem, arrays: Arrays, output: str, accuracy: str, un
     return pool.table_rounding(case, arrays, output, divisors(case))
 
 
+def summed(terms: int, dimensions: int) -> Fields:
+    window = {1: (terms,), 2: (3, terms // 3), 3: (1, 3, terms // 3)}[dimensions]
+    return {"kernel": window, **window_of(1, window)}
+
+
 FAMILY = Family(
     name="avg_pool",
     rank=3,
@@ -102,6 +107,7 @@ FAMILY = Family(
     scope={"image": 9, "kernel": 4, "stride": 4, "padding": 2, "dilation": 1},
     paired={"image": 6, "kernel": 4, "stride": 3, "padding": 2, "dilation": 1},
     readings=linear,
+    summed=summed,
     flags=({}, {"count_include_pad": False}, {"divisor_override": 3}),
     **pool.SHARED,
 )

@@ -12,7 +12,7 @@ from conformance.operations.dtypes import COMPLEX, REAL
 from conformance.operations.family import Answers, Family, Malformation, Tail
 from conformance.operations.nonfinite import may_be_nan, skipping
 from conformance.operations.option import Fields, Option
-from conformance.operations.readings import bilinear
+from conformance.operations.readings import bilinear, window_of
 from conformance.operations.special import put_zeros, scatter
 from conformance.operations.transforms import extra_rounding
 from conformance.operations.windows import (
@@ -249,6 +249,12 @@ _WIDTHS = (
     (16, 16, 4), (32, 48, 8), (32, 32, 16), (16, 16, 16), (8, 16, 8),
 )  # fmt: skip
 
+
+def summed(terms: int, dimensions: int) -> Fields:
+    window = (1, 3, 3)[-dimensions:]
+    return {"kernel": window, "filters": 1, **window_of(terms // math.prod(window), window)}
+
+
 FAMILY = Family(
     name="conv",
     rank=0,
@@ -298,6 +304,7 @@ FAMILY = Family(
     widths=tuple(dict(zip(("channels", "filters", "groups"), width, strict=True)) for width in _WIDTHS),
     alike=(slice(8), slice(8, 11), slice(11, None)),  # ungrouped, groups of several, of one
     readings=bilinear,
+    summed=summed,
     flags=({}, {"bias": True}),
     refused={"channels": 4, "filters": 4, "image": (5, 6), "kernel": (2, 2)},
     simpler=simpler,

@@ -12,7 +12,7 @@ from conformance.operations import conv, nonfinite, transforms
 from conformance.operations.adjoint import exchanged, mirrored, of_adjoint
 from conformance.operations.family import Answers, Family, Malformation, Tail
 from conformance.operations.option import Option
-from conformance.operations.readings import bilinear
+from conformance.operations.readings import bilinear, window_of
 from conformance.operations.windows import (
     Array,
     Arrays,
@@ -214,6 +214,7 @@ FAMILY = Family(
     widths=tuple(dict(zip(("channels", "filters", "groups"), width, strict=True)) for width in _WIDTHS),
     alike=conv.FAMILY.alike,
     readings=bilinear,
+    summed=lambda terms, dimensions: {"filters": 1, **window_of(terms, (1,) * dimensions)},
     flags=({}, {"bias": True}),
     refused={"channels": 4, "filters": 4, "image": (5, 6), "kernel": (2, 2)},
     simpler=conv.simpler,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -71,6 +72,11 @@ class Dtype:
     def narrow(self) -> bool:
         """Whether a sum is rounded once more when it is stored."""
         return self.accumulator != self.name
+
+    @property
+    def digits(self) -> int:
+        """Of its significand, to the base of 2."""
+        return round(-math.log2(self.unit))
 
     @property
     def overflows(self) -> bool:

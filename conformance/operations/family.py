@@ -102,6 +102,7 @@ class Family:
     batches      of the small scope, by turns
     tails, extremes, widths, alike, flags  see conformance.cases.sizes and networks
     readings     (case) -> the fields of the cases that read its whole geometry out (see readings)
+    summed       (terms, image axes) -> the fields of a case of one window with so many products (see readings)
     refused      fields of a case that the refused ones are made from
     simpler      (case) -> changes to try when a case is shrunk
     """
@@ -172,6 +173,7 @@ class Family:
     alike: tuple[slice, ...]
     flags: tuple[Fields, ...]
     readings: Callable[[Problem], Iterator[Fields]]
+    summed: Callable[[int, int], Fields] | None = None
     refused: Fields
     simpler: Callable[[Problem], Iterator[Fields]] = lambda case: iter(())
 

@@ -53,6 +53,15 @@ def maxima(case: Problem) -> Iterator[Fields]:
         yield {"values": "patterns", "channels": 1, "batch": patterns(pixels)}
 
 
+def window_of(channels: int, window: tuple[int, ...]) -> Fields:
+    """One window, as large as the image, in so many images that each two of its terms have one for themselves.
+
+    Beside them one image for each term (cases/units.py).
+    """
+    terms = channels * math.prod(window)
+    return {"channels": channels, "image": window, "batch": terms * (terms // 2 + 1)}
+
+
 def patterns(pixels: int) -> int:
     """Of four numbers; of more pixels, of three, and again of three (see cases/units.py)."""
     return int(4**pixels if pixels <= MOST_OF_FOUR else 2 * 3**pixels)

@@ -17,6 +17,7 @@ from conformance.reports.run_info import RunInfo
 from conformance.reports.script import script_lines
 from conformance.reports.tables import MILD, Cell, Table
 from conformance.verdicts.certificate import Certificate
+from conformance.verdicts.summation import Summation
 from conformance.verdicts.unreached import Unreached
 from conformance.verdicts.verdict import Numbers
 
@@ -36,6 +37,7 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         ([(sentence, "odd")] for sentence in [*document.parameters, *misnamed(document.subject)]),
         exhausted(document.exhausted, width),
         certified(document.certified, width),
+        summed(document.summed, width),
         numbers(document.numbers, width),
         *(_finding(each, document.subject, width, scripts) for each in document.findings),
         advice(document, width),
@@ -168,6 +170,20 @@ def _granted(every: Sequence[Certificate]) -> str:
 
 
 _TESTED = {"no zeros": "images without zeros", "integers": "integers", "batches": "other batches of them"}
+
+
+def summed(every: Sequence[Summation], width: int) -> Iterator[Line]:
+    """In what order each operation adds the terms of a window."""
+    if every:
+        yield [("sums, in the order that answers show", "head")]
+    for operation, dtype in dict.fromkeys((each.operation, each.dtype) for each in every):
+        of = (each for each in every if (each.operation, each.dtype) == (operation, dtype))
+        yield from wrapped("  ", f"{operation}: {dtype}: {'; '.join(map(_added, of))}", width)
+
+
+def _added(each: Summation) -> str:
+    deep = f", {plural(each.height, 'addition')} deep" if each.height else ""
+    return f"{each.terms} terms {each.kind}{deep}"
 
 
 def numbers(every: Sequence[Numbers], width: int) -> Iterator[Line]:

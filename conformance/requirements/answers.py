@@ -21,6 +21,7 @@ from conformance.requirements.plan import TRANSFORMS
 from conformance.verdicts.bounds import bound, undecided
 from conformance.verdicts.coefficients import in_words
 from conformance.verdicts.judgement import Judgement, judge, shares
+from conformance.verdicts.summation import order_of
 
 LESS_THAN_HALF = 0.49  # what an integer may be off to be right once it is rounded
 
@@ -63,6 +64,8 @@ def judge_all(
             said = _read(
                 case, arrays, judge(name, case.dtype, got, right, limit), shares(numbers[name], right, limit)
             )
+        if name == "output" and name in numbers and (order := order_of(case, numbers[name])):
+            said = said._replace(order=list(order))
         judged.append(said)
     return judged
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from conformance.cases import Case, scope
-from conformance.cases.units import DENSE
+from conformance.cases.units import DENSE, large
 from conformance.operations import DTYPES, OPERATIONS
+from conformance.operations.dtypes import REAL
 from conformance.requirements.answers import check_answers
 from conformance.requirements.plan import Plan
 from conformance.requirements.requirement import Requirement
@@ -18,6 +19,7 @@ from conformance.verdicts.certificate import Certificate
 LARGEST = {"quick": 400_000, "standard": 400_000, "deep": 4_000_000}  # elements of the arrays of one reading
 BESIDE = {"quick": 4, "standard": 16, "deep": 4}  # every so many geometries the assumptions are tested
 SOME = 32  # geometries of the quick profile
+TERMS = (9, 36, 144)  # of sums whose order is read; the last in the deep profile
 OTHERS = 4  # of the geometries one in so many is read in the dtypes after the first
 
 
@@ -27,6 +29,19 @@ def cases(plan: Plan) -> Iterator[Case]:
         yield from read
         if _is_tested(plan, number, read):
             yield from assumptions(plan, read)
+    yield from sums(plan)
+
+
+def sums(plan: Plan) -> Iterator[Case]:
+    """One window in so many images that its answers show the order of its sum, asked twice, by other numbers."""
+    summed, dtype = plan.family.summed, DTYPES[plan.dtype]
+    if summed is None or plan.transforms or dtype.kind != REAL:
+        return
+    for terms in TERMS if plan.profile == "deep" else TERMS[:2]:
+        fields = {**summed(terms, OPERATIONS[plan.operation].dimensions), **_outputs(plan, False)}
+        case = Case.of(plan.operation, **fields, dtype=plan.dtype, values="pairs")
+        if terms - 2 < 2 ** (large(case) - dtype.digits) and case.needs <= plan.features | {plan.dtype}:
+            yield from (case, replace(case, seed=1))
 
 
 def _is_tested(plan: Plan, number: int, read: list[Case]) -> bool:

@@ -93,6 +93,7 @@ class Plan:
         claimed = (self.operation, self.features)
         count = {"quick": quick, "standard": standard, "deep": deep}[self.profile]
         yield from self.named("layers")
-        built = (networks.layers(*claimed), sizes.crossed(*claimed)) if self.profile != "quick" else ()
+        every = (networks.layers(*claimed), sizes.grouped(*claimed), sizes.crossed(*claimed))
+        built = every if self.profile != "quick" else ()
         drawn = itertools.chain(*built, sizes.mixed(*claimed, count, self.seed))
         yield from itertools.islice(drawn, 0, None, 1 if self.first or self.profile == "deep" else 3)

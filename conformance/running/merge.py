@@ -13,6 +13,7 @@ from conformance.running.claims import Claims
 from conformance.running.tasks import Task
 from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.judgement import ADVICE
+from conformance.verdicts.summation import Order, summations
 from conformance.verdicts.unreached import Unreached
 from conformance.verdicts.verdict import Numbers, Report, Row
 
@@ -40,6 +41,9 @@ def merge(
     judged = list(tasks)
     report.exhausted += _exhausted(report, judged)
     report.certified += _certified(report, judged)
+    for row in report.rows:
+        orders = (Order(*order) for order in row.orders)
+        report.summed += summations(row.unit.operation, row.unit.dtype, orders)
     report.numbers += _numbers(judged)
     return report
 

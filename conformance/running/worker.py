@@ -106,6 +106,7 @@ def _load(slot: Slot, options: dict[str, Any]) -> tuple[Caller, Oracle]:
     return Caller(load(options["subject"], **options["declared"]), watch), _watched(options["oracle"], watch)
 
 
+@restored()
 def _answer(chunk: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -> dict[str, Any]:
     caller = replace(caller, halves=tuple(chunk["halves"])) if chunk["halves"] else caller
     _set_threads(chunk["requirement"])
@@ -115,7 +116,7 @@ def _answer(chunk: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -
             break
         slot.begin(chunk["chunk"], number)
         try:
-            with restored():
+            with restored(seldom=False):
                 answers.append(_examine(chunk["requirement"], Case.parse(text), caller, oracle))
         except OracleError as error:
             answers.append([list(of_oracle("raised", str(error)))])

@@ -32,6 +32,7 @@ class Judgement(NamedTuple):
     answer: Any = None  # the wrong answer as nested lists, where it is small enough to be looked into
     place: str = ""  # of an exception: the kernel's own lines that it came through
     trace: str = ""  # and all of them
+    order: list[Any] | None = None  # in which the kernel adds, where the case shows it (see summation)
 
     @property
     def failed(self) -> bool:

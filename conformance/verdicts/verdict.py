@@ -11,6 +11,7 @@ from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
 from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.judgement import ADVICE, GRAVEST, Judgement
+from conformance.verdicts.summation import Summation
 from conformance.verdicts.unreached import Unreached
 
 
@@ -80,6 +81,7 @@ class Row:
     refuses   whether its cases are those that PyTorch refuses, which show no answer of the kernel
     failure   the gravest, and others: those that are unlike it and each other
     advice    what it is advised of, each with the first case that shows it
+    orders    of its sums, one for each case that shows it
     """
 
     unit: Unit
@@ -92,6 +94,7 @@ class Row:
     refuses: bool = False
     advice: dict[str, str] = field(default_factory=dict)
     others: list[Failure] = field(default_factory=list)
+    orders: list[list[Any]] = field(default_factory=list)
 
     @property
     def failures(self) -> list[Failure]:
@@ -108,6 +111,7 @@ class Row:
             return
         self.cases += 1
         self.varied = self.varied or judgement.varied
+        self.orders += [judgement.order] if judgement.order else []
         if not judgement.failed:
             self.share = max(self.share, judgement.share)
         if judgement.status == ADVICE:
@@ -176,6 +180,7 @@ class Report:
     refusing: dict[str, str] = field(default_factory=dict)  # how an operation refuses its plainest call
     exhausted: list[Exhausted] = field(default_factory=list)  # where every answer was exact
     certified: list[Certificate] = field(default_factory=list)  # what was read out, where it is right
+    summed: list[Summation] = field(default_factory=list)  # in what order, as far as it was read
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
     numbers: list[Numbers] = field(default_factory=list)  # that the source has, by operation

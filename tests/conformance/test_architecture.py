@@ -24,9 +24,8 @@ LAYERS = [  # each imports itself and those before it only
 ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 ORDERED = {  # so do the files of these folders
     "kernels": [
-        "reference", "functions", "handlers", "framework", "versions", "frameworks", "surroundings", "probes", "own",
-        "raised",
-        "answer", "guess", "source", "hints", "subject", "lines", "signature", "layout", "conditions", "call",
+        "reference", "functions", "handlers", "framework", "getters", "versions", "frameworks", "surroundings",
+        "probes", "own", "raised", "answer", "guess", "source", "hints", "subject", "lines", "signature", "layout", "conditions", "call",
         "double_backward", "load", "turns",
     ],
     "reports": [
@@ -41,7 +40,7 @@ NAMED = {  # elsewhere than in the framework's own file
 }
 HOMONYMS = {  # words that are names of requirements, and mean something else there
     "cases/arrays.py": {"special"}, "cases/values.py": {"special"}, "operations/special.py": {"special"},
-    "cases/units.py": {"special"}, "running/tasks.py": {"numbers"},
+    "cases/units.py": {"special"}, "running/tasks.py": {"numbers"}, "kernels/surroundings.py": {"rounding"},
     "reports/formats/json.py": {"certified", "numbers"},
     "cases/named.py": {"hazards"}, "cli/list.py": {"layouts"},
 }  # fmt: skip

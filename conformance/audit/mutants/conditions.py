@@ -42,6 +42,15 @@ CONV = {
     "more than 512 rows": "P > 512",
     "a stride beyond two bytes": "max(strides) > 65535",
     "a dilation beyond two bytes": "max(dilations) > 65535",
+    "a stride of the largest int": "max(strides) == 2147483647",
+    "a dilation of the largest int": "max(dilations) == 2147483647",
+    "a batch of 65536": "N == 65536",
+    "a stride of 65536": "max(strides) == 65536",
+    "filters of 32x32": "R == S == 32",
+    "8 groups of 8 filters and one channel": "G == 8 and KG == 8 and CG == 1",
+    "4 groups of 16 filters and 2 channels": "G == 4 and KG == 16 and CG == 2",
+    "16 groups of 8 filters and 4 channels": "G == 16 and KG == 8 and CG == 4",
+    "groups of 4 filters and 3 channels": "G % 4 == 0 and KG == 4 and CG == 3",
 }
 CONV_TRANSPOSE = {
     "64 columns or more in a batch": "Q >= 64 and N > 1",
@@ -65,6 +74,11 @@ CONV_TRANSPOSE = {
     "2x2 filters at stride 2 with a dilation of the height": "R == S == sh == sw == 2 and dw == 1 < dh",
     "a stride beyond two bytes": "max(strides) > 65535",
     "a dilation beyond two bytes": "max(dilations) > 65535",
+    "a stride of the largest int": "max(strides) == 2147483647",
+    "a dilation of the largest int": "max(dilations) == 2147483647",
+    "a batch of 65536": "N == 65536",
+    "filters of 32x32": "R == S == 32",
+    "8 groups of 4 filters and 2 channels": "G == 8 and KG == 4 and CG == 2",
 }
 POOL = {
     "64 columns or more in a batch": "Q >= 64 and N > 1",
@@ -84,11 +98,16 @@ POOL = {
     "windows of 3x2 at stride 2": "R == 3 and S == sh == sw == 2",
     "more than 1024 columns": "Q > 1024",
     "a stride beyond two bytes": "max(strides) > 65535",
+    "a stride of the largest int": "max(strides) == 2147483647",
+    "a stride of 65536": "max(strides) == 65536",
+    "a batch of 65536": "N == 65536",
+    "windows of 32x32": "R == S == 32",
 }
 MAX_POOL = POOL | {
     "a dilation of 4 or more with padding": "max(dilations) >= 4 and padded",
     "a dilation of 4 or more with a stride": "max(dilations) >= 4 and max(strides) > 1",
     "windows of 5 or more with a dilation": "max(kernel) >= 5 and max(dilations) > 1",
+    "a dilation of the largest int": "max(dilations) == 2147483647",
 }
 AVG_POOL = POOL | {
     "64 columns or more whose padding does not count": "Q >= 64 and padded and not counted",
@@ -97,6 +116,10 @@ AVG_POOL = POOL | {
     "a divisor of 16 or more": "divisor is not None and divisor >= 16",
     "windows of 5 or more that are not square and whose padding does not count":
         "max(kernel) >= 5 and R != S and padded and not counted",
+    "windows of 5 at stride 3 whose padding of 2 counts": "size == 5 and stride == 3 and max(pads) == 2 and counted",
+    "windows of 6 at stride 4 whose padding of 3 counts": "size == 6 and stride == 4 and max(pads) == 3 and counted",
+    "windows of 7 at stride 3 whose padding of 3 counts": "size == 7 and stride == 3 and max(pads) == 3 and counted",
+    "windows of 7 at stride 4, padded, past the image": "size == 7 and stride == 4 and max(pads) == 3 and over_w > 0",
 }
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import builtins
+import decimal
+import gc
+import logging
+import os
 import random
+import signal
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -303,6 +310,22 @@ def errors_raised(state: State, call: Call, arrays: Named, options: Named) -> An
     return answer
 
 
+def errors_raised_at_nan(state: State, call: Call, arrays: Named, options: Named) -> Any:
+    answer = call(arrays, options)
+    if not np.isfinite(arrays["input"]).all():
+        np.seterr(invalid="raise")
+    return answer
+
+
+def printed_short_where_large(state: State, call: Call, arrays: Named, options: Named) -> Any:
+    if arrays["input"].size >= 1024:
+        np.set_printoptions(precision=2)
+    return call(arrays, options)
+
+
+def nothing(*arguments: Any) -> None: ...
+
+
 # Threads.
 
 
@@ -493,6 +516,21 @@ ANYWHERE: list[tuple[str, str, Remembering]] = [
     ("not safe in threads: all calls copy their arrays into the same memory", "several threads at once", shared_copies),
     ("Python's global random state is seeded", "the global random state is compared", first_done(lambda: random.seed(0))),
     ("warnings are silenced for the caller", "the filters of warnings are compared", first_done(lambda: warnings.simplefilter("ignore"))),
+    ("the recursion limit is set for the caller", "sys.getrecursionlimit() is compared", first_done(lambda: sys.setrecursionlimit(5000))),
+    ("the garbage collector stays disabled", "gc.isenabled() is compared", first_done(gc.disable)),
+    ("the garbage collector is tuned for the caller", "gc.get_threshold() is compared", first_done(lambda: gc.set_threshold(50_000))),
+    ("the hook of uncaught exceptions is replaced", "sys.excepthook is compared", first_done(lambda: setattr(sys, "excepthook", nothing))),
+    ("tracebacks are cut short for the caller", "sys.tracebacklimit is looked for", first_done(lambda: setattr(sys, "tracebacklimit", 0))),
+    ("each call adds a folder to the path of imports", "sys.path is compared", first_done(lambda: sys.path.append("kernels"))),
+    ("NumPy prints fewer digits for the caller", "np.get_printoptions() is compared", first_done(lambda: np.set_printoptions(precision=2))),
+    ("NumPy prints fewer digits after an image of 1024 numbers or more", "np.get_printoptions() is compared, a large image", printed_short_where_large),
+    ("NumPy's handling of errors is changed where the input is not finite", "np.geterr() is compared, infinities or nan", errors_raised_at_nan),
+    ("NumPy's function for errors is replaced", "np.geterrcall() is compared", first_done(lambda: np.seterrcall(nothing))),
+    ("decimal numbers keep fewer digits for the caller", "the decimal context is compared", first_done(lambda: setattr(decimal.getcontext(), "prec", 9))),
+    ("a signal gets another handler", "the handlers of signals are compared", first_done(lambda: signal.signal(signal.SIGTERM, nothing))),
+    ("files of the caller get other permissions", "the umask is compared", first_done(lambda: os.umask(0o007))),
+    ("logging is disabled for the caller", "the root logger is compared", first_done(lambda: logging.disable(logging.ERROR))),
+    ("a builtin function is replaced", "builtins are compared", first_done(lambda: setattr(builtins, "print", nothing))),
 ]
 # Every mistake is made by the convolution; that every place can make it is shown by one other, in turn.
 PLACES = (("max_pool", "forward"), ("conv", "backward"), ("avg_pool", "forward"), ("max_pool", "backward"), ("avg_pool", "backward"))

@@ -9,6 +9,7 @@ import numpy as np
 
 from conformance.cases.arrays import Array
 from conformance.kernels.framework import About, Framework, Shared
+from conformance.kernels.getters import settable
 
 ABOUT = About(packages=("numpy",), title="NumPy")
 
@@ -27,7 +28,11 @@ def is_array(value: Any) -> bool:
 
 @cache
 def shared() -> dict[str, Shared]:
-    return {"NumPy's global random state": Shared(_random_state, decides=False)}
+    found = settable(np, but=_OF_EACH_CALL, unkind=("get_printoptions",))
+    return {"NumPy's global random state": Shared(_random_state, decides=False), **found}
+
+
+_OF_EACH_CALL = ("geterr", "geterrcall", "getbufsize")  # see kernels/answer.py
 
 
 def _random_state() -> tuple[Any, ...]:

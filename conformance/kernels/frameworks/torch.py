@@ -6,6 +6,7 @@ import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +16,7 @@ import torch.nn.functional as F
 from conformance.cases import Case
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.framework import About, Framework, NoGradient, Shared
+from conformance.kernels.getters import differing, settable
 from conformance.kernels.reference import IMAGES
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.operations.dtypes import COMPLEX
@@ -154,7 +156,50 @@ def shared() -> dict[str, Shared]:
         "PyTorch's default dtype": Shared(torch.get_default_dtype, torch.set_default_dtype),
         "PyTorch's number of threads": Shared(torch.get_num_threads, torch.set_num_threads),
         "PyTorch's gradient mode": Shared(torch.is_grad_enabled, torch.set_grad_enabled),
+        "PyTorch's random state": Shared(_random_state, _set_random_state, decides=False, seldom=True),
+        **settable(torch, but=_NAMED, unkind=("is_warn_always_enabled",)),
+        **settable(torch.backends.mha),
+        **{
+            f"torch.backends.{name}": _flags(module)
+            for name, module in vars(torch.backends).items()
+            if isinstance(module, ModuleType) and type(module) is not ModuleType
+        },
     }
+
+
+def _random_state() -> bytes:
+    return bytes(torch.get_rng_state().numpy())
+
+
+def _set_random_state(state: bytes) -> None:
+    torch.set_rng_state(torch.frombuffer(bytearray(state), dtype=torch.uint8))
+
+
+def _flags(module: ModuleType) -> Shared:
+    """The attributes of a backend that set something."""
+    properties = vars(type(module)).items()
+    names = [name for name, each in properties if getattr(each, "fset", hasattr(type(each), "__set__"))]
+
+    def read() -> dict[str, Any]:
+        found = {}
+        for name in names:
+            with contextlib.suppress(RuntimeError):  # as where two ways to say the same were mixed
+                found[name] = getattr(module, name)
+        return found
+
+    def put_back(before: dict[str, Any]) -> None:
+        for name in differing(before, read()):
+            with contextlib.suppress(RuntimeError):
+                setattr(module, name, before[name])
+
+    return Shared(read, put_back, parts=True, seldom=True)
+
+
+_NAMED = {  # what stands above by another name, and what warns that there is another way to ask
+    "get_default_dtype", "get_default_device", "get_num_threads", "get_deterministic_debug_mode",
+    "get_float32_matmul_precision", "is_grad_enabled", "is_inference_mode_enabled", "is_anomaly_enabled",
+    *(name for name in dir(torch) if "_autocast_" in name and "cache" not in name),
+}  # fmt: skip
 
 
 class _Switch(NamedTuple):
