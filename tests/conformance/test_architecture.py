@@ -25,8 +25,8 @@ ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 ORDERED = {  # so do the files of these folders
     "kernels": [
         "reference", "functions", "handlers", "framework", "getters", "versions", "frameworks", "surroundings",
-        "probes", "own", "raised", "answer", "guess", "source", "hints", "subject", "lines", "signature", "layout", "conditions", "call",
-        "double_backward", "load", "turns",
+        "probes", "own", "raised", "answer", "guess", "source", "hints", "subject", "lines", "signature", "layout",
+        "conditions", "call", "double_backward", "load", "turns",
     ],
     "reports": [
         "lines", "run_info", "progress", "claims", "advice", "tables", "findings", "conclusion", "document", "script",
