@@ -231,13 +231,14 @@ def _taps(x: Array, axes: Axes) -> tuple[list[Array], tuple[int, ...]]:
 
 
 def _phases(axis: Axis) -> Axis:
-    """The axis whose tap a sees the pixels of phase a of the stride."""
+    """The axis whose tap a sees the pixels of phase a of the stride: of those that a window reaches."""
     stride = axis.stride if axis.output > 1 else 1
-    return Axis(axis.image, stride, stride, 1, axis.before, -(-axis.span // stride))
+    reached = min(stride, (axis.kernel - 1) * axis.dilation + 1)
+    return Axis(axis.image, reached, stride, 1, axis.before, -(-axis.span // stride))
 
 
 def _starts(axis: Axis, step: int, apart: int) -> list[tuple[int, int]]:
-    """The phase that each tap lies in, and where its run begins there."""
+    """The phase that each tap lies in, of so many as its window reaches, and where its run begins there."""
     return [(t * axis.dilation % step, t * axis.dilation // step * apart) for t in range(axis.kernel)]
 
 

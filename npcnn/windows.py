@@ -63,11 +63,10 @@ class Axis(NamedTuple):
         Their gradient correlates grad_output with those taps, last first, at stride 1: `axis` says where.
         Pixels that no tap reads appear in no phase.
         """
-        for first in range(min(self.stride, self.image)):
-            taps = [
-                t for t in range(self.kernel) if (first + self.before - t * self.dilation) % self.stride == 0
-            ]
-            if taps:
+        of_taps = [(t * self.dilation - self.before) % self.stride for t in range(self.kernel)]
+        for first in sorted(set(of_taps)):
+            if first < self.image:
+                taps = [t for t, phase in enumerate(of_taps) if phase == first]
                 step = taps[1] - taps[0] if len(taps) > 1 else 1
                 yield (
                     slice(first, None, self.stride),

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npcnn import avg_pool2d, avg_pool2d_backward, max_pool2d, max_pool2d_backward
+from npcnn.max_pool import _phases
+from npcnn.windows import Axis
 
 # (input shape, kernel_size, options)
 CASES: list[tuple[tuple[int, ...], Any, dict[str, Any]]] = [
@@ -131,6 +133,12 @@ def test_max_pool2d_takes_integers(dtype):
     actual, places = max_pool2d(x, 3, stride=2, padding=1, return_indices=True)
     np.testing.assert_array_equal(actual, output, strict=True)
     np.testing.assert_array_equal(places, indices, strict=True)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "phases"), [(2, 1_000_000, 2), (3, 2, 2), (3, 3, 3)])
+def test_an_image_is_split_into_no_more_phases_than_a_window_reaches(kernel, stride, phases):
+    axis = Axis(stride + kernel, kernel, stride, dilation=1, before=0, output=2)
+    assert len(list(_phases(axis).taps())) == phases
 
 
 def test_a_window_that_misses_the_image_is_minus_infinity():
