@@ -216,6 +216,14 @@ def _scaled(
     return np.ldexp(integers, 2 * exponent // max(2, len(factors(case, "output"))))
 
 
+def _uniform(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
+    """By the seed, one array after the other is wholly 0, and then wholly one other number."""
+    integers = _integers(rng, case, name, shape)
+    arrays = [each for each in case.array_names if each not in ("bias", *case.family.indexing)]
+    chosen, numbers = arrays[case.seed % len(arrays)], (0, integers.flat[0] if integers.size else 0)
+    return np.full_like(integers, numbers[case.seed // len(arrays) % 2]) if name == chosen else integers
+
+
 def _beyond(
     rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...], number: float
 ) -> Array:
@@ -282,6 +290,7 @@ VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]],
     "overflowing": _overflowing,
     "ties": _ties,
     "close": _close,
+    "uniform": _uniform,
     "large": _large,
     "tiny": _tiny,
     "special": _special,

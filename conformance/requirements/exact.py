@@ -5,12 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from conformance.cases import Case, scope
 from conformance.operations import DTYPES
 from conformance.requirements.answers import check_answers
 from conformance.requirements.plan import Plan
 from conformance.requirements.requirement import Requirement
+
+UNIFORM = 60  # cases of arrays that are one number all over
 
 
 def cases(plan: Plan) -> Iterator[Case]:
@@ -19,6 +22,9 @@ def cases(plan: Plan) -> Iterator[Case]:
     for place, values in enumerate(plan.scaled):
         some = itertools.islice(plan.large(0, 0, 0), place, None, 16)  # of the sizes that take fast paths
         yield from plan.with_values(itertools.chain(plan.named(), some), values)
+    blank = itertools.islice(itertools.chain(plan.named(), plan.covering()), UNIFORM)
+    uniform = (replace(case, seed=number) for number, case in enumerate(blank))
+    yield from plan.with_values(uniform, "uniform") if not plan.transforms else ()
     parts = [plan.explore(0, 600, 20_000)]
     if plan.exhaustive:
         parts.append(scope.every_geometry(plan.operation, plan.features))

@@ -51,6 +51,9 @@ CONV = {
     "4 groups of 16 filters and 2 channels": "G == 4 and KG == 16 and CG == 2",
     "16 groups of 8 filters and 4 channels": "G == 16 and KG == 8 and CG == 4",
     "groups of 4 filters and 3 channels": "G % 4 == 0 and KG == 4 and CG == 3",
+    "an input wholly 0 beside a bias": "zero_input and bias",
+    "a weight wholly 0 beside a bias": "zero_weight and bias",
+    "an input of one number with padding": "one_number and padded",
 }
 CONV_TRANSPOSE = {
     "64 columns or more in a batch": "Q >= 64 and N > 1",
@@ -102,6 +105,8 @@ POOL = {
     "a stride of 65536": "max(strides) == 65536",
     "a batch of 65536": "N == 65536",
     "windows of 32x32": "R == S == 32",
+    "an input of one number with padding": "one_number and padded",
+    "an input of one number past the image": "one_number and over_w > 0",
 }
 MAX_POOL = POOL | {
     "a dilation of 4 or more with padding": "max(dilations) >= 4 and padded",

@@ -362,8 +362,27 @@ def shared_copies(state: State, call: Call, arrays: Named, options: Named) -> An
     return call(arrays | copies, options)
 
 
-def large_shared_scratch(state: State, call: Call, arrays: Named, options: Named) -> Any:
-    return shared_scratch(state, call, arrays, options) if arrays["input"].size >= 4096 else call(arrays, options)
+def large_shared_scratch(elements: int) -> Remembering:
+    def remembering(state: State, call: Call, arrays: Named, options: Named) -> Any:
+        return (shared_scratch if arrays["input"].size >= elements else unshared)(state, call, arrays, options)
+
+    return remembering
+
+
+def unshared(state: State, call: Call, arrays: Named, options: Named) -> Any:
+    return call(arrays, options)
+
+
+def one_in(often: int, images: int) -> Remembering:
+    """One call in so many is wrong where there are so many images, as by a race of threads that share them."""
+    wrong = counted(lambda calls: calls % often == 0, one_more, shapes)
+
+    def remembering(state: State, call: Call, arrays: Named, options: Named) -> Any:
+        input = arrays["input"]
+        raced = input.ndim == state["image axes"] + 2 and len(input) >= images
+        return (wrong if raced else unshared)(state, call, arrays, options)
+
+    return remembering
 
 
 def last_forward_of_the_thread(operation: str) -> SimpleNamespace:
@@ -552,6 +571,8 @@ def anywhere(family: str, half: str) -> list[KernelRow]:
     ]
 
 
+SCRATCH: KernelRow = ("not safe in threads: images of 16384 numbers or more share one workspace", "several threads at once, a large image", remembered(large_shared_scratch(16384), "forward"))
+RACE: KernelRow = ("one answer in 37 is wrong for 8 images or more, as by a race", "many calls, N >= 8", remembered(one_in(37, 8), "forward"))
 VIEW = "windows of one pixel: the answer is a view of the input"
 OF_CONV: list[KernelRow] = [
     ("a padded workspace is kept for its shape: only its inside is written again", "the same padded shape with other padding", remembered(border_kept, "forward")),
@@ -568,7 +589,7 @@ OF_CONVS_WEIGHT: list[KernelRow] = [
     ("the gradient takes the input of this thread's last forward of its shape for its own", "the gradient of a forward before the last", last_forward_of_the_thread),
 ]
 ROWS: KernelRows = {
-    ("conv", FORWARD["conv"]): [*anywhere("conv", "forward"), *OF_CONV],
+    ("conv", FORWARD["conv"]): [*anywhere("conv", "forward"), *OF_CONV, SCRATCH, RACE],
     ("conv", BACKWARD["conv"]): [
         *anywhere("conv", "backward"),
         ("the gradients are those of the last forward call's input", "other contents since the forward", remembered(input_of_first_forward(lambda arrays, options: arrays["input"].shape))),
@@ -582,7 +603,7 @@ ROWS: KernelRows = {
     ],
     ("conv_transpose", OUTPUTS["conv_transpose"]): [("the weight is changed in place: it is flipped", "always", remembered(changes("weight", flip_taps)))],
     ("conv_transpose", "grad_weight"): OF_CONVS_WEIGHT,
-    ("max_pool", FORWARD["max_pool"]): anywhere("max_pool", "forward"),
+    ("max_pool", FORWARD["max_pool"]): [*anywhere("max_pool", "forward"), SCRATCH, RACE],
     ("max_pool", "output"): [
         ("an answer of 1024 elements or more is the same buffer every time", "two calls of the same large shape", remembered(large_buffer, "forward")),
         (VIEW, "size == stride == 1", remembered(view_of_its_argument, "forward")),
@@ -594,7 +615,8 @@ ROWS: KernelRows = {
     ],
     ("avg_pool", FORWARD["avg_pool"]): [
         *anywhere("avg_pool", "forward"),
-        ("not safe in threads: images of 4096 pixels or more share one workspace", "several threads at once, a large image", remembered(large_shared_scratch, "forward")),
+        ("not safe in threads: images of 4096 pixels or more share one workspace", "several threads at once, a large image", remembered(large_shared_scratch(4096), "forward")),
+        SCRATCH,
         (VIEW, "size == stride == 1", remembered(view_of_its_argument, "forward")),
     ],
     ("avg_pool", BACKWARD["avg_pool"]): anywhere("avg_pool", "backward"),

@@ -115,6 +115,9 @@ OF_ARRAYS: dict[str, Callable[[Arrays], bool]] = {
     "nan": lambda arrays: any(np.isnan(array).any() for array in arrays.values()),
     "infinite": lambda arrays: any(np.isinf(array).any() for array in arrays.values()),
     "repeats": lambda arrays: any(len(set(plane)) < len(plane) for plane in _planes(arrays["indices"])),  # indices of one plane
+    "zero_input": lambda arrays: not arrays["input"].any(),
+    "zero_weight": lambda arrays: not arrays["weight"].any(),
+    "one_number": lambda arrays: len(np.unique(arrays["input"])) == 1 < arrays["input"].size,
     "ties": lambda arrays: len(np.unique(arrays["input"])) < arrays["input"].size,
 }
 
