@@ -39,6 +39,7 @@ def too_wide(shape):
     n, c, h, w = shape
     return w > 300 and n > 1
 """
+PLANS = "PLANS = {(5, 3, 2): 'fast', (11, 7, 1): 'slow'}"
 POWER = """
 def is_power(n):
     return n & (n - 1) == 0
@@ -69,7 +70,7 @@ KERNELS = {  # name: helpers, setup, condition
     "helper": (WIDE, "", "too_wide(input.shape)"),
     "minimum": ("", "    least = min(h, w)", "least > 70"),
     "quotient": ("", "    chunks = (cg * r * s) // 64", "chunks > 12"),
-    "table": ("PLANS = {(5, 3, 2): 'fast', (11, 7, 1): 'slow'}", "    plan = PLANS.get((r, s, stride))", "plan is not None"),
+    "table": (PLANS, "    plan = PLANS.get((r, s, stride))", "plan is not None"),
     "counts and options": ("", "", "cg >= 24 and k >= 40 and stride == 2 and padding == 1"),
     "three sizes": ("", "", "n >= 5 and c >= 20 and w >= 33"),
     "three options": ("", "", "dilation == 3 and groups == 4 and r == 5"),
@@ -103,7 +104,18 @@ def write(name: str, folder: Path) -> Path:
 def judged(file: Path, profile: str, *options: str) -> tuple[dict[str, object], float]:
     """The report of a run as data, and its seconds."""
     start, report = time.perf_counter(), file.with_suffix(".json")
-    command = [sys.executable, "-m", "conformance", "run", str(file), "--profile", profile, "--json", str(report), *options]
+    command = [
+        sys.executable,
+        "-m",
+        "conformance",
+        "run",
+        str(file),
+        "--profile",
+        profile,
+        "--json",
+        str(report),
+        *options,
+    ]
     subprocess.run(command, capture_output=True, check=False)
     return json.loads(report.read_text()), time.perf_counter() - start
 
@@ -116,7 +128,9 @@ def told(report: dict[str, object]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("only", nargs="?", default="")
     parser.add_argument("--profile", default="standard")
     chosen = parser.parse_args()

@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from conformance.kernels.subject import Subject
+from conformance.requirements import REQUIREMENTS
 from conformance.running import known
 from conformance.running.claims import Claims, claims_of
 from conformance.running.judge import Interrupted, judge
 from conformance.running.merge import merge
 from conformance.running.runner import Runner
+from conformance.running.search import Search
 from conformance.running.settings import Settings
 from conformance.running.tally import Progress
-from conformance.running.tasks import Task, plan
+from conformance.running.tasks import Task, plan, plans
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.unreached import Unreached
 from conformance.verdicts.verdict import Failure, Report, Row
@@ -36,6 +38,8 @@ def run(
             here.claims.append(claims)
             for task in plan(subject, claims, settings):
                 here.judge(task)
+        for claims in list(here.claims):
+            here.search(claims, settings)
         stale = known.stale(subject, runner, settings.operations, here.rows)
     except KeyboardInterrupt as interruption:
         here.rows += interruption.rows if isinstance(interruption, Interrupted) else []
@@ -62,6 +66,7 @@ class _Here:
     claims: list[Claims] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
+    searches: list[Search] = field(default_factory=list)
 
     def judge(self, task: Task) -> None:
         rows = self.journal.rows(task.unit) if self.journal else None
@@ -72,6 +77,21 @@ class _Here:
                 self.journal.keep(task.unit, rows)
         self.tasks.append(task)
         self.rows += rows
+
+    def search(self, claims: Claims, settings: Settings) -> None:
+        """What a search finds that the other cases did not come to, judged as they are."""
+        for name in claims.requirements:
+            budget = REQUIREMENTS[name].searched.get(settings.profile, 0)
+            if not budget:
+                continue
+            every = {each.dtype: each for each in plans(self.subject, claims, settings)}
+            search = Search(name, list(every.values()), self.runner, budget)
+            search.run()
+            self.searches.append(search)
+            for dtype, each in every.items():
+                found = tuple(case for case in search.cases if case.dtype == dtype)
+                if found:
+                    self.judge(Task(each, name, only=found))
 
     def unreached(self, interrupted: bool) -> Unreached:
         """The lines that no case ran, where all cases ran here."""
