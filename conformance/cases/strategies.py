@@ -42,11 +42,11 @@ def cases(
     row = draw(st.fixed_dictionaries({name: st.sampled_from(of) for name, of in classes.items()}))
     seed, of = draw(st.integers(0, 10**6)), draw(st.sampled_from(values))
     case = as_claimed(build(operation, form, row, seed, **({"values": of} | fields)), features)
-    return draw(_grown(case, features)) if large else case
+    return draw(grown(case, features)) if large else case
 
 
 @st.composite
-def _grown(draw: st.DrawFn, /, case: Case, features: Features) -> Case:
+def grown(draw: st.DrawFn, /, case: Case, features: Features) -> Case:
     """The case with some of its extents and options others, as far as its arrays stay small."""
     names = st.sampled_from(basic(case.operation))
     for name, n in draw(st.lists(st.tuples(names, st.integers(1, LONGEST)), max_size=SEVERAL)):

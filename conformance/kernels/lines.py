@@ -66,11 +66,11 @@ class Lines:
             self.marked[file].seek(numbers)
             self.marked[file].seen.clear()
 
-    def near(self, sought: Iterable[Sequence[Any]]) -> list[tuple[float, list[tuple[int, int]]]]:
+    def near(self, sought: Iterable[Sequence[Any]]) -> list[tuple[float, list[tuple[float, float]]]]:
         """How far the calls since then were from each, and the sides of what did not hold."""
         return [self._near(file, number) for file, number in sought]
 
-    def _near(self, file: str, number: int) -> tuple[float, list[tuple[int, int]]]:
+    def _near(self, file: str, number: int) -> tuple[float, list[tuple[float, float]]]:
         marked = self.marked.get(file)
         if not marked or number not in marked.chains:
             return FARTHEST, []

@@ -127,7 +127,8 @@ def _answer(chunk: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -
 
 
 def _of_lines(lines: Lines, sought: list[Any]) -> dict[str, Any]:
-    return {"lines": lines.news() | ({"near": lines.near(sought)} if sought else {})}
+    near = {"near": lines.near(sought)} if sought else {}
+    return {"lines": near | lines.news()}
 
 
 def _set_threads(requirement: str) -> None:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from conformance.kernels.source.distance import Seen, normal
+from conformance.kernels.source.distance import REMAINDER, Seen, normal
 from conformance.kernels.source.statements import Function, Key, Stretch, functions, inside, key_of
 
 SITE = "\0site "  # a constant of no file, in whose place what a comparison does is called
@@ -28,7 +28,7 @@ class Leaf:
     def far(self, seen: Seen, wanted: bool) -> float:
         return normal(seen.far[self.site][not wanted]) if self.site in seen.far else 1.0
 
-    def open(self, seen: Seen, wanted: bool) -> Iterator[tuple[int, int]]:
+    def open(self, seen: Seen, wanted: bool) -> Iterator[tuple[float, float]]:
         """The sides of the comparisons that are not as they should be."""
         if self.site in seen.sides and self.far(seen, wanted):
             yield seen.sides[self.site]
@@ -45,7 +45,7 @@ class Joined:
         far = [part.far(seen, wanted) for part in self.parts]
         return sum(far) if self.every == wanted else min(far, default=1.0)
 
-    def open(self, seen: Seen, wanted: bool) -> Iterator[tuple[int, int]]:
+    def open(self, seen: Seen, wanted: bool) -> Iterator[tuple[float, float]]:
         for part in self.parts:
             yield from part.open(seen, wanted)
 
@@ -57,7 +57,7 @@ class Opposite:
     def far(self, seen: Seen, wanted: bool) -> float:
         return self.part.far(seen, not wanted)
 
-    def open(self, seen: Seen, wanted: bool) -> Iterator[tuple[int, int]]:
+    def open(self, seen: Seen, wanted: bool) -> Iterator[tuple[float, float]]:
         return self.part.open(seen, not wanted)
 
 
@@ -77,7 +77,7 @@ class Chain:
                 return len(self.links) - place - 1 + normal(far)
         return 0.0
 
-    def open(self, seen: Seen) -> list[tuple[int, int]]:
+    def open(self, seen: Seen) -> list[tuple[float, float]]:
         """The sides of the comparisons by which the first of these does not hold."""
         failing = ((node, wanted) for node, wanted in self.links if node.far(seen, wanted))
         node, wanted = next(failing, (Leaf(), True))
@@ -174,6 +174,8 @@ class Decisions:
         how = _HOW.get(type(test.ops[0]), "")
         if len(test.ops) > 1 or not how:
             return self._asked(test)
+        if isinstance(test.left, ast.BinOp) and isinstance(test.left.op, ast.Mod) and how in ("==", "!="):
+            return self._site(test, f"{how} {REMAINDER}", [test.left.left, test.left.right, sides[1]])
         return self._site(test, f"{how} {over}", sides)
 
     def _called(self, test: ast.Call, function: Function) -> tuple[ast.expr, Node]:

@@ -16,6 +16,7 @@ Far = tuple[float, float]  # from true, from false
 HOW: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
 }  # fmt: skip
+REMAINDER = "remainder"  # of what is compared, in the place of any or all
 FARTHEST = 2.0**60  # of what is not finite
 
 
@@ -64,10 +65,10 @@ def normal(distance: float) -> float:
 
 @dataclass
 class Seen:
-    """What the comparisons of a call were, by their numbers: how far from true and false, and the sides of integers."""
+    """What the comparisons of a call were, by their numbers: how far from true and false, and the sides of numbers."""
 
     far: dict[int, Far] = field(default_factory=dict)
-    sides: dict[int, tuple[int, int]] = field(default_factory=dict)
+    sides: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def clear(self) -> None:
         self.far.clear()
@@ -75,6 +76,8 @@ class Seen:
 
     def comparing(self, site: int, how: str, over: str) -> Callable[[Any, Any], Any]:
         """What stands in the place of a comparison."""
+        if over == REMAINDER:
+            return partial(self._compare_remainder, site, how)
         return partial(self._compare, site, how, over)
 
     def asking(self, site: int) -> Callable[[Any], Any]:
@@ -88,9 +91,19 @@ class Seen:
         except Exception:  # of what is no number: whatever it raises, the kernel does not see it
             far = _of_truth(answer)
         self._note(site, far)
-        if _is_integer(left) and _is_integer(right):
-            self.sides[site] = int(left), int(right)
+        self._note_sides(site, left, right)
         return answer
+
+    def _compare_remainder(self, site: int, how: str, left: Any, modulus: Any, right: Any) -> Any:
+        """Whose sides are the number, and the next one that has the other remainder."""
+        answer = self._compare(site, how, "any", left % modulus, right)
+        if all(map(_is_number, (left, modulus, right))) and modulus > 0:
+            self._note_sides(site, left, left + (right - left) % modulus)
+        return answer
+
+    def _note_sides(self, site: int, left: Any, right: Any) -> None:
+        if _is_number(left) and _is_number(right):
+            self.sides[site] = _plain(left), _plain(right)
 
     def _ask(self, site: int, value: Any) -> Any:
         self._note(site, _of_truth(value))
@@ -113,5 +126,10 @@ def _of_truth(value: Any) -> Far:
         return 1.0, 1.0
 
 
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+def _is_number(value: Any) -> bool:
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, (bool, np.complexfloating))
+    return number and math.isfinite(value)
+
+
+def _plain(value: Any) -> float:
+    return value.item() if isinstance(value, np.number) else value  # type: ignore[no-any-return]

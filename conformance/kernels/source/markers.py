@@ -81,7 +81,7 @@ class Marked:
         if self.unmarked == self.ran:
             return
         self.unmarked = set(self.ran)
-        self._recompile(())
+        self._recompile(self.chains.keys())
 
     def seek(self, numbers: Iterable[int]) -> None:
         """Rewrite the comparisons on the way to these stretches; to none: the functions are as mark() left them."""
