@@ -157,14 +157,15 @@ class Search:
                 if value(case, measure) == one and (
                     made := reach(case, measure, int(other) + off, exactly=False)
                 ):
-                    yield from claimed([made] if is_small(made) else [], self.plan.features)
+                    yield from claimed(itertools.islice(_small(made), 1), self.plan.features)
 
     def _valued(self, case: Case) -> Iterator[Case]:
         """Other values, among them some beyond and below a number that something is compared with."""
         sides = [other for _, other in self._sides(case) if other > SMALL]
         planted = (f"{side}:{number:.12g}" for number in sides for side in PLANTED)
-        for values in (*(each for each in planted if fits(case, each)), *self.plan.values):
-            yield from (replace(case, values=values, seed=seed) for seed in range(len(case.array_names)))
+        families = (*(each for each in planted if fits(case, each)), *self.plan.values)
+        for seed, values in itertools.product(range(len(case.array_names)), families):
+            yield replace(case, values=values, seed=seed)
 
     def _sides(self, case: Case) -> list[tuple[float, float]]:
         near = (of for number, of in self.asked[case].items() if number in self.sought)
@@ -226,3 +227,9 @@ def _measures(case: Case) -> Iterator[tuple[str, ...]]:
     """Of all axes together, too."""
     yield from ((name,) for name in ALONG_ALL if f"{name}.0" in basic(case.operation))
     yield from measures_of(case.operation)
+
+
+def _small(case: Case) -> Iterator[Case]:
+    """The case, or one of parts of its image, as far as that is small."""
+    parts = (tuple(-(-n // part) for n in case.image) for part in (1, 2, 4, 8))
+    return filter(is_small, (replace(case, image=image) for image in parts))
