@@ -120,9 +120,7 @@ def test_functions_have_their_own_code_again_once_nothing_is_sought(kernel):
     assert "\0site" not in str(function.__code__.co_consts)
 
 
-@pytest.mark.parametrize(
-    "condition", ["c > 700", "wide(c) and stride == 3 and padding == 2", "not weight.any() and w > 20"]
-)
+@pytest.mark.parametrize("condition", ["c > 700", "wide(c) and stride == 3", "not weight.any() and w > 20"])
 def test_the_search_comes_to_a_line_and_what_is_wrong_there_is_a_finding(kernel, condition):
     report = searched(kernel(condition))
     (failure,) = [row.failure for row in report.rows if row.unit.requirement == "search" and row.failure]
