@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -21,6 +22,17 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> f
     if not written:
         raise click.BadParameter(f"{text}: write 90s, 10m or 1h")
     return float(written[1]) * UNITS[written[2] or "s"]
+
+
+def _clock(seconds: float) -> Callable[[], bool]:
+    """Whether so many seconds are over, from the first time that it is asked: loading takes none of them."""
+    until: list[float] = []
+
+    def is_over() -> bool:
+        until.append(time.monotonic() + seconds)
+        return time.monotonic() > until[0]
+
+    return is_over
 
 
 @click.command("search")
@@ -43,6 +55,8 @@ def command(subject: str, seconds: float, **options: Any) -> None:
 
     Prints what was reached, by which case, what was not, and what is wrong there. The clock only ends the search:
     what was found by then is judged, whatever that takes.
+
+    Exit status: 1 if a case that was found fails.
     """
     from conformance.reports.document import document
     from conformance.reports.run_info import RunInfo
@@ -59,10 +73,7 @@ def command(subject: str, seconds: float, **options: Any) -> None:
     with wrong_usage(), printing_to(sys.stderr, 2):
         declared = declared_in_words(**words)
         runner["declared"] = dict(declared)
-        until = time.monotonic() + seconds
-        report, _ = judged(
-            subject, {}, None, runner, is_over=lambda: time.monotonic() > until, **options, **chosen
-        )
+        report, _ = judged(subject, {}, None, runner, is_over=_clock(seconds), **options, **chosen)
     how = options["oracle"], "deep", options["seed"]
     run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared)
     tell(document(report, run), {}, False, None)

@@ -9,7 +9,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from tempfile import TemporaryDirectory
 from typing import Protocol
 
 from conformance.cases import Case, covering
@@ -220,7 +222,21 @@ class Search:
             if number in near:
                 hypothesis.target(-near[number][0])
 
-        nearer()
+        with _leaving_no_files():
+            nearer()
+
+
+@contextmanager
+def _leaving_no_files() -> Iterator[None]:
+    """What Hypothesis keeps beside its database is written to a folder that goes."""
+    from hypothesis.configuration import set_hypothesis_home_dir
+
+    with TemporaryDirectory() as folder:
+        set_hypothesis_home_dir(folder)
+        try:
+            yield
+        finally:
+            set_hypothesis_home_dir(None)
 
 
 def _measures(case: Case) -> Iterator[tuple[str, ...]]:
