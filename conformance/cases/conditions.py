@@ -104,7 +104,7 @@ def _of_condition(operation: str, features: Features, condition: str) -> Iterato
         asked = sorted(zip(atoms, targets, measures, strict=True), key=_order)
         for base in (next(forms), _thin(operation)):  # the second where the first is too large
             case = _reaching(replace(base, seed=seed, **(flags if seed % 2 else {})), asked)
-            if case and _is_small(case):
+            if case and is_small(case):
                 yield from claimed([case], features)
                 break
 
@@ -158,7 +158,8 @@ def _thin(operation: str) -> Case:
     return Case.of(operation, **fields)
 
 
-def _is_small(case: Case) -> bool:
+def is_small(case: Case) -> bool:
+    """Whether a case is small enough to be asked by the hundred."""
     return not case.problem and case.size <= ELEMENTS and products(case) <= MOST and dense(case) <= DENSE
 
 
@@ -263,7 +264,7 @@ def reach(case: Case, measure: Sequence[str], target: int, exactly: bool) -> Cas
     growing.sort(key=lambda name: not name.startswith(_GROWING))  # long windows are slow, and rare
     made = [each for name in growing if (each := _grown(case, measure, name, target))]
     near = [each for each in made if value(each, measure) == target] or ([] if exactly else made)
-    small = [each for each in near if _is_small(each)]
+    small = [each for each in near if is_small(each)]
     return small[case.seed % min(2, len(small))] if small else next(iter(near), None)
 
 

@@ -2,22 +2,62 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 
 from conformance.cases.case import Case
-from conformance.cases.covering import build, classes_of, forms
+from conformance.cases.conditions import basic, is_small, reach
+from conformance.cases.covering import as_claimed, build, classes_of, forms
 from conformance.cases.features import Features, features_of
-from conformance.cases.values import VALUES
+from conformance.cases.sizes import claimed
+from conformance.cases.values import PLANTED, VALUES, fits
+
+LONGEST = 3000  # of an extent or option that is drawn by itself
+SEVERAL = 3  # of them in a case
+POWERS = 30  # of ten, up to which and down to which numbers are that values lie beyond or below
 
 
 @st.composite
-def cases(draw: st.DrawFn, /, operation: str, features: Features | None = None, **fields: Any) -> Case:
-    """A valid case of an operation that needs no other features; other fields (dtype, values, ...) as given."""
-    claimed = features_of(operation) if features is None else features
-    form = draw(st.sampled_from(forms(operation, claimed)))
-    classes = classes_of(operation, form, claimed)
-    row = draw(st.fixed_dictionaries({name: st.sampled_from(values) for name, values in classes.items()}))
-    values = draw(st.sampled_from([name for name in VALUES if name != "small_integers"]))
-    return build(operation, form, row, draw(st.integers(0, 10**6)), **({"values": values} | fields))
+def cases(
+    draw: st.DrawFn,
+    /,
+    operation: str,
+    features: Features | None = None,
+    values: Sequence[str] = tuple(name for name in VALUES if name != "small_integers"),
+    large: bool = False,
+    **fields: Any,
+) -> Case:
+    """A valid case of an operation that needs no other features; other fields (dtype, ...) as given.
+
+    values   the families that one is drawn of
+    large    whether some extents and options are drawn by themselves, as large as the arrays of a case may be
+    """
+    features = features_of(operation) if features is None else features
+    form = draw(st.sampled_from(forms(operation, features)))
+    classes = classes_of(operation, form, features)
+    row = draw(st.fixed_dictionaries({name: st.sampled_from(of) for name, of in classes.items()}))
+    seed, of = draw(st.integers(0, 10**6)), draw(st.sampled_from(values))
+    case = as_claimed(build(operation, form, row, seed, **({"values": of} | fields)), features)
+    return draw(grown(case, features)) if large else case
+
+
+@st.composite
+def grown(draw: st.DrawFn, /, case: Case, features: Features) -> Case:
+    """The case with some of its extents and options others, as far as its arrays stay small."""
+    names = st.sampled_from(basic(case.operation))
+    for name, n in draw(st.lists(st.tuples(names, st.integers(1, LONGEST)), max_size=SEVERAL)):
+        case = next(_with(case, name, n, features), case)
+    side, power = draw(st.sampled_from(["", *PLANTED])), draw(st.integers(-POWERS, POWERS))
+    planted = f"{side}:1e{power}"
+    return replace(case, values=planted) if side and fits(case, planted) else case
+
+
+def _with(case: Case, name: str, n: int, features: Features) -> Any:
+    """The cases with this number, its half, its quarter: each that is small enough and claimed."""
+    halves = itertools.takewhile(bool, (n >> power for power in itertools.count()))
+    grown = (each for half in halves if (each := reach(case, (name,), half, exactly=False)))
+    return (each for one in grown if is_small(one) for each in claimed([one], features))

@@ -7,7 +7,7 @@ import pkgutil
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -101,24 +101,26 @@ def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> 
         runner["declared"] = dict(declared)
         if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
             runner["declared"]["dtypes"] = options["dtypes"]
-        report, journal = _judged(subject, files, resume, runner, **options)
+        report, journal = judged(subject, files, resume, runner, **options)
     resumed = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
     how = options["oracle"], options["profile"], options["seed"]
     run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=declared)
-    _report(document(report, run), files, scripts, journal)
+    tell(document(report, run), files, scripts, journal)
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 
 
-def _judged(
+def judged(
     name: str,
     files: Mapping[str, str],
     resume: str | None,
     runner: Mapping[str, Any],
     oracle: str,
+    is_over: Callable[[], bool] = lambda: False,
     **chosen: Any,
 ) -> tuple[Report, Journal | None]:
     """The report of a run, and its journal; everything that the user wrote is checked before it begins.
 
+    is_over  whether a search should end
     chosen   operations, requirements, skipped, dtypes, profile and seed
     """
     from conformance import usage
@@ -136,10 +138,10 @@ def _judged(
         heading = {"oracle": oracle, "profile": settings.profile, "seed": settings.seed}
         journal = None if resume is None else usage.journal_of(resume, subject, heading)
         with Forecast(tasks_of(subject, settings, examining.isolated)) as progress.forecast:
-            return run(subject, examining, settings, progress, journal), journal
+            return run(subject, examining, settings, progress, journal, is_over), journal
 
 
-def _report(document: Document, files: Mapping[str, str], scripts: bool, journal: Journal | None) -> None:
+def tell(document: Document, files: Mapping[str, str], scripts: bool, journal: Journal | None) -> None:
     """Print the report, and write it to each file."""
     from conformance.reports import text
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any
 
+from conformance.kernels.source.distance import FARTHEST
 from conformance.kernels.source.markers import Marked, Unreadable, read
 from conformance.kernels.source.reach import reached
 from conformance.kernels.subject import Subject
 
+MOST_SIDES = 6  # of comparisons that are told
 RARELY = 64  # chunks between two times that markers are taken away, once most are
 
 
@@ -54,6 +56,26 @@ class Lines:
                     file, self.texts[file], [each for each, _ in functions.values()]
                 )
                 each.mark()
+
+    def seek(self, sought: Iterable[Sequence[Any]]) -> None:
+        """Note from now on how far calls are from these stretches, each a file and a number."""
+        wanted: dict[str, list[int]] = {file: [] for file in self.marked}
+        for file, number in sought:
+            wanted.get(file, []).append(number)
+        for file, numbers in wanted.items():
+            self.marked[file].seek(numbers)
+            self.marked[file].seen.clear()
+
+    def near(self, sought: Iterable[Sequence[Any]]) -> list[tuple[float, list[tuple[float, float]]]]:
+        """How far the calls since then were from each, and the sides of what did not hold."""
+        return [self._near(file, number) for file, number in sought]
+
+    def _near(self, file: str, number: int) -> tuple[float, list[tuple[float, float]]]:
+        marked = self.marked.get(file)
+        if not marked or number not in marked.chains:
+            return FARTHEST, []
+        chain = marked.chains[number]
+        return chain.far(marked.seen), chain.open(marked.seen)[:MOST_SIDES]
 
     def news(self) -> dict[str, Any]:
         """What is new since this was last asked, between calls: stretches that were marked, and those that ran."""

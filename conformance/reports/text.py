@@ -296,6 +296,11 @@ def unreached(of: Unreached, width: int) -> Iterator[Line]:
         yield [("no case ran", "head")]
     for place in of.places:
         yield from wrapped(f"  {printable(place.words)}  ", printable(place.why), width)
+    if of.searched:
+        reached = "reached by search" if of.reached else "searched, nothing reached"
+        yield [(reached, "head"), (f" ({plural(of.searched, 'case')} asked)", "dim")]
+    for place, case in of.found:
+        yield from wrapped(f"  {printable(place.words)}  ", printable(f"{place.why}: {case}"), width)
 
 
 def conclusion(document: Document, width: int) -> Iterator[Line]:

@@ -61,6 +61,17 @@ class Plan:
         return self.family.bilinear and held and DTYPES[self.dtype].overflows
 
     @property
+    def values(self) -> tuple[str, ...]:
+        """The families of values that a case may have; what is exact, or bounded, or special follows from them."""
+        rounds, chosen = DTYPES[self.dtype].rounds, self.family.chosen
+        real = ("mean_zero", "non_negative", "spread") if rounds else ()
+        beyond = ("overflowing",) if self.overflows else ()
+        special = () if self.transforms else ("special",)
+        few = ("ties",) if chosen or self.family.ties else ()
+        close = ("close",) if chosen and rounds else ()
+        return (self.integers, "constant", "zeros", *self.scaled, *real, *beyond, *special, *few, *close)
+
+    @property
     def exhaustive(self) -> bool:
         """Whether its exact cases leave no gap in the small scope; once, whatever the dtypes."""
         return self.first and self.profile != "quick"

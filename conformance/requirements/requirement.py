@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import KW_ONLY, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 
 from conformance.cases import Case
 from conformance.cases.arrays import Arrays, fill
@@ -36,6 +36,7 @@ class Requirement:
     misses_images   its windows may miss the image, where PyTorch's gradient writes out of bounds
     threads         that the frameworks may take
     of_source       its cases follow from the source of the kernel
+    searched        by profile, how many cases a search for them may ask; of others they follow from a plan
     fresh           so many of its first cases are judged first thing in a new process, too: what a first call fills
     outputs         what it judges, where that is not what its cases have
     fill            the arrays of a case, as replay shows them
@@ -64,6 +65,7 @@ class Requirement:
     misses_images: bool = False
     threads: int = 1
     of_source: bool = False
+    searched: Mapping[str, int] = field(default_factory=dict)
     fresh: int = 0
     outputs: tuple[str, ...] = ()
     fill: Callable[[Case], Arrays] = fill
@@ -83,8 +85,8 @@ class Requirement:
         return f"accuracy={plan.accuracy} spreads a NaN" if spreads else ""
 
     def is_judged(self, plan: Plan) -> bool:
-        """Whether it has anything to do with the plan's operation and dtype."""
-        return self.of_family(plan.family) and self.of_dtype(plan.dtype, plan.first)
+        """Whether cases of it follow from the plan, by its operation and dtype."""
+        return not self.searched and self.of_family(plan.family) and self.of_dtype(plan.dtype, plan.first)
 
     def of_dtype(self, dtype: str, first: bool) -> bool:
         return (self.every_dtype or first) and (DTYPES[dtype].rounds or not self.rounds)

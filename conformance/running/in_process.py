@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from conformance.kernels.framework import Oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
 from conformance.kernels.surroundings import restored
-from conformance.running.ran import Ran
+from conformance.running.ran import Near, Ran
 from conformance.running.runner import Examined, examine
 from conformance.verdicts.judgement import Judgement
 
@@ -34,6 +34,11 @@ class InProcess:
     @cached_property
     def _caller(self) -> Caller:
         return Caller(self.subject)
+
+    def near(
+        self, requirement: str, case: Case, sought: Sequence[tuple[str, int]]
+    ) -> tuple[list[Judgement], list[Near]]:
+        return examine(self._caller, self.oracle, requirement, case), []
 
     def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
         return []

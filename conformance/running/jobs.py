@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,7 @@ class Job:
     memory: int
     limits: dict[str, float] = field(default_factory=dict)  # of functions that hung before, or compile
     lines: bool = False  # whether it is noted which lines of the subject run
+    sought: Sequence[tuple[str, int]] = ()  # the stretches of it that are looked for
     drawn: deque[tuple[int, Case]] = field(default_factory=deque)  # and not yet sent
     returned: list[Chunk] = field(default_factory=list)  # by workers that died
     sent: set[int] = field(default_factory=set)  # numbers of the chunks that workers have
@@ -96,6 +97,7 @@ class Chunk:
             "halves": self.halves,
             "bytes": self.job.memory,
             "lines": self.job.lines,
+            "sought": list(self.job.sought),
             "cases": [str(case) for case in self.cases],
         }
         return json.dumps(fields).encode()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from conformance.cases import Case
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import Oracle
 from conformance.requirements import REQUIREMENTS
-from conformance.running.ran import Ran
+from conformance.running.ran import Near, Ran
 from conformance.verdicts.judgement import Judgement
 
 Judged = tuple[Case, Judgement]  # of one output
@@ -23,6 +23,11 @@ class Runner(Protocol):
 
     def in_new_process(self, requirement: str, case: Case) -> list[Judgement]:
         """What a case says first thing in a new process; nothing where there is none to be had."""
+
+    def near(
+        self, requirement: str, case: Case, sought: Sequence[tuple[str, int]]
+    ) -> tuple[list[Judgement], list[Near]]:
+        """What a case says, and how far it was from stretches of the subject that no case ran."""
 
     @property
     def isolated(self) -> bool:

@@ -96,7 +96,8 @@ def _serve(parent: Connection, slot: Slot, output: int, options: dict[str, Any])
         if chunk["lines"]:
             lines = lines or Lines.of(caller.subject)
             lines.mark(Case.parse(chunk["cases"][0]).operation)
-        answer = _answer(chunk, slot, caller, oracle) | ({"lines": lines.news()} if lines else {})
+            lines.seek(chunk["sought"])
+        answer = _answer(chunk, slot, caller, oracle) | (_of_lines(lines, chunk["sought"]) if lines else {})
         parent.send_bytes(json.dumps(answer).encode())
         slot.end()  # only now: a death of what a kernel did to the connection is that of a case
 
@@ -124,6 +125,11 @@ def _answer(chunk: dict[str, Any], slot: Slot, caller: Caller, oracle: Oracle) -
             error_text = f"{type(error).__name__}: {error}"
             return {"failed": text, "text": traceback.format_exc(), "error": error_text}
     return {"answers": answers}
+
+
+def _of_lines(lines: Lines, sought: list[Any]) -> dict[str, Any]:
+    near = {"near": lines.near(sought)} if sought else {}
+    return {"lines": near | lines.news()}
 
 
 def _set_threads(requirement: str) -> None:

@@ -22,7 +22,7 @@ from conformance.running.deaths import Death
 from conformance.running.inquest import Inquest, ends_in
 from conformance.running.jobs import Chunk, Job
 from conformance.running.pool import Pool, Worker
-from conformance.running.ran import DIED, Ran
+from conformance.running.ran import DIED, Near, Ran
 from conformance.running.runner import Examined
 from conformance.running.slot import ORACLE
 from conformance.verdicts.judgement import Judgement
@@ -94,6 +94,15 @@ class Workers:
     def examine(self, requirement: str, cases: Iterable[Case]) -> Iterator[Examined]:
         """The judgements of each case, in the order of the cases; a death is looked into before it is a finding."""
         return self._examine(self._job(requirement, cases), self.inquest.look_into)
+
+    def near(
+        self, requirement: str, case: Case, sought: Sequence[tuple[str, int]]
+    ) -> tuple[list[Judgement], list[Near]]:
+        """What a case says, and how far it was from stretches of the subject that no case ran."""
+        self.ran.near = []
+        job = replace(self._job(requirement, [case]), sought=sought)
+        ((_, judgements),) = self._examine(job, self.inquest.look_into)
+        return judgements, self.ran.near
 
     def _job(self, requirement: str, cases: Iterable[Case]) -> Job:
         """Once something took all it may, a part of it will do; the rest only for what is new."""
@@ -241,6 +250,11 @@ class Otherwise:
 
     def of(self, name: str) -> Workers:
         return self.workers.of(name)
+
+    def near(
+        self, requirement: str, case: Case, sought: Sequence[tuple[str, int]]
+    ) -> tuple[list[Judgement], list[Near]]:
+        return self.workers.near(requirement, case, sought)
 
     @property
     def ran(self) -> Ran:

@@ -40,15 +40,26 @@ class Place(NamedTuple):
         )
 
 
+class Reached(NamedTuple):
+    """Statements that a search came to, and its first case that did."""
+
+    stretch: Stretch
+    case: str
+
+
 @dataclass(frozen=True)
 class Unreached:
     """What no case ran, in the order of files and lines.
 
     unknown   why nothing is known of it
+    searched  how many cases a search for it asked
+    reached   what it came to
     """
 
     stretches: tuple[Stretch, ...] = ()
     unknown: str = ""
+    searched: int = 0
+    reached: tuple[Reached, ...] = ()
 
     @property
     def count(self) -> int:
@@ -58,9 +69,17 @@ class Unreached:
     @property
     def places(self) -> Iterator[Place]:
         """Stretches that follow each other are one place."""
-        for group in _joined(sorted(self.stretches)):
-            lines = [line for each in group for line in each.lines]
-            yield Place(group[0].file, min(lines), max(lines), group[0].why)
+        return map(_place, _joined(sorted(self.stretches)))
+
+    @property
+    def found(self) -> Iterator[tuple[Place, str]]:
+        """The places that a search came to, each with its case."""
+        return ((_place([each.stretch]), each.case) for each in sorted(self.reached))
+
+
+def _place(group: Sequence[Stretch]) -> Place:
+    lines = [line for each in group for line in each.lines]
+    return Place(group[0].file, min(lines), max(lines), group[0].why)
 
 
 def _joined(stretches: Iterable[Stretch]) -> list[list[Stretch]]:

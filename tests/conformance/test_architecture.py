@@ -42,7 +42,7 @@ HOMONYMS = {  # words that are names of requirements, and mean something else th
     "cases/arrays.py": {"special"}, "cases/values.py": {"special"}, "operations/special.py": {"special"},
     "cases/units.py": {"special"}, "running/tasks.py": {"numbers"}, "kernels/surroundings.py": {"rounding"},
     "reports/formats/json.py": {"certified", "numbers"},
-    "cases/named.py": {"hazards"}, "cli/list.py": {"layouts"},
+    "cases/named.py": {"hazards"}, "cli/list.py": {"layouts"}, "cli/search.py": {"search"},
 }  # fmt: skip
 
 

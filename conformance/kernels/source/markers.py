@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from types import CodeType, FunctionType
 
+from conformance.kernels.source.decisions import SITE, Chain, Decisions, calling
+from conformance.kernels.source.distance import Seen
 from conformance.kernels.source.statements import Key, Stretch, stretches
 
 # Who has a kernel that uses one of these may see another code, or runs it where nobody looks.
@@ -48,6 +50,7 @@ class Marked:
     functions  those that are marked, with their own code: it is what this very text is compiled to
     stretches  those of the file that lie in such functions, by their number in it
     ran        the numbers of the stretches that ran
+    chains     what must hold for those that are sought, and what of it was seen
     """
 
     file: str
@@ -56,6 +59,8 @@ class Marked:
     stretches: dict[int, Stretch]
     ran: set[int] = field(default_factory=set)
     unmarked: set[int] | None = None  # those whose markers are gone; None: nothing is marked
+    chains: dict[int, Chain] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
 
     @classmethod
     def of(cls, file: str, text: str, functions: Iterable[FunctionType]) -> Marked:
@@ -76,21 +81,36 @@ class Marked:
         if self.unmarked == self.ran:
             return
         self.unmarked = set(self.ran)
-        left = self.stretches.keys() - self.ran
+        self._recompile(self.chains.keys())
+
+    def seek(self, numbers: Iterable[int]) -> None:
+        """Rewrite the comparisons on the way to these stretches; to none: the functions are as mark() left them."""
+        sought = set(numbers) & self.stretches.keys()
+        if sought != self.chains.keys():
+            self._recompile(sought)
+
+    def _recompile(self, sought: Collection[int]) -> None:
+        left = self.stretches.keys() - (self.unmarked or set())
         lacking = {self.stretches[number].function for number in left}
-        codes = dict(_codes(self._compiled(left))) if left else {}
+        code, rewritten = self._compiled(left, sought) if left or sought else (None, set())
+        codes = dict(_codes(code)) if code else {}
+        lacking |= rewritten
         for function, own in self.functions:
             function.__code__ = codes[_key(own)] if _functions_in(own) & lacking else own
 
-    def _compiled(self, left: Collection[int]) -> CodeType:
+    def _compiled(self, left: Collection[int], sought: Collection[int]) -> tuple[CodeType, set[Key]]:
+        """The file with these markers, and the functions in which comparisons are rewritten."""
         tree = ast.parse(self.text)
-        for number, each in reversed(list(enumerate(stretches(tree)))):
+        numbered, decisions = list(enumerate(stretches(tree))), Decisions(tree)
+        self.chains = decisions.chains({number: each for number, each in numbered if number in sought})
+        for number, each in reversed(numbered):
             if number in left:
                 mark = ast.Expr(ast.Call(ast.Constant(f"{_MARK}{number}"), [], []))
                 each.block.insert(each.place, _at(mark, each.lines[0], each.block[each.place]))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", SyntaxWarning)  # no text can be called; none will be
-            return _calling(compile(tree, self.file, "exec", dont_inherit=True), self.ran)
+            code = compile(tree, self.file, "exec", dont_inherit=True)
+        return _calling(code, self.ran, self.seen), decisions.rewritten
 
 
 def _functions_in(code: CodeType) -> set[Key]:
@@ -107,14 +127,16 @@ def _at(mark: ast.Expr, line: int, first: ast.stmt) -> ast.Expr:
     return mark
 
 
-def _calling(code: CodeType, ran: set[int]) -> CodeType:
+def _calling(code: CodeType, ran: set[int], seen: Seen) -> CodeType:
     """The code with markers as constants, which are called: no name of a module is taken for them."""
-    return code.replace(co_consts=tuple(_constant(each, ran) for each in code.co_consts))
+    return code.replace(co_consts=tuple(_constant(each, ran, seen) for each in code.co_consts))
 
 
-def _constant(value: object, ran: set[int]) -> object:
+def _constant(value: object, ran: set[int], seen: Seen) -> object:
     if isinstance(value, CodeType):
-        return _calling(value, ran)
+        return _calling(value, ran, seen)
+    if isinstance(value, str) and value.startswith(SITE):
+        return calling(value, seen)
     if isinstance(value, str) and value.startswith(_MARK):
         return partial(ran.add, int(value.removeprefix(_MARK)))
     return value

@@ -79,11 +79,11 @@ def _blocks(
     refuses = refuses or _raises(block)
     yield block, around, part, refuses
     for statement in block:
-        for inner, of, name in _inside(statement):
+        for inner, of, name in inside(statement):
             yield from _blocks(inner, of, name, refuses)
 
 
-def _inside(statement: ast.stmt) -> Iterator[tuple[list[ast.stmt], Around, str]]:
+def inside(statement: ast.stmt) -> Iterator[tuple[list[ast.stmt], Around, str]]:
     """The lists of statements that a statement holds, each with what decides that it runs."""
     if isinstance(statement, (Function, ast.ClassDef)):
         return
@@ -98,14 +98,14 @@ def _cut(block: list[ast.stmt], start: int) -> Iterator[tuple[int, list[ast.stmt
     """Where each stretch of a list begins, and what is in it: behind a statement that holds others a new one does."""
     place = start
     for end in range(start, len(block)):
-        if end + 1 == len(block) or any(True for _ in _inside(block[end])):
+        if end + 1 == len(block) or any(True for _ in inside(block[end])):
             yield place, block[place : end + 1]
             place = end + 1
 
 
 def _lines(statement: ast.stmt) -> range:
     """The lines of a statement, or of the head of one that holds others."""
-    inner = next((inner for inner, *_ in _inside(statement)), None) or getattr(statement, "body", None)
+    inner = next((inner for inner, *_ in inside(statement)), None) or getattr(statement, "body", None)
     last = statement.end_lineno or statement.lineno
     if isinstance(inner, list):
         last = max(statement.lineno, _first_line(inner[0]) - 1)

@@ -54,6 +54,8 @@ def _unreached(document: Document) -> dict[str, Any]:
         "lines": of.count,
         "places": [place._asdict() for place in of.places],
         "unknown": of.unknown or None,
+        "searched": of.searched,
+        "reached": [{**place._asdict(), "case": case} for place, case in of.found],
     }
 
 
