@@ -233,7 +233,13 @@ def test_a_report_says_which_lines_no_case_ran(tmp_path, monkeypatch):
         "last": 7,
         "why": "if input.shape[1] > 123456",
     }
-    assert json.loads(render(written))["unreached"] == {"lines": 2, "places": [place], "unknown": None}
+    assert json.loads(render(written))["unreached"] == {
+        "lines": 2,
+        "places": [place],
+        "unknown": None,
+        "searched": 0,
+        "reached": [],
+    }
 
 
 @pytest.mark.slow
