@@ -27,21 +27,22 @@ def cases(
     /,
     operation: str,
     features: Features | None = None,
-    values: Sequence[str] = tuple(name for name in VALUES if name != "small_integers"),
+    values: str | Sequence[str] = tuple(name for name in VALUES if name != "small_integers"),
     large: bool = False,
     **fields: Any,
 ) -> Case:
     """A valid case of an operation that needs no other features; other fields (dtype, ...) as given.
 
-    values   the families that one is drawn of
+    values   their family, or those that one is drawn of
     large    whether some extents and options are drawn by themselves, as large as the arrays of a case may be
     """
     features = features_of(operation) if features is None else features
     form = draw(st.sampled_from(forms(operation, features)))
     classes = classes_of(operation, form, features)
     row = draw(st.fixed_dictionaries({name: st.sampled_from(of) for name, of in classes.items()}))
-    seed, of = draw(st.integers(0, 10**6)), draw(st.sampled_from(values))
-    case = as_claimed(build(operation, form, row, seed, **({"values": of} | fields)), features)
+    family = values if isinstance(values, str) else draw(st.sampled_from(values))
+    seed = draw(st.integers(0, 10**6))
+    case = as_claimed(build(operation, form, row, seed, values=family, **fields), features)
     return draw(grown(case, features)) if large else case
 
 

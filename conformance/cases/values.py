@@ -184,18 +184,6 @@ def _close(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int,
     return 1 + rng.permutation(math.prod(shape)).reshape(shape) * 2 * DTYPES[case.dtype].unit
 
 
-def _constant(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
-    """One integer in all of an array: what looks at its largest and least alone, or at differences, sees none."""
-    return np.full(shape, _up_to(rng, magnitudes(case)[name], (1,))[0])
-
-
-def _zeros(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
-    """Integers, and by the seed one array after the other wholly zero."""
-    integers = _integers(rng, case, name, shape)
-    arrays = [each for each in case.array_names if each not in case.family.indexing]
-    return integers * 0 if name == arrays[case.seed % len(arrays)] else integers
-
-
 def _special(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
     """Integers with NaN, infinities and zeros of both signs among them."""
     return _integers(rng, case, name, shape)  # the others are put in once all arrays are there
@@ -306,8 +294,6 @@ VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]],
     "large": _large,
     "tiny": _tiny,
     "special": _special,
-    "constant": _constant,
-    "zeros": _zeros,
     **UNITS,
     **SUMMED,
 }

@@ -69,7 +69,7 @@ class Plan:
         special = () if self.transforms else ("special",)
         few = ("ties",) if chosen or self.family.ties else ()
         close = ("close",) if chosen and rounds else ()
-        return (self.integers, "constant", "zeros", *self.scaled, *real, *beyond, *special, *few, *close)
+        return (self.integers, "uniform", *self.scaled, *real, *beyond, *special, *few, *close)
 
     @property
     def exhaustive(self) -> bool:

@@ -8,9 +8,8 @@ from typing import Any
 
 from conformance.verdicts.unreached import Stretch, Unreached
 
-Near = tuple[
-    float, Sequence[tuple[float, float]]
-]  # how far from a stretch, and the sides of what did not hold
+# How far from a stretch, and the sides of what did not hold.
+Near = tuple[float, Sequence[tuple[float, float]]]
 
 DIED = "a call ended its process, and with it what was known of its lines"
 

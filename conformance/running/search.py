@@ -132,10 +132,8 @@ class Search:
             self._wait(waiting, case)
         while waiting:
             far, _, others = waiting[0]
-            other, came = (
-                next((each for each in others if each not in self.asked), None),
-                sum(self.came.values()),
-            )
+            came = sum(self.came.values())
+            other = next((each for each in others if each not in self.asked), None)
             if other:
                 self._wait(waiting, other, far)
             if (
@@ -166,7 +164,7 @@ class Search:
         sides = [other for _, other in self._sides(case) if other > SMALL]
         planted = (f"{side}:{number:.12g}" for number in sides for side in PLANTED)
         families = (*(each for each in planted if fits(case, each)), *self.plan.values)
-        for seed, values in itertools.product(range(len(case.array_names)), families):
+        for seed, values in itertools.product(range(2 * len(case.array_names)), families):
             yield replace(case, values=values, seed=seed)
 
     def _sides(self, case: Case) -> list[tuple[float, float]]:

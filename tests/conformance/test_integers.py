@@ -115,7 +115,7 @@ def test_nothing_of_integers_is_asked_that_rounds():
     plan = Plan("max_pool2d", "int8", frozenset())
     assert not REQUIREMENTS["rounding"].is_judged(plan)
     values = {case.values for case in REQUIREMENTS["exact"].cases(plan)}
-    assert values == {"integers", "large"}
+    assert values == {"integers", "uniform", "large"}
 
 
 def test_what_there_is_not_of_integers_is_said():

@@ -107,7 +107,7 @@ def an_avg_pool(draw: random.Random, operation: str) -> Case:
         "count_include_pad": draw.random() < 0.5,
         "divisor_override": draw.choice([None, None, 1, -3, 5]),
     }
-    return a_pool(draw, operation, ["integers", "mean_zero", "special"], **counting)
+    return a_pool(draw, operation, ["integers", "mean_zero", "special", "uniform"], **counting)
 
 
 def an_adaptive_pool(draw: random.Random, operation: str, values: list[str], **options: Any) -> Case:
@@ -339,7 +339,7 @@ def test_a_condition_tells_how_many_axes_it_needs(when, axes):
     assert words.axes_named(when) == axes
 
 
-@pytest.mark.parametrize(("operation", "axes"), [("conv1d", 671), ("max_pool1d", 232), ("conv2d", 2)])
+@pytest.mark.parametrize(("operation", "axes"), [("conv1d", 1), ("max_pool1d", 1), ("conv2d", 2)])
 def test_no_mutant_names_an_axis_that_its_operation_lacks(operation, axes):
     told = " ".join(f"{mutant.when} {mutant.sentence}" for mutant in mutants.of(operation))
     lacking = {1: "height", 2: "depth"}[axes]
