@@ -28,6 +28,7 @@ _Waiting = tuple[float, int, Iterator[Case]]  # how far a case is, when it came,
 Number = tuple[str, int]  # of a stretch: its file, and which of its stretches
 
 SEEDS = 16  # cases that the search begins with
+FILLED = 4  # times that one of them is filled with each family of values
 SMALL = 8  # values are of that size anyway
 LEAST = 30  # cases that are drawn for one stretch
 ENOUGH = 6  # cases that come to a stretch: one alone may have an answer in which nothing shows
@@ -74,6 +75,7 @@ class Search:
         self.plan = self.plans[0]
         self.sought = self.seeker.ran.left(self.plan.operation)
         self._unreached = set(self.sought)
+        self._number = itertools.count()
 
     def run(self) -> None:
         """Ask until everything is reached, or enough was asked."""
@@ -130,6 +132,10 @@ class Search:
         seeds = (itertools.islice(self.plan.named(), SEEDS), self.plan.explore(SEEDS, SEEDS, SEEDS))
         for case in self.plan.with_values(itertools.chain(*seeds), self.plan.integers):
             self._wait(waiting, case)
+        for case in itertools.islice(self.plan.named(), 1):
+            for values, seed in itertools.product(self.plan.values, range(FILLED)):
+                self._wait(waiting, replace(case, values=values, seed=seed))
+        self.sought = [number for number in self.sought if self._hangs_on_cases(number)]
         while waiting:
             far, _, others = waiting[0]
             came = sum(self.came.values())
@@ -142,13 +148,18 @@ class Search:
                 waiting.remove((far, _, others))
                 heapq.heapify(waiting)
 
+    def _hangs_on_cases(self, number: Number) -> bool:
+        """Whether a case has been nearer to a stretch than another, or something is compared on the way."""
+        near = [near[number] for near in self.asked.values() if number in near]
+        return any(sides for _, sides in near) or len({far for far, _ in near}) > 1
+
     def _wait(self, waiting: list[_Waiting], case: Case, than: float = float("inf")) -> None:
         """Ask a case; one that is nearer than that waits for its turn to be changed."""
         near = self._ask(case, self.budget // 2)
         far = min((far for number, (far, _) in near.items() if number in self.sought), default=than)
         if far < than:
             others = itertools.chain(self._matching(case), self._valued(case))
-            heapq.heappush(waiting, (far, len(self.asked), others))
+            heapq.heappush(waiting, (far, next(self._number), others))
 
     def _matching(self, case: Case) -> Iterator[Case]:
         """A measure of it that is one side of a comparison made the other side, or just beyond."""
