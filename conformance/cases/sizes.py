@@ -278,10 +278,10 @@ def thinned(case: Case) -> Case:
 
 def products(case: Case) -> int:
     """Multiplications (or comparisons) of a forward: for each window its taps; what an adjoint writes, if more."""
-    shapes = case.shapes
+    written = math.prod(case.output_shape)
     if not case.family.adjoint:
-        return math.prod(shapes["grad_output"]) * case.terms("output")
-    return max(math.prod(shapes["input"]) * case.terms("grad_input"), math.prod(shapes["grad_output"]))
+        return written * case.terms("output")
+    return max(math.prod(case.shapes["input"]) * case.terms("grad_input"), written)
 
 
 def claimed(cases: Iterable[Case], features: Features) -> Iterator[Case]:
