@@ -5,11 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import field, fields, make_dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from conformance.cases.fields import COUNTS, fields_of, gaps_of, read_fields, types_of
+from conformance.cases.fields import (
+    COUNTS,
+    about_option,
+    fields_of,
+    flags_of,
+    gaps_of,
+    keywords_of,
+    options_of,
+    per_axis_of,
+    read_fields,
+    types_of,
+)
 from conformance.cases.guarded import GUARDS
 from conformance.cases.text import CaseError, suggest, write, write_field
 from conformance.cases.values import VALUES, planted
@@ -110,7 +121,7 @@ class Case:
     @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments that a kernel is called with."""
-        given = {name: getattr(self, name) for name in _keywords(self.operation)}
+        given = {name: getattr(self, name) for name in keywords_of(self.operation)}
         if self.written == "lists":
             given = {
                 name: list(value) if isinstance(value, tuple) else value for name, value in given.items()
@@ -121,7 +132,7 @@ class Case:
     def kernel_size(self) -> Number:
         """The kernel as it is passed: an int where it is square and nothing else is given for each axis."""
         square = len(set(self.kernel)) == 1
-        square = square and tuple not in [type(getattr(self, name)) for name in _per_axis(self.operation)]
+        square = square and tuple not in [type(getattr(self, name)) for name in per_axis_of(self.operation)]
         alone = square or (self.family.single and self.dimensions == 1)
         return 0 if self.malformed == "kernel_zero" else self.kernel[0] if alone else self.kernel
 
@@ -142,7 +153,7 @@ class Case:
     @cached_property
     def outputs(self) -> tuple[str, ...]:
         """What is judged: the forward's answers, then the gradients."""
-        more = [output for name, output in _flags(self.operation) if getattr(self, name)]
+        more = [output for name, output in flags_of(self.operation) if getattr(self, name)]
         return ("output", *more, *self.gradients)
 
     @cached_property
@@ -159,8 +170,8 @@ class Case:
         """Why PyTorch refuses its options."""
         if min(self.kernel) < 1:
             return f"kernel={write(self.kernel)} is below 1"
-        for name in _option_names(self.operation):
-            _, refusal = _of_option(self.operation, name, getattr(self, name))
+        for name in options_of(self.operation):
+            _, refusal = about_option(self.operation, name, getattr(self, name))
             if refusal:
                 return refusal
         return self.family.refusal(self)
@@ -183,9 +194,9 @@ class Case:
     def needs(self) -> frozenset[str]:
         """The features a kernel must have to be asked this case (see conformance.cases.features)."""
         features = [self.dtype]
-        for name in _option_names(self.operation):
-            features += _of_option(self.operation, name, getattr(self, name))[0]
-        given = [getattr(self, name) for name in _per_axis(self.operation)]
+        for name in options_of(self.operation):
+            features += about_option(self.operation, name, getattr(self, name))[0]
+        given = [getattr(self, name) for name in per_axis_of(self.operation)]
         tuples = [value for value in given if isinstance(value, tuple)]
         several = self.dimensions > 1
         for feature, needed in (
@@ -336,39 +347,3 @@ def _class_of(operation: str) -> type[Any]:
 def _defaults_of(operation: str) -> tuple[tuple[str, Any], ...]:
     plain: Any = Case.of(operation)
     return tuple((f.name, getattr(plain, f.name)) for f in fields(plain))
-
-
-@cache
-def _keywords(operation: str) -> tuple[str, ...]:
-    found = OPERATIONS[operation]
-    there = {"kernel_size", *(option.name for option in found.options)}
-    return tuple(name for name in found.family.keywords if name in there)
-
-
-@cache
-def _option_names(operation: str) -> tuple[str, ...]:
-    return tuple(option.name for option in OPERATIONS[operation].options)
-
-
-@cache
-def _per_axis(operation: str) -> tuple[str, ...]:
-    return tuple(option.name for option in OPERATIONS[operation].options if option.per_axis)
-
-
-@cache
-def _flags(operation: str) -> tuple[tuple[str, str], ...]:
-    """The options that ask for one more output, and that."""
-    options = OPERATIONS[operation].options
-    return tuple((o.name, o.output) for o in options if o.output and not o.array)
-
-
-@lru_cache(maxsize=4096, typed=True)  # most cases have options that others have, too
-def _of_option(operation: str, name: str, value: Any) -> tuple[tuple[str, ...], str | None]:
-    """The features that a value of an option needs, and why PyTorch refuses it."""
-    dimensions = OPERATIONS[operation].dimensions
-    option = next(option for option in OPERATIONS[operation].options if option.name == name)
-    axes = value if isinstance(value, tuple) else (value,) * dimensions
-    refusal = option.refusal(value, axes)
-    if len(axes) < dimensions and not option.broadcasts:
-        refusal = f"{name}={write(value)} is one number for {dimensions} axes"
-    return tuple(option.features(value, dimensions)), refusal

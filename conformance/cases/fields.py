@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from types import NoneType
 from typing import Any
 
-from conformance.cases.text import CaseError, read, suggest
+from conformance.cases.text import CaseError, read, suggest, write
 from conformance.operations import OPERATIONS, Operation
 from conformance.operations.dtypes import PLAIN
 
@@ -53,6 +53,42 @@ def of_operation(operation: str, fields: Mapping[str, Any]) -> dict[str, Any]:
 def gaps_of(operation: str) -> tuple[str, ...]:
     """The options that may be None along an axis."""
     return tuple(option.name for option in OPERATIONS[operation].options if option.gap)
+
+
+@cache
+def keywords_of(operation: str) -> tuple[str, ...]:
+    found = OPERATIONS[operation]
+    there = {"kernel_size", *(option.name for option in found.options)}
+    return tuple(name for name in found.family.keywords if name in there)
+
+
+@cache
+def options_of(operation: str) -> tuple[str, ...]:
+    return tuple(option.name for option in OPERATIONS[operation].options)
+
+
+@cache
+def per_axis_of(operation: str) -> tuple[str, ...]:
+    return tuple(option.name for option in OPERATIONS[operation].options if option.per_axis)
+
+
+@cache
+def flags_of(operation: str) -> tuple[tuple[str, str], ...]:
+    """The options that ask for one more output, and that."""
+    options = OPERATIONS[operation].options
+    return tuple((o.name, o.output) for o in options if o.output and not o.array)
+
+
+@lru_cache(maxsize=4096, typed=True)  # most cases have options that others have, too
+def about_option(operation: str, name: str, value: Any) -> tuple[tuple[str, ...], str | None]:
+    """The features that a value of an option needs, and why PyTorch refuses it."""
+    dimensions = OPERATIONS[operation].dimensions
+    option = next(option for option in OPERATIONS[operation].options if option.name == name)
+    axes = value if isinstance(value, tuple) else (value,) * dimensions
+    refusal = option.refusal(value, axes)
+    if len(axes) < dimensions and not option.broadcasts:
+        refusal = f"{name}={write(value)} is one number for {dimensions} axes"
+    return tuple(option.features(value, dimensions)), refusal
 
 
 def read_fields(operation: str, words: list[str]) -> dict[str, Any]:
