@@ -1,4 +1,10 @@
-"""The order of the tests."""
+"""The order of the tests, and what Hypothesis draws in them."""
+
+import hypothesis
+
+# The same examples each time, however long a busy machine takes for one: a test that fails now and then says nothing.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items):

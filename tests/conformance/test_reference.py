@@ -27,7 +27,7 @@ def assert_agree(one: dict, other: dict) -> None:
         np.testing.assert_allclose(one[name], other[name], rtol=1e-9, atol=1e-9 * largest)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(ANY_CASE)
 def test_reference_agrees_with_pytorch(case):
     arrays = fill(case)

@@ -111,7 +111,7 @@ def check_definition(name: str, dims: int, problem: Any, dtype: Any) -> None:
 @pytest.mark.parametrize("name", DEFINITIONS)
 @pytest.mark.parametrize("dims", DIMENSIONS)
 def test_any_convolution_and_its_gradients_are_their_definition(dims, name, dtype):
-    @settings(max_examples=30, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=30)
     @given(problems(dims, name == "conv_transpose"))
     def check(problem):
         check_definition(name, dims, problem, dtype)
@@ -211,7 +211,7 @@ def axis_of(output: int, kernel: int, stride: int, dilation: int, before: int, m
 AXES = st.builds(axis_of, *[st.integers(1, 3)] * 4, *[st.integers(0, 2)] * 2)
 
 
-@settings(max_examples=200, deadline=None, derandomize=True)
+@settings(max_examples=200)
 @given(st.lists(AXES, min_size=1, max_size=3), st.booleans())
 def test_fold_is_the_transpose_of_unfold(axes, long):
     axes = tuple(axis._replace(stride=1) for axis in axes) if long else tuple(axes)

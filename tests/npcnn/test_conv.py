@@ -255,7 +255,7 @@ def problems(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...], dict[st
     return x, (groups * filters, channels, *kernel), options | {"groups": groups}
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(problems())
 def test_any_convolution_is_its_definition(problem_of):
     x_shape, w_shape, options = problem_of

@@ -282,7 +282,7 @@ def problems(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, int], dict[st
     return (draw(st.integers(0, 2)), 2, *image), (kernel[0], kernel[1]), options
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300)
 @given(problems())
 def test_any_max_pool2d_is_its_definition(problem):
     shape, kernel, options = problem
