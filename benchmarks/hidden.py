@@ -104,19 +104,8 @@ def write(name: str, folder: Path) -> Path:
 def judged(file: Path, profile: str, *options: str) -> tuple[dict[str, object], float]:
     """The report of a run as data, and its seconds."""
     start, report = time.perf_counter(), file.with_suffix(".json")
-    command = [
-        sys.executable,
-        "-m",
-        "conformance",
-        "run",
-        str(file),
-        "--profile",
-        profile,
-        "--json",
-        str(report),
-        *options,
-    ]
-    subprocess.run(command, capture_output=True, check=False)
+    run = [sys.executable, "-m", "conformance", "run", str(file), "--profile", profile, "--json", str(report)]
+    subprocess.run([*run, *options], capture_output=True, check=False)
     return json.loads(report.read_text()), time.perf_counter() - start
 
 

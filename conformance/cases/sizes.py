@@ -250,7 +250,7 @@ def grouped(operation: str, features: Features) -> Iterator[Case]:
     some = itertools.product(GROUPED, GROUPED, FEW_CHANNELS) if "groups" in features else ()
     for seed, (groups, filters, channels) in enumerate(some):
         counts = {"groups": groups, "filters": groups * filters, "channels": groups * channels}
-        yield from claimed(iter([Case.of(operation, **fields, **counts, seed=seed)]), features)
+        yield from claimed([Case.of(operation, **fields, **counts, seed=seed)], features)
 
 
 def _within(operation: str, form: str, row: Row, seed: int, large: list[str]) -> Case:

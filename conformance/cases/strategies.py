@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -22,28 +22,15 @@ POWERS = 30  # of ten, up to which and down to which numbers are that values lie
 
 
 @st.composite
-def cases(
-    draw: st.DrawFn,
-    /,
-    operation: str,
-    features: Features | None = None,
-    values: str | Sequence[str] = tuple(name for name in VALUES if name != "small_integers"),
-    large: bool = False,
-    **fields: Any,
-) -> Case:
-    """A valid case of an operation that needs no other features; other fields (dtype, ...) as given.
-
-    values   their family, or those that one is drawn of
-    large    whether some extents and options are drawn by themselves, as large as the arrays of a case may be
-    """
+def cases(draw: st.DrawFn, /, operation: str, features: Features | None = None, **fields: Any) -> Case:
+    """A valid case of an operation that needs no other features; other fields (dtype, values, ...) as given."""
     features = features_of(operation) if features is None else features
     form = draw(st.sampled_from(forms(operation, features)))
     classes = classes_of(operation, form, features)
     row = draw(st.fixed_dictionaries({name: st.sampled_from(of) for name, of in classes.items()}))
-    family = values if isinstance(values, str) else draw(st.sampled_from(values))
+    values = draw(st.sampled_from([name for name in VALUES if name != "small_integers"]))
     seed = draw(st.integers(0, 10**6))
-    case = as_claimed(build(operation, form, row, seed, values=family, **fields), features)
-    return draw(grown(case, features)) if large else case
+    return as_claimed(build(operation, form, row, seed, **({"values": values} | fields)), features)
 
 
 @st.composite
@@ -57,7 +44,7 @@ def grown(draw: st.DrawFn, /, case: Case, features: Features) -> Case:
     return replace(case, values=planted) if side and fits(case, planted) else case
 
 
-def _with(case: Case, name: str, n: int, features: Features) -> Any:
+def _with(case: Case, name: str, n: int, features: Features) -> Iterator[Case]:
     """The cases with this number, its half, its quarter: each that is small enough and claimed."""
     halves = itertools.takewhile(bool, (n >> power for power in itertools.count()))
     grown = (each for half in halves if (each := reach(case, (name,), half, exactly=False)))

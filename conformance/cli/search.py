@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import click
@@ -13,7 +14,7 @@ import click
 from conformance.cli.run import judged, tell
 from conformance.cli.shared import DECLARING, INTERRUPTED, judging, printing_to, several, wrong_usage
 
-UNITS = {"s": 1, "m": 60, "h": 3600}
+LENGTHS = {"s": 1, "m": 60, "h": 3600}  # seconds
 
 
 def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> float:
@@ -21,18 +22,13 @@ def _seconds(context: click.Context, parameter: click.Parameter, text: str) -> f
     written = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if not written:
         raise click.BadParameter(f"{text}: write 90s, 10m or 1h")
-    return float(written[1]) * UNITS[written[2] or "s"]
+    return float(written[1]) * LENGTHS[written[2] or "s"]
 
 
 def _clock(seconds: float) -> Callable[[], bool]:
     """Whether so many seconds are over, from the first time that it is asked: loading takes none of them."""
-    until: list[float] = []
-
-    def is_over() -> bool:
-        until.append(time.monotonic() + seconds)
-        return time.monotonic() > until[0]
-
-    return is_over
+    end = cache(lambda: time.monotonic() + seconds)
+    return lambda: time.monotonic() > end()
 
 
 @click.command("search")
@@ -63,10 +59,8 @@ def command(subject: str, seconds: float, **options: Any) -> None:
     from conformance.requirements import REQUIREMENTS
     from conformance.usage import ANSWERS, declared_in_words
 
-    start, runner = (
-        time.perf_counter(),
-        {name: options.pop(name) for name in ("jobs", "in_process", "timeout")},
-    )
+    start = time.perf_counter()
+    runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
     words = {name: options.pop(name) for name in DECLARING}
     searched = tuple(name for name, each in REQUIREMENTS.items() if each.searched)
     chosen: dict[str, Any] = {"requirements": searched, "skipped": (), "dtypes": (), "profile": "deep"}

@@ -31,7 +31,7 @@ class Document:
     misnamed      functions that were not called because of their names, with the name that each nearly has
     exhausted     what was judged without a gap, where every answer was exact
     certified     what was read out of the kernel and is right in every coefficient
-    summed        in what order the kernel adds, as its answers show it
+    summations    in what order the kernel adds, as its answers show it
     numbers       of the kernel's source, on both sides of which cases were asked
     findings      each failure once
     advice        what does not fail it, unless its developer wants to be strict
@@ -52,7 +52,7 @@ class Document:
     misnamed: Mapping[str, str]
     exhausted: Sequence[Exhausted]
     certified: Sequence[Certificate]
-    summed: Sequence[Summation]
+    summations: Sequence[Summation]
     numbers: Sequence[Numbers]
     findings: Sequence[Finding]
     advice: Sequence[Advice]
@@ -78,7 +78,7 @@ def document(report: Report, run: RunInfo) -> Document:
         misnamed=subject.misnamed,
         exhausted=report.exhausted,
         certified=report.certified,
-        summed=report.summed,
+        summations=report.summations,
         numbers=report.numbers,
         findings=every,
         advice=advice(report),

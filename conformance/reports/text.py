@@ -37,7 +37,7 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         ([(sentence, "odd")] for sentence in [*document.parameters, *misnamed(document.subject)]),
         exhausted(document.exhausted, width),
         certified(document.certified, width),
-        summed(document.summed, width),
+        summations(document.summations, width),
         numbers(document.numbers, width),
         *(_finding(each, document.subject, width, scripts) for each in document.findings),
         advice(document, width),
@@ -172,7 +172,7 @@ def _granted(every: Sequence[Certificate]) -> str:
 _TESTED = {"no zeros": "images without zeros", "integers": "integers", "batches": "other batches of them"}
 
 
-def summed(every: Sequence[Summation], width: int) -> Iterator[Line]:
+def summations(every: Sequence[Summation], width: int) -> Iterator[Line]:
     """In what order each operation adds the terms of a window."""
     if every:
         yield [("sums, in the order that answers show", "head")]

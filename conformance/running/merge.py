@@ -43,7 +43,7 @@ def merge(
     report.certified += _certified(report, judged)
     for row in report.rows:
         orders = (Order(*order) for order in row.orders)
-        report.summed += summations(row.unit.operation, row.unit.dtype, orders)
+        report.summations += summations(row.unit.operation, row.unit.dtype, orders)
     report.numbers += _numbers(judged)
     return report
 

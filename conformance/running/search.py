@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from tempfile import TemporaryDirectory
-from typing import Protocol
 
 from conformance.cases import Case, covering
 from conformance.cases.conditions import ALONG_ALL, basic, is_small, measures_of, reach, value
@@ -20,8 +19,8 @@ from conformance.cases.neighbours import neighbours
 from conformance.cases.sizes import claimed
 from conformance.cases.values import PLANTED, fits
 from conformance.requirements import Plan
-from conformance.running.ran import Near, Ran
-from conformance.verdicts.judgement import Judgement
+from conformance.running.ran import Near
+from conformance.running.runner import Runner
 
 _Waiting = tuple[float, int, Iterator[Case]]  # how far a case is, when it came, and what may come nearer
 
@@ -33,17 +32,6 @@ SMALL = 8  # values are of that size anyway
 LEAST = 30  # cases that are drawn for one stretch
 ENOUGH = 6  # cases that come to a stretch: one alone may have an answer in which nothing shows
 ALIKE = 4  # cases beside one that reached something
-
-
-class Seeker(Protocol):
-    """Who says how far a case is from stretches: a runner."""
-
-    @property
-    def ran(self) -> Ran: ...
-
-    def near(
-        self, requirement: str, case: Case, sought: Sequence[Number]
-    ) -> tuple[list[Judgement], list[Near]]: ...
 
 
 class _Enough(BaseException):
@@ -63,7 +51,7 @@ class Search:
 
     requirement: str
     plans: Sequence[Plan]
-    seeker: Seeker
+    runner: Runner
     budget: int
     is_over: Callable[[], bool] = lambda: False
     asked: dict[Case, dict[Number, Near]] = field(default_factory=dict)
@@ -73,7 +61,7 @@ class Search:
 
     def __post_init__(self) -> None:
         self.plan = self.plans[0]
-        self.sought = self.seeker.ran.left(self.plan.operation)
+        self.sought = self.runner.ran.left(self.plan.operation)
         self._unreached = set(self.sought)
         self._number = itertools.count()
 
@@ -93,12 +81,12 @@ class Search:
         if len(self.asked) >= budget or not self.sought or self.is_over():
             raise _Enough
         sought = self.sought
-        judgements, near = self.seeker.near(self.requirement, case, sought)
+        judgements, near = self.runner.near(self.requirement, case, sought)
         self.asked[case] = dict(zip(sought, near, strict=False))
         if any(judgement.failed for judgement in judgements):
             self.cases[case] = None
-        self._unreached = set(self.seeker.ran.left(self.plan.operation))
-        if self.seeker.ran.unknown or len(near) < len(sought):
+        self._unreached = set(self.runner.ran.left(self.plan.operation))
+        if self.runner.ran.unknown or len(near) < len(sought):
             raise _Enough  # it died, and what it came to with it
         for number in sought:
             self._note(number, case)

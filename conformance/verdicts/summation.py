@@ -54,8 +54,10 @@ class Summation:
 
 def order_of(case: Case, answer: Array) -> Order | None:
     """What an answer shows of the order; None where the case does not ask for it."""
+    if case.values not in SUMMED:
+        return None
     terms = case.terms("output")
-    if case.values not in SUMMED or answer.size != len(answer) or len(answer) != terms * (terms // 2 + 1):
+    if answer.size != len(answer) or len(answer) != terms * (terms // 2 + 1):
         return None
     with np.errstate(all="ignore"):
         scaled = answer.reshape(-1).astype(np.float64) * (terms if case.family.divides else 1)

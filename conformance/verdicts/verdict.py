@@ -180,7 +180,7 @@ class Report:
     refusing: dict[str, str] = field(default_factory=dict)  # how an operation refuses its plainest call
     exhausted: list[Exhausted] = field(default_factory=list)  # where every answer was exact
     certified: list[Certificate] = field(default_factory=list)  # what was read out, where it is right
-    summed: list[Summation] = field(default_factory=list)  # in what order, as far as it was read
+    summations: list[Summation] = field(default_factory=list)  # in what order, as far as it was read
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
     numbers: list[Numbers] = field(default_factory=list)  # that the source has, by operation

@@ -124,11 +124,11 @@ def test_npcnn_shows_the_same_order_twice(operation, dtype):
         InProcess(Subject(npcnn), reference.answer),
         Settings([operation], ["certified"], dtypes=(dtype,), profile="quick"),
     )
-    assert [each.terms for each in report.summed] == [9, 36]
-    assert summation.UNLIKE not in {each.kind for each in report.summed}
+    assert [each.terms for each in report.summations] == [9, 36]
+    assert summation.UNLIKE not in {each.kind for each in report.summations}
 
 
-def test_pytorch_adds_one_product_of_a_small_window_after_the_other():
+def test_pytorch_adds_small_windows_in_no_wider_format():
     torch = pytest.importorskip("torch")
 
     def conv2d(input, weight, **options):
@@ -192,10 +192,10 @@ def test_no_order_is_accused(dtype, seed, add):
 
 
 def test_the_order_is_told_in_text_and_in_json():
-    report = Report(Subject(npcnn), summed=[Summation("conv2d", "float64", 9, summation.SEQUENTIAL, 8)])
+    report = Report(Subject(npcnn), summations=[Summation("conv2d", "float64", 9, summation.SEQUENTIAL, 8)])
     told = document(report, RunInfo("torch"))
     text = ["".join(part for part, _ in line) for line in lines(told, 100)]
     assert "  conv2d: float64: 9 terms one after the other, 8 additions deep" in text
-    assert json.loads(json.dumps(as_data(told)))["sums"] == [
+    assert json.loads(json.dumps(as_data(told)))["summations"] == [
         {"operation": "conv2d", "dtype": "float64", "terms": 9, "kind": "one after the other", "height": 8}
     ]

@@ -309,12 +309,8 @@ _COMPUTATIONS: dict[str, Callable[..., jax.Array]] = {
     "lp_pool": _powers,
     "max_unpool": _unpooled,
 }
-_TRUSTED = (
-    _convolved,
-    _scattered,
-    _maxima,
-    _means,
-)  # what lax has itself: the oracle answers the others by the reference
+# What lax has itself: the oracle answers the others by the reference.
+_TRUSTED = (_convolved, _scattered, _maxima, _means)
 
 FRAMEWORK = Framework(
     ABOUT,

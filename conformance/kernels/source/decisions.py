@@ -86,9 +86,8 @@ class Chain:
 
 # Where the conditions of a file stand.
 
-Way = tuple[
-    tuple[ast.stmt, str, bool], ...
-]  # statements that decide, the field with what they ask, what it must be
+# Statements that decide, the field with what they ask, what it must be.
+Way = tuple[tuple[ast.stmt, str, bool], ...]
 
 
 @dataclass

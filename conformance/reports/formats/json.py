@@ -39,7 +39,7 @@ def as_data(document: Document) -> dict[str, Any]:
         "misnamed": [{"name": name, "meant": meant} for name, meant in document.misnamed.items()],
         "exhausted": [asdict(each) for each in document.exhausted],
         "certified": [asdict(each) for each in document.certified],
-        "sums": [asdict(each) for each in document.summed],
+        "summations": [asdict(each) for each in document.summations],
         "numbers": [asdict(each) for each in document.numbers],
         "advice": [asdict(each) for each in document.advice],
         "failures": [_failure(finding) for finding in document.findings],
