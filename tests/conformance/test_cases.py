@@ -57,6 +57,12 @@ def test_drawn_cases_are_valid_and_observable(case):
     assert len(set(case.image)) == case.dimensions or case.dimensions == 3
 
 
+@pytest.mark.parametrize("operation", ["conv_transpose2d", "max_unpool2d"])
+def test_an_image_that_had_to_grow_is_not_square_for_that(operation):
+    images = [case.image for case in explore(operation, features_of(operation), 800, 0)]
+    assert [image for image in images if len(set(image)) == 1] == []
+
+
 def test_text_leaves_out_defaults():
     assert str(Case.of("conv2d", image=(1, 3), stride=(1, 2))) == "conv2d image=1,3 stride=1,2"
 

@@ -12,6 +12,7 @@ from conformance.kernels.lines import Lines
 from conformance.kernels.load import load
 from conformance.kernels.source.distance import of_comparison
 from conformance.running.run import run
+from conformance.running.search import ENOUGH
 from conformance.running.settings import Settings
 from conformance.running.workers import Workers
 from conformance.verdicts.verdict import Report
@@ -117,7 +118,7 @@ def test_functions_have_their_own_code_again_once_nothing_is_sought(kernel):
     lines.seek([])
     lines.news()
     lines.news()
-    assert "\0site" not in str(function.__code__.co_consts)
+    assert function.__code__ is own
 
 
 @pytest.mark.parametrize("condition", ["c > 700", "wide(c) and stride == 3", "not weight.any() and w > 20"])
@@ -127,6 +128,11 @@ def test_the_search_comes_to_a_line_and_what_is_wrong_there_is_a_finding(kernel,
     assert failure.judgement.status == "differs"
     assert f"if {condition}" in [each.stretch.why for each in report.unreached.reached]
     assert f"if {condition}" not in [each.why for each in report.unreached.stretches]
+
+
+def test_others_like_the_case_that_came_to_a_line_are_judged_with_it(kernel):
+    judged = [row.cases for row in searched(kernel("c > 700")).rows if row.unit.requirement == "search"]
+    assert max(judged) > ENOUGH
 
 
 def test_nothing_is_searched_where_all_ran_and_in_the_quick_profile(kernel):
