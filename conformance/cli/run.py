@@ -17,6 +17,7 @@ from conformance.cli.shared import (
     DECLARING,
     INTERRUPTED,
     Command,
+    beginning,
     console,
     ended_by_sigterm,
     judging,
@@ -95,7 +96,7 @@ def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> 
     files = {name: path for name in FORMATS if (path := options.pop(name)) is not None}
     runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
     words = {name: options.pop(name) for name in DECLARING}
-    start = time.perf_counter()
+    start, began = time.perf_counter(), beginning()
     with wrong_usage(), printing_to(sys.stderr, 2):
         declared = declared_in_words(**words)
         runner["declared"] = dict(declared)
@@ -104,7 +105,9 @@ def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> 
         report, journal = judged(subject, files, resume, runner, **options)
     resumed = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
     how = options["oracle"], options["profile"], options["seed"]
-    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=declared)
+    run = RunInfo(
+        *how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=declared, **began
+    )
     tell(document(report, run), files, scripts, journal)
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 
@@ -144,6 +147,7 @@ def judged(
 def tell(document: Document, files: Mapping[str, str], scripts: bool, journal: Journal | None) -> None:
     """Print the report, and write it to each file."""
     from conformance.reports import text
+    from conformance.reports.data import as_data
 
     out = console(stderr="-" in files.values())
     try:
@@ -152,13 +156,14 @@ def tell(document: Document, files: Mapping[str, str], scripts: bool, journal: J
             lost = f"cannot be written: {journal.lost}; a run that resumes it judges the rest again"
             click.echo(f"--resume {journal.path}: {lost}", err=True)
     finally:  # also where it could not be printed
+        data = as_data(document) if files else {}
         for name, path in files.items():
-            _write(name, path, document)
+            _write(name, path, data)
 
 
-def _write(name: str, path: str, document: Document) -> None:
+def _write(name: str, path: str, data: Mapping[str, Any]) -> None:
     """The report in a format, to a file or to standard output."""
-    text = importlib.import_module(f"{formats.__name__}.{name}").render(document)
+    text = importlib.import_module(f"{formats.__name__}.{name}").render(data)
     if path == "-":
         sys.stdout.write(text)
     else:

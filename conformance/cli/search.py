@@ -12,7 +12,15 @@ from typing import Any
 import click
 
 from conformance.cli.run import judged, tell
-from conformance.cli.shared import DECLARING, INTERRUPTED, judging, printing_to, several, wrong_usage
+from conformance.cli.shared import (
+    DECLARING,
+    INTERRUPTED,
+    beginning,
+    judging,
+    printing_to,
+    several,
+    wrong_usage,
+)
 
 LENGTHS = {"s": 1, "m": 60, "h": 3600}  # seconds
 
@@ -59,7 +67,7 @@ def command(subject: str, seconds: float, **options: Any) -> None:
     from conformance.requirements import REQUIREMENTS
     from conformance.usage import ANSWERS, declared_in_words
 
-    start = time.perf_counter()
+    start, began = time.perf_counter(), beginning()
     runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
     words = {name: options.pop(name) for name in DECLARING}
     searched = tuple(name for name, each in REQUIREMENTS.items() if each.searched)
@@ -69,7 +77,7 @@ def command(subject: str, seconds: float, **options: Any) -> None:
         runner["declared"] = dict(declared)
         report, _ = judged(subject, {}, None, runner, is_over=_clock(seconds), **options, **chosen)
     how = options["oracle"], "deep", options["seed"]
-    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared)
+    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared, **began)
     tell(document(report, run), {}, False, None)
     wrong = any(not row.passed for row in report.rows)
     sys.exit(INTERRUPTED if report.interrupted else 1 if wrong else 0)

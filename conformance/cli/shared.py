@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -62,6 +64,12 @@ def thoroughness(command: Command) -> Command:
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def beginning() -> Mapping[str, Any]:
+    """The command as it was typed, and when it began: what a report says of both."""
+    command = shlex.join(["conformance", *sys.argv[1:]])
+    return {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 @contextmanager

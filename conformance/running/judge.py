@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -44,6 +45,7 @@ def judge(
     earlier   failures of other tasks of the operation, whose cases are tried first when one is shrunk
     shrinks   else a failure is the first that there was, as it was
     """
+    begun = time.perf_counter()
     fault = Faults(subject, runner).of_framework if shrinks else nobodys
     tally = Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [], fault)
     try:
@@ -54,8 +56,15 @@ def judge(
             _explain(tally, subject, runner, earlier)
             _find_others(tally, runner, earlier, progress)
     except KeyboardInterrupt:
-        raise Interrupted(tally.in_order) from None
-    return tally.in_order or [tally.empty_row("output")]
+        raise Interrupted(_timed(tally, begun)) from None
+    return _timed(tally, begun) or [tally.empty_row("output")]
+
+
+def _timed(tally: Tally, begun: float) -> list[Row]:
+    rows = tally.in_order
+    for row in rows:
+        row.seconds = time.perf_counter() - begun
+    return rows
 
 
 def _fresh(task: Task, runner: Runner) -> Iterator[Examined]:

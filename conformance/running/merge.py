@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from conformance.requirements import REQUIREMENTS
 from conformance.running.claims import Claims
 from conformance.running.tasks import Task
 from conformance.verdicts.certificate import Certificate
+from conformance.verdicts.coverage import Coverage, coverage
 from conformance.verdicts.judgement import ADVICE
 from conformance.verdicts.summation import Order, summations
 from conformance.verdicts.unreached import Unreached
@@ -45,7 +47,17 @@ def merge(
         orders = (Order(*order) for order in row.orders)
         report.summations += summations(row.unit.operation, row.unit.dtype, orders)
     report.numbers += _numbers(judged)
+    report.coverage += _coverage(report.rows)
     return report
+
+
+def _coverage(rows: Iterable[Row]) -> Iterator[Coverage]:
+    """What the cases of each operation met, whatever the requirement."""
+    met: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row.met:
+            met.setdefault(row.unit.operation, Counter()).update(row.met)
+    return (coverage(operation, counts) for operation, counts in met.items())
 
 
 def _numbers(tasks: Iterable[Task]) -> Iterator[Numbers]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.cases import Case
+from conformance.cases.classes import classes_of
 from conformance.cases.shrink import explains, options_of
 from conformance.operations import OUTPUTS
 from conformance.requirements import REQUIREMENTS
 from conformance.running.failures import Fault
 from conformance.running.runner import Examined, Judged
 from conformance.running.tasks import Task
+from conformance.verdicts.coverage import BETWEEN
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Row, Unit
 
@@ -37,6 +40,7 @@ class Tally:
     known: Sequence[Case]
     fault: Fault
     done: int = 0  # cases of the task that were judged, in their order
+    met: Counter[tuple[str, ...]] = field(default_factory=Counter)  # classes of their parameters
     rows: dict[str, Row] = field(default_factory=dict)
     failing: dict[str, list[Judged]] = field(default_factory=dict)
     excused: dict[str, list[Judged]] = field(default_factory=dict)
@@ -47,7 +51,7 @@ class Tally:
         """Every case, until more would show nothing new."""
         for case, judgements in examined:
             self._add(case, judgements)
-            self._note(progress)
+            self._note(case, progress)
             if self._says_enough:
                 break
 
@@ -56,7 +60,7 @@ class Tally:
     ) -> Judged | None:
         """Further cases, until an output fails as none of the failures shown explains; that one."""
         for case, judgements in examined:
-            self._note(progress)
+            self._note(case, progress)
             for judgement in judgements:
                 row = self._row(judgement.output)
                 row.count(case, judgement)
@@ -75,8 +79,9 @@ class Tally:
     def _is_excused(self, case: Case) -> bool:
         return any(explains(other, case) for other in self.known)
 
-    def _note(self, progress: Progress) -> None:
+    def _note(self, case: Case, progress: Progress) -> None:
         self.done += 1
+        self.met[classes_of(case)] += 1
         progress(self.task.unit, self.done)
 
     def _add(self, case: Case, judgements: Iterable[Judgement]) -> None:
@@ -129,4 +134,7 @@ class Tally:
 
     @property
     def in_order(self) -> list[Row]:
-        return [self.rows[output] for output in sorted(self.rows, key=OUTPUTS.index)]
+        rows = [self.rows[output] for output in sorted(self.rows, key=OUTPUTS.index)]
+        for first in rows[:1]:
+            first.met = {BETWEEN.join(classes): count for classes, count in self.met.items()}
+        return rows
