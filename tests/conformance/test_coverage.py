@@ -51,7 +51,7 @@ def test_a_parameter_has_a_class(text, name, expected):
 
 def test_pairs_of_classes_are_counted_where_both_parameters_vary():
     cases = ("conv1d stride=2", "conv1d stride=2 bias=true", "conv1d bias=true", "conv1d stride=2 bias=true")
-    met = {}
+    met: dict[str, int] = {}
     for text in cases:
         classes = "|".join(classes_of(Case.parse(text)))
         met[classes] = met.get(classes, 0) + 1
