@@ -78,6 +78,11 @@ def _writing(command: Command) -> Command:
     metavar="FILE",
     help="Save what is finished in FILE; if FILE holds an interrupted run, continue that.",
 )
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    help="Fail on new failures only: FILE has the known ones (`conformance baseline update`, or a --json).",
+)
 @_writing
 @click.option(
     "--script",
@@ -86,9 +91,10 @@ def _writing(command: Command) -> Command:
     help="With each failure, print a script that needs only NumPy, PyTorch and the kernel.",
 )
 @judging
-def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> None:
+def command(subject: str, resume: str | None, baseline: str | None, scripts: bool, **options: Any) -> None:
     """Judge SUBJECT: every operation it has, under every requirement."""
     from conformance.operations.dtypes import USUAL
+    from conformance.reports.baseline import read_baseline
     from conformance.reports.document import document
     from conformance.reports.run_info import RunInfo
     from conformance.usage import ANSWERS, declared_in_words
@@ -98,6 +104,7 @@ def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> 
     words = {name: options.pop(name) for name in DECLARING}
     start, began = time.perf_counter(), beginning()
     with wrong_usage(), printing_to(sys.stderr, 2):
+        known = None if baseline is None else read_baseline("--baseline", baseline, subject)
         declared = declared_in_words(**words)
         runner["declared"] = dict(declared)
         if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
@@ -108,7 +115,7 @@ def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> 
     run = RunInfo(
         *how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=declared, **began
     )
-    tell(document(report, run), files, scripts, journal)
+    tell(document(report, run, known), files, scripts, journal)
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 
 

@@ -109,7 +109,7 @@ def write(option: str, path: str, text: str) -> None:
     from pathlib import Path
 
     try:
-        Path(path).write_text(text)
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{option} {path}: cannot be written: {error.strerror}") from None
 

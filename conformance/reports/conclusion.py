@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conformance.operations import OPERATIONS
+from conformance.reports.baseline import Known
 from conformance.reports.claims import not_claimed
 from conformance.reports.findings import Finding
 from conformance.reports.lines import plural
@@ -20,26 +21,33 @@ class Conclusion:
     """conforms, differs, untested or interrupted; and why, in words.
 
     lacking   options and outputs of each operation that were not judged at all
+    known     the failures that a baseline has
     """
 
     verdict: str
     because: str
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    known: Known | None = None
 
     @property
     def words(self) -> str:
         """The verdict, as far as it goes."""
-        return "conforms where asked" if self.verdict == "conforms" and self.lacking else self.verdict
+        if self.verdict != "conforms":
+            return self.verdict
+        words = "conforms where asked" if self.lacking else "conforms"
+        if self.known and self.known.seen:
+            words += f" but for {plural(self.known.seen, 'known failure')} of {self.known.file}"
+        return words
 
 
-def conclusion(report: Report, findings: Sequence[Finding]) -> Conclusion:
+def conclusion(report: Report, findings: Sequence[Finding], known: Known | None = None) -> Conclusion:
     because, lacking = _BECAUSE[report.verdict](report, findings), _lacking(report)
     if report.verdict == "conforms" and lacking:
         listed = (f"{operation} {', '.join(what)}" for operation, what in lacking.items())
         because += f"; not claimed: {'; '.join(listed)}"
     if count := report.unreached.count:
         because += f"; nothing is known of {plural(count, 'line')} that no case ran"
-    return Conclusion(report.verdict, because, lacking)
+    return Conclusion(report.verdict, because, lacking, known)
 
 
 def _lacking(report: Report) -> dict[str, list[str]]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from conformance.kernels.source.reach import code_of
 from conformance.kernels.subject import Subject
+from conformance.reports.baseline import Known
 from conformance.reports.document import Document
 from conformance.reports.finding_arrays import arrays_of
 from conformance.reports.findings import Finding
 from conformance.reports.script import script_or_reason
+from conformance.reports.stored import SCHEMA
 from conformance.verdicts.verdict import Row
-
-SCHEMA = 1
 
 
 def as_data(document: Document) -> dict[str, Any]:
@@ -33,6 +36,7 @@ def as_data(document: Document) -> dict[str, Any]:
         "machine": _machine(),
         "versions": dict(document.versions),
         "verdict": document.conclusion.verdict,
+        "conclusion": {"words": document.conclusion.words, "because": document.conclusion.because},
         "passed": document.passed,
         "cases": document.cases,
         "rows": [_row(row) for row in document.rows],
@@ -47,6 +51,7 @@ def as_data(document: Document) -> dict[str, Any]:
         "advice": [asdict(each) for each in document.advice],
         "failures": [_failure(finding, document.subject) for finding in document.findings],
         "stale_known_failures": list(document.stale),
+        "baseline": _baseline(document.known),
         "unreached": _unreached(document),
     }
 
@@ -66,15 +71,33 @@ def _unreached(document: Document) -> dict[str, Any]:
     }
 
 
+def _baseline(known: Known | None) -> dict[str, Any] | None:
+    if not known:
+        return None
+    gone = [each._asdict() | {"found_by": list(each.found_by)} for each in known.gone]
+    return {"file": known.file, "seen": known.seen, "gone": gone, "unasked": known.unasked}
+
+
 def _subject(document: Document) -> dict[str, Any]:
     subject = document.subject
     return {
         "name": subject.name,
         "framework": subject.array_framework,
         "operations": list(subject.operations),
+        "functions": dict(_functions(subject)),
         "accuracy": subject.accuracy,
         "sums": subject.sums,
     }
+
+
+def _functions(subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each function stands, as far as it is Python's and has a file."""
+    for operation in subject.operations:
+        for name, function in subject.functions_of(operation).items():
+            code = code_of(function)
+            if code and Path(code.co_filename).is_file():
+                file = Path(os.path.relpath(code.co_filename)).as_posix()
+                yield name, {"file": file, "line": code.co_firstlineno}
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -105,6 +128,7 @@ def _failure(finding: Finding, subject: Subject) -> dict[str, Any]:
         "first_case": str(failure.first),
         "found_by": [{"requirement": requirement, "dtype": dtype} for requirement, dtype in finding.found_by],
         "known": failure.known or None,
+        "baseline": failure.baseline or None,
         "fault": failure.fault or None,
         "diagnosis": failure.diagnosis or None,
         "where": failure.where or None,

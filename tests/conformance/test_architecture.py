@@ -29,8 +29,9 @@ ORDERED = {  # so do the files of these folders
         "conditions", "call", "double_backward", "load", "turns",
     ],
     "reports": [
-        "lines", "run_info", "progress", "claims", "advice", "tables", "findings", "conclusion", "document", "script",
-        "finding_arrays", "data", "text", "arrays", "replay", "formats",
+        "lines", "run_info", "progress", "claims", "advice", "tables", "findings", "brief", "stored", "entries",
+        "baseline", "conclusion", "document", "script", "finding_arrays", "data", "text", "arrays", "replay",
+        "comparison", "formats",
     ],
 }  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
