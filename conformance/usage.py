@@ -87,6 +87,7 @@ def settings(
     profile: str = "standard",
     seed: int = 0,
     skipped: Sequence[str] = (),
+    first_failure: bool = False,
 ) -> Settings:
     """Settings in which every word exists and every operation is one of the subject's; a word alone is one of one.
 
@@ -101,7 +102,7 @@ def settings(
             raise WrongUsage(
                 f"{operation}: {name_of(subject)} has no {operation}; it has {_listed(subject.operations)}"
             )
-    return Settings(operations, requirements, dtypes, profile, seed, skipped)
+    return Settings(operations, requirements, dtypes, profile, seed, skipped, first_failure=first_failure)
 
 
 def _words(given: Sequence[str]) -> tuple[str, ...]:

@@ -29,8 +29,8 @@ ORDERED = {  # so do the files of these folders
         "conditions", "call", "double_backward", "load", "turns",
     ],
     "reports": [
-        "lines", "run_info", "progress", "claims", "advice", "tables", "findings", "conclusion", "document", "script",
-        "finding_arrays", "data", "text", "arrays", "replay", "formats",
+        "lines", "run_info", "claims", "advice", "tables", "findings", "progress", "event_log", "last_time",
+        "conclusion", "document", "script", "finding_arrays", "data", "text", "arrays", "replay", "formats",
     ],
 }  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
