@@ -47,9 +47,9 @@ def _choosing(command: Command) -> Command:
     for option in (
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                      help="Draw other random cases."),
-        several("--dtype", "dtypes", help="Only this dtype, and claim it; may be repeated."),
-        several("--skip", "skipped", help="Not this requirement; may be repeated."),
-        several("--requirement", "requirements", help="Only this requirement; may be repeated."),
+        several("--dtype", "dtypes", of="dtype", help="Only this dtype, and claim it; may be repeated."),
+        several("--skip", "skipped", of="requirement", help="Not this requirement; may be repeated."),
+        several("--requirement", "requirements", of="requirement", help="Only this requirement; may be repeated."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -166,7 +166,7 @@ def judged(
     chosen   operations, requirements, skipped, dtypes, profile, seed and first_failure
     """
     from conformance import usage
-    from conformance.running.events import several
+    from conformance.running.events import together
     from conformance.running.forecast import Forecast, tasks_of
     from conformance.running.run import run
 
@@ -184,7 +184,7 @@ def judged(
         heading |= {"first_failure": True} if settings.first_failure else {}
         journal = None if resume is None else usage.journal_of(resume, subject, heading)
         with Forecast(tasks_of(subject, settings, examining.isolated)) as line.forecast:
-            return run(subject, examining, settings, several([line, *listeners]), journal, is_over), journal
+            return run(subject, examining, settings, together([line, *listeners]), journal, is_over), journal
 
 
 def _of_last_time(subject: Subject, settings: Settings) -> Settings:

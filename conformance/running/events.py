@@ -81,7 +81,7 @@ def nobody(event: Event) -> None:
     """Who listens where nobody does."""
 
 
-def several(listeners: Sequence[Listener]) -> Listener:
+def together(listeners: Sequence[Listener]) -> Listener:
     """One that passes each event on to all of these."""
 
     def tell(event: Event) -> None:

@@ -98,8 +98,9 @@ class Tally:
 
     def empty_row(self, output: str) -> Row:
         rule = REQUIREMENTS[self.task.requirement]
-        # Where the source decides what is asked, an output may well have but one number in each case.
-        return Row(self.task.unit, output, varied=rule.of_source, refuses=rule.refuses)
+        # Where the source decides what is asked, or somebody, an output may well have but one number in each case.
+        chosen = rule.of_source or bool(self.task.only)
+        return Row(self.task.unit, output, varied=chosen, refuses=rule.refuses)
 
     def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
         fault, kind = "", self.failing
