@@ -57,13 +57,11 @@ def _chosen(
     """The names of the mutants and of the right kernels; everything that the user wrote is checked."""
     from conformance import usage
     from conformance.audit import runner
-    from conformance.operations import OPERATIONS
-    from conformance.requirements import PROFILES
 
     usage.check_report("--json", json_path)
-    usage.require("profile", profile, PROFILES)
+    usage.require("profile", profile)
     for operation in operations:
-        usage.require("operation", operation, OPERATIONS)
+        usage.require("operation", operation)
     names, kernels = runner.chosen(operations, only), runner.right_kernels(only) if right else []
     if not names and not kernels:
         raise usage.WrongUsage(f"{only}: no mutant and no right kernel has this in its name")

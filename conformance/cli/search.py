@@ -41,7 +41,9 @@ def _clock(seconds: float) -> Callable[[], bool]:
 
 @click.command("search")
 @click.argument("subject")
-@several("--op", "operations", help="Only this operation; may be repeated, or a list with commas.")
+@several(
+    "--op", "operations", of="operation", help="Only this operation; may be repeated, or a list with commas."
+)
 @click.option(
     "--time",
     "seconds",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.kernels.versions import PROJECT, versions
-from conformance.reports.brief import every_failure, interrupted
+from conformance.reports.brief import cut_short, every_failure
 from conformance.reports.entries import Entry, matched
 from conformance.reports.findings import mistakes
 from conformance.reports.run_info import RunInfo
@@ -103,8 +103,8 @@ def check_whole(path: str, run: Data) -> None:
     """Whether a run has a name to know its subject by, and was not cut short."""
     if not run["subject"]["name"]:
         raise WrongUsage(f"{path}: its subject has no name, by which a later run could find its failures")
-    if interrupted(run):
-        raise WrongUsage(f"{path}: the run was interrupted, so it does not say what fails")
+    if cut_short(run):
+        raise WrongUsage(f"{path}: the run did not judge all, so it does not say what fails")
 
 
 def update(path: str, run: Data) -> tuple[int, str]:
@@ -140,5 +140,5 @@ def mark(report: Report, run: RunInfo, baseline: Baseline) -> Known:
 
 def _asked(report: Report) -> set[tuple[str, str]]:
     """What was judged to its end, as far as that is known."""
-    units: Iterable[Any] = () if report.interrupted else (row.unit for row in report.rows)
+    units: Iterable[Any] = () if report.interrupted or report.limited else (row.unit for row in report.rows)
     return {(unit.operation, f"{unit.requirement} {unit.dtype}") for unit in units}

@@ -57,8 +57,12 @@ def units(every: Iterable[Data]) -> str:
     return requirements((each["requirement"], each["dtype"]) for each in every)
 
 
-def interrupted(data: Data) -> bool:
-    """Whether the run was cut short, be it that something is wrong all the same."""
+def cut_short(data: Data) -> bool:
+    """Whether not all was judged that the kernel claims, be it that something is wrong all the same."""
+    return bool(data["conclusion"]["limited"]) or _was_interrupted(data)
+
+
+def _was_interrupted(data: Data) -> bool:
     return "interrupted" in (data["verdict"], data["conclusion"]["because"].partition(";")[0])
 
 
@@ -73,9 +77,11 @@ def limits(data: Data) -> list[str]:
     return [sentence for part in _LIMITS for sentence in part(data)]
 
 
-def _interrupted(data: Data) -> Iterator[str]:
-    if interrupted(data):
+def _not_whole(data: Data) -> Iterator[str]:
+    if _was_interrupted(data):
         yield "interrupted: the rest was not judged"
+    if data["conclusion"]["limited"]:
+        yield data["conclusion"]["limited"]
 
 
 def _not_claimed(data: Data) -> Iterator[str]:
@@ -117,7 +123,7 @@ def _excused(data: Data) -> Iterator[str]:
             yield f"known failure: {what} on {each['case']}: {excuse(each)}"
 
 
-_LIMITS = (_interrupted, _not_claimed, _misnamed, _untested, _unreached, _excused)
+_LIMITS = (_not_whole, _not_claimed, _misnamed, _untested, _unreached, _excused)
 
 
 def counted(data: Data) -> str:

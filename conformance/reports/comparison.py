@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from conformance.reports.baseline import drawn
-from conformance.reports.brief import every_failure, interrupted, units
+from conformance.reports.brief import cut_short, every_failure, units
 from conformance.reports.entries import Entry, matched
 from conformance.reports.lines import Line, plural, printable, wrapped
 from conformance.verdicts.judgement import ADVICE, GRAVEST
@@ -145,7 +145,7 @@ def _failures(data: Data) -> dict[Entry, str | None]:
 
 
 def _asked(data: Data) -> set[tuple[str, str]]:
-    if interrupted(data):
+    if cut_short(data):
         return set()
     return {(row["operation"], f"{row['requirement']} {row['dtype']}") for row in data["rows"]}
 

@@ -21,12 +21,14 @@ class Conclusion:
     """conforms, differs, untested or interrupted; and why, in words.
 
     lacking   options and outputs of each operation that were not judged at all
+    limited   why not all was judged that is claimed, where that was wanted
     known     the failures that a baseline has
     """
 
     verdict: str
     because: str
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    limited: str = ""
     known: Known | None = None
 
     @property
@@ -34,7 +36,7 @@ class Conclusion:
         """The verdict, as far as it goes."""
         if self.verdict != "conforms":
             return self.verdict
-        words = "conforms where asked" if self.lacking else "conforms"
+        words = "conforms where asked" if self.lacking or self.limited else "conforms"
         if self.known and self.known.seen:
             words += f" but for {plural(self.known.seen, 'known failure')} of {self.known.file}"
         return words
@@ -45,9 +47,11 @@ def conclusion(report: Report, findings: Sequence[Finding], known: Known | None 
     if report.verdict == "conforms" and lacking:
         listed = (f"{operation} {', '.join(what)}" for operation, what in lacking.items())
         because += f"; not claimed: {'; '.join(listed)}"
+    if report.limited:
+        because += f"; {report.limited}"
     if count := report.unreached.count:
         because += f"; nothing is known of {plural(count, 'line')} that no case ran"
-    return Conclusion(report.verdict, because, lacking, known)
+    return Conclusion(report.verdict, because, lacking, report.limited, known)
 
 
 def _lacking(report: Report) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from typing import Any
 from conformance.kernels.source.reach import code_of
 from conformance.kernels.subject import Subject
 from conformance.reports.baseline import Known
+from conformance.reports.conclusion import Conclusion
 from conformance.reports.document import Document
 from conformance.reports.finding_arrays import arrays_of
 from conformance.reports.findings import Finding
@@ -36,7 +37,7 @@ def as_data(document: Document) -> dict[str, Any]:
         "machine": _machine(),
         "versions": dict(document.versions),
         "verdict": document.conclusion.verdict,
-        "conclusion": {"words": document.conclusion.words, "because": document.conclusion.because},
+        "conclusion": _conclusion(document.conclusion),
         "passed": document.passed,
         "cases": document.cases,
         "rows": [_row(row) for row in document.rows],
@@ -54,6 +55,10 @@ def as_data(document: Document) -> dict[str, Any]:
         "baseline": _baseline(document.known),
         "unreached": _unreached(document),
     }
+
+
+def _conclusion(last: Conclusion) -> dict[str, Any]:
+    return {"words": last.words, "because": last.because, "limited": last.limited or None}
 
 
 def _machine() -> dict[str, Any]:

@@ -28,6 +28,7 @@ def merge(
     tasks: Iterable[Task] = (),
     stale: Iterable[str] = (),
     interrupted: bool = False,
+    limited: str = "",
     unreached: Unreached = Unreached(),  # noqa: B008 - frozen
 ) -> Report:
     """The report that rows make.
@@ -35,8 +36,16 @@ def merge(
     claims   what the subject claims of each operation
     tasks    that were judged: they say what was exhausted, and what certified
     stale    known failures that no longer fail
+    limited  why not all was judged that a subject claims, where that was wanted
     """
-    report = Report(subject, list(rows), stale=list(stale), interrupted=interrupted, unreached=unreached)
+    report = Report(
+        subject,
+        list(rows),
+        stale=list(stale),
+        interrupted=interrupted,
+        limited=limited,
+        unreached=unreached,
+    )
     for each in claims:
         report.not_claimed += each.not_claimed
         report.refusing |= {each.operation: each.refusing} if each.refusing else {}

@@ -200,6 +200,7 @@ class Report:
     summations: list[Summation] = field(default_factory=list)  # in what order, as far as it was read
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
+    limited: str = ""  # why not all was judged that is claimed, where that was wanted
     numbers: list[Numbers] = field(default_factory=list)  # that the source has, by operation
     unreached: Unreached = field(default_factory=Unreached)
     coverage: list[Coverage] = field(default_factory=list)  # by its cases, of classes of parameters

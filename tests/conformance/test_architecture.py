@@ -29,9 +29,9 @@ ORDERED = {  # so do the files of these folders
         "conditions", "call", "double_backward", "load", "turns",
     ],
     "reports": [
-        "lines", "run_info", "progress", "claims", "advice", "tables", "findings", "brief", "stored", "entries",
-        "baseline", "conclusion", "document", "script", "finding_arrays", "data", "text", "arrays", "replay",
-        "comparison", "formats",
+        "lines", "run_info", "claims", "advice", "tables", "findings", "progress", "event_log", "last_time", "brief",
+        "stored", "entries", "baseline", "conclusion", "document", "script", "finding_arrays", "data", "text", "arrays",
+        "replay", "comparison", "formats",
     ],
 }  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
