@@ -234,10 +234,10 @@ def tell(
     finally:  # also where it could not be printed
         data = as_data(document) if files else {}
         for name, path in files.items():
-            _write(name, path, data)
+            write_format(name, path, data)
 
 
-def _write(name: str, path: str, data: Mapping[str, Any]) -> None:
+def write_format(name: str, path: str, data: Mapping[str, Any]) -> None:
     """The report in a format, to a file or to standard output."""
     text = importlib.import_module(f"{formats.__name__}.{name}").render(data)
     if path == "-":

@@ -1,0 +1,105 @@
+"""The verdicts as a table for each operation: a row for each requirement, a column for each output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from conformance.reports import brief
+from conformance.reports.html.findings import Shown
+from conformance.reports.tables import MILD
+from conformance.requirements import REQUIREMENTS
+from conformance.verdicts.judgement import GRAVEST
+
+Data = Mapping[str, Any]
+GOOD, QUIET = "conforms", "not claimed"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What all dtypes say of an output under a requirement.
+
+    verdicts  the gravest first, each with the dtypes that it is about, where it is not about all
+    tone      good, bad, odd or quiet
+    anchor    the finding that it comes from
+    """
+
+    verdicts: Sequence[tuple[str, Sequence[str]]]
+    tone: str
+    cases: int
+    share: float
+    anchor: str
+
+
+@dataclass(frozen=True)
+class Matrix:
+    operation: str
+    outputs: Sequence[str]
+    rows: Mapping[str, Mapping[str, Cell]]
+    failing: int
+
+
+def matrices(data: Data, findings: Sequence[Shown]) -> list[Matrix]:
+    """One for each operation."""
+    grouped: dict[str, dict[str, dict[str, list[Data]]]] = {}
+    for row in data["rows"]:
+        requirements = grouped.setdefault(row["operation"], {})
+        requirements.setdefault(row["requirement"], {}).setdefault(row["output"], []).append(row)
+    anchors = _anchors(findings)
+    return [_matrix(operation, rows, anchors) for operation, rows in grouped.items()]
+
+
+def asks(requirement: str) -> str:
+    """What a requirement asks; nothing of one that this version does not know."""
+    return REQUIREMENTS[requirement].asks if requirement in REQUIREMENTS else ""
+
+
+_Key = tuple[str, str, str]  # operation, output, requirement
+
+
+def _anchors(findings: Sequence[Shown]) -> dict[_Key, str]:
+    """The first finding of each cell."""
+    anchors: dict[_Key, str] = {}
+    for finding in findings:
+        for each in brief.every_failure([finding.failure]):
+            for by in each["found_by"]:
+                anchors.setdefault((each["operation"], each["output"], by["requirement"]), finding.anchor)
+    return anchors
+
+
+def _matrix(
+    operation: str, rows: Mapping[str, Mapping[str, Sequence[Data]]], anchors: Mapping[_Key, str]
+) -> Matrix:
+    outputs = list(dict.fromkeys(output for of in rows.values() for output in of))
+    cells = {
+        requirement: {output: _cell(of[output], anchors) for output in of} for requirement, of in rows.items()
+    }
+    failing = sum(cell.tone == "bad" for of in cells.values() for cell in of.values())
+    return Matrix(operation, outputs, cells, failing)
+
+
+def _cell(rows: Sequence[Data], anchors: Mapping[_Key, str]) -> Cell:
+    verdicts, first = _verdicts(rows), rows[0]
+    anchor = anchors.get((first["operation"], first["output"], first["requirement"]), "")
+    share = max(row["worst_share"] or 0.0 for row in rows)
+    return Cell(verdicts, _tone(verdicts[0][0]), sum(row["cases"] for row in rows), share, anchor)
+
+
+def _verdicts(rows: Sequence[Data]) -> list[tuple[str, Sequence[str]]]:
+    """All that are wrong, or the worst of those that are not."""
+    dtypes: dict[str, list[str]] = {}
+    for row in sorted(rows, key=lambda row: -_severity(row["verdict"])):
+        dtypes.setdefault(row["verdict"], []).append(row["dtype"])
+    wrong = [verdict for verdict in dtypes if _tone(verdict) == "bad"] or list(dtypes)[:1]
+    return [(verdict, dtypes[verdict] if len(dtypes) > 1 else ()) for verdict in wrong]
+
+
+def _severity(verdict: str) -> int:
+    if verdict in MILD:
+        return MILD.index(verdict)
+    return len(MILD) + (GRAVEST[::-1].index(verdict) if verdict in GRAVEST else 0)
+
+
+def _tone(verdict: str) -> str:
+    return "good" if verdict == GOOD else "quiet" if verdict == QUIET else "odd" if verdict in MILD else "bad"
