@@ -51,6 +51,7 @@
   }
 
   form.addEventListener("input", filter);
+  form.addEventListener("change", filter);
   form.addEventListener("reset", function () { setTimeout(filter); });
   form.addEventListener("submit", function (event) { event.preventDefault(); });
   filter();
