@@ -58,4 +58,6 @@ def report_data():
     subject = Subject(functions, name="two kernels.py", dtypes=("float32",))
     chosen = settings(subject, requirements=("exact", "rounding", "arguments"), profile="quick")
     report = run(subject, InProcess(subject, checked_oracle("reference")), chosen)
-    return as_data(document(report, RunInfo("reference", "quick", command="conformance run two", started="now")))
+    return as_data(
+        document(report, RunInfo("reference", "quick", command="conformance run two", started="now"))
+    )
