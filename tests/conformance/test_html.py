@@ -24,7 +24,6 @@ HOSTILE = "\"'><script>window.taken = 1</script><img src=x onerror='window.taken
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not (BROWSER and DRIVER), reason="no chromium and chromedriver are installed here"),
-    pytest.mark.xdist_group("browser"),
 ]
 
 
