@@ -10,7 +10,7 @@ from conformance.operations import OPERATIONS
 from conformance.reports.html import grids
 from conformance.reports.html.answers import arrays_of, plane_of, written
 from conformance.reports.html.findings import figures_of
-from conformance.reports.html.geometry import axes_of
+from conformance.reports.html.geometry import SHOWN, axes_of
 from conformance.reports.html.window import drawing_of
 
 
@@ -136,6 +136,13 @@ def test_the_taps_of_a_window_are_the_pixels_that_its_answer_depends_on(text, at
 def test_the_window_is_one_that_has_to_do_with_the_element(text, output, place, window, marked):
     axis = axes_of(Case.parse(text), output, place)[-1]
     assert (axis.window, axis.marked) == (window, marked)
+
+
+@pytest.mark.parametrize("output", ["output", "grad_input"])
+def test_a_window_far_away_is_drawn_with_what_lies_around_it(output):
+    (axis,) = axes_of(Case.parse("conv1d image=70003 kernel=3"), output, (0, 0, 60_001))
+    assert 60_001 in axis.taps and {*axis.taps} <= {*axis.pixels} == axis.read
+    assert len(axis.pixels) == SHOWN
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

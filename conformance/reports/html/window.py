@@ -9,11 +9,10 @@ from markupsafe import Markup
 
 from conformance.cases import Case
 from conformance.operations.windows import AXES
-from conformance.reports.html.geometry import Axis, axes_of
+from conformance.reports.html.geometry import ROW, Axis, axes_of
 from conformance.reports.html.svg import element, picture, squares
 
-CELL, LEFT, TOP = 22, 30, 20  # pixels
-MOST = 28  # rows and columns that are drawn
+CELL, LEFT, TOP = 22, 30, 20  # pixels of the picture
 
 _Shape = Callable[[Sequence[tuple[float, float]]], Iterator[Markup]]
 
@@ -31,33 +30,14 @@ def drawing_of(case: Case, output: str, place: Sequence[int] | None) -> Drawing 
     """Of three axes the last two; None of a case that PyTorch refuses, or that has no window."""
     if case.problem or min(case.windows) < 1 or min(case.plane) < 1:
         return None
-    axes = axes_of(case, output, place)
-    rows, columns = [_ROW, *axes][-2:]
+    if not (axes := axes_of(case, output, place)):
+        return None
+    rows, columns = [ROW, *axes][-2:]
+    marks, places = list(_marks(rows, columns)), _Places(rows.pixels, columns.pixels)
+    drawn = [*_indices(places, len(axes) > 1), *(piece for mark in marks for piece in mark.drawn(places))]
+    size = LEFT + len(places.x) * CELL + 4, TOP + len(places.y) * CELL + 4
     sentence = _sentence(case, axes)
-    marks = list(_marks(rows, columns))
-    y, x = _shown(rows), _shown(columns)
-    size = LEFT + len(x) * CELL + 4, TOP + len(y) * CELL + 4
-    places = _Places(y, x)
-    drawn = [
-        *_indices(places, len(case.plane) > 1),
-        *(piece for mark in marks for piece in mark.drawn(places)),
-    ]
-    return Drawing(
-        picture(*size, sentence, *drawn), sentence, [(mark.kind, mark.words) for mark in marks if mark.words]
-    )
-
-
-_ROW = Axis(1, (0, 0), 0, (0,), (), 0, frozenset((0,)))  # of what has one image axis
-
-
-def _shown(axis: Axis) -> range:
-    """The pixels that are drawn: all, or of many those around the window."""
-    pixels = axis.pixels
-    if len(pixels) <= MOST:
-        return pixels
-    seen = axis.marked if axis.marked is not None else axis.taps[0] if axis.taps else 0
-    start = max(pixels.start, min(seen - MOST // 3, pixels.stop - MOST))
-    return range(start, start + MOST)
+    return Drawing(picture(*size, sentence, *drawn), sentence, [(mark.kind, mark.words) for mark in marks])
 
 
 @dataclass(frozen=True)
@@ -142,31 +122,28 @@ _SHAPES: dict[str, _Shape] = {
 
 def _marks(rows: Axis, columns: Axis) -> Iterator[_Mark]:
     """Everything that is drawn, what is behind first."""
-    every = [(r, c) for r in _shown(rows) for c in _shown(columns)]
-    image = [(r, c) for r, c in every if 0 <= r < rows.extent and 0 <= c < columns.extent]
-    padding = [pixel for pixel in every if pixel not in set(image)]
-    unread = [(r, c) for r, c in image if r not in rows.read or c not in columns.read]
-    taps = [(r, c) for r in rows.taps for c in columns.taps]
-    inside = [(r, c) for r, c in taps if 0 <= r < rows.extent and 0 <= c < columns.extent]
-    outside = [tap for tap in taps if tap not in set(inside)]
+    every = [(row, column) for row in rows.pixels for column in columns.pixels]
+    image = {(r, c) for r, c in every if 0 <= r < rows.extent and 0 <= c < columns.extent}
+    unread = [(r, c) for r, c in sorted(image) if r not in rows.read or c not in columns.read]
+    drawn = [tap for tap in columns.taps if tap in columns.pixels]
+    taps = [(row, column) for row in rows.taps if row in rows.pixels for column in drawn]
     nexts = [(rows.taps, columns.following), (rows.following, columns.taps)]
-    marked = [(rows.marked, columns.marked)] if rows.marked is not None and columns.marked is not None else []
-    yield _Mark("image", "a pixel", image)
-    yield from _some("padding", "padding", padding)
-    yield from _some("unread", "no window reads it", unread)
-    if any(all(frame) for frame in nexts):
-        yield _Mark(
-            "next", "the next window, along each axis", frames=[frame for frame in nexts if all(frame)]
-        )
+    marked = rows.marked is not None and columns.marked is not None and len(image) > 1
+    for kind, words, pixels in (
+        ("image", "a pixel", sorted(image)),
+        ("padding", "padding", [pixel for pixel in every if pixel not in image]),
+        ("unread", "no window reads it", unread),
+    ):
+        yield from [_Mark(kind, words, pixels)] if pixels else []
+    if frames := [frame for frame in nexts if all(frame)]:
+        yield _Mark("next", "the next window, along each axis", frames=frames)
     yield _Mark("this", "the window", frames=[(rows.taps, columns.taps)])
-    yield from _some("inside", "a tap of the window", inside)
-    yield from _some("outside", "a tap in the padding", outside)
-    yield from _some("marked", "where it is wrong", marked if len(columns.pixels) > 1 else [])
-
-
-def _some(kind: str, words: str, pixels: Sequence[tuple[int, int]]) -> Iterator[_Mark]:
-    if pixels:
-        yield _Mark(kind, words, pixels)
+    for kind, words, pixels in (
+        ("inside", "a tap of the window", [tap for tap in taps if tap in image]),
+        ("outside", "a tap in the padding", [tap for tap in taps if tap not in image]),
+        ("marked", "where it is wrong", [(rows.marked or 0, columns.marked or 0)] if marked else []),
+    ):
+        yield from [_Mark(kind, words, pixels)] if pixels else []
 
 
 def _indices(places: _Places, with_rows: bool) -> Iterator[Markup]:
