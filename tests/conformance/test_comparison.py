@@ -191,9 +191,9 @@ def test_compare_takes_the_factor_that_is_asked_for():
 def test_compare_tells_where_a_failure_is_seen_on_another_case():
     old = data(row(failure=failure(diagnosis="stride dropped")))
     new = data(row(failure=failure("conv2d stride=3", diagnosis="stride dropped")))
-    assert told(old, new)[1:-1] == [
-        'again     conv2d output differs on "conv2d stride=3", which looks like stride dropped, before on "conv2d stride=2"'
-    ]
+    (line,) = told(old, new)[1:-1]
+    assert line.startswith('again     conv2d output differs on "conv2d stride=3"')
+    assert line.endswith(', before on "conv2d stride=2"')
 
 
 def test_compare_of_another_seed_knows_a_failure_by_its_options():
@@ -314,10 +314,8 @@ def test_the_conclusion_names_the_baseline():
 def test_a_file_has_a_line_for_each_failure_and_none_that_moves(command):
     command("baseline", "update", "known.json", "wrong.json")
     lines = Path("known.json").read_text().splitlines()
-    assert [line for line in lines if '"status"' in line] == [
-        '    {"operation": "conv2d", "output": "output", "status": "differs", "case": "conv2d stride=2", '
-        '"diagnosis": "", "found_by": ["exact float32"]}'
-    ]
+    (line,) = [line for line in lines if '"status"' in line]
+    assert json.loads(line) == entry()._asdict() | {"found_by": ["exact float32"]}
     command("baseline", "update", "known.json", "wrong.json")
     assert Path("known.json").read_text().splitlines() == lines
 
