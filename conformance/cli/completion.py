@@ -11,7 +11,7 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def command(context: click.Context, shell: str) -> None:
-    """Print what SHELL reads to complete commands, options and their words.
+    """Print what lets SHELL complete words.
 
     \b
     bash  eval "$(conformance completion bash)" in ~/.bashrc

@@ -38,10 +38,11 @@ TEMPLATE = '''"""{file} as conformance judges it: conformance run {target}"""
 @click.command("init")
 @click.argument("file", metavar="FILE")
 def command(file: str) -> None:
-    """Write a Subject for the kernels of FILE: what it is judged by, with all that may be declared.
+    """Write a Subject for the kernels of FILE.
 
-    It stands beside FILE as conformance_FILE. Functions under other names, layers and classes get lines around them
-    that make them functions as in torch.nn.functional: read those before you trust them.
+    It is written beside FILE, as conformance_FILE, with a line for all that may be declared. Functions under other
+    names, layers and classes get lines around them that make them functions as in torch.nn.functional: read those
+    before you trust them.
     """
     from conformance.kernels.guess import framework_of
     from conformance.kernels.hints import adapters

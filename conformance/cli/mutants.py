@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def command(
     operations: tuple[str, ...], profile: str, only: str, right: bool, jobs: int | None, json_path: str | None
 ) -> None:
-    """Measure the suite on kernels that are known to be wrong or right.
+    """Measure the suite on kernels known to be wrong or right.
 
     Those with one known mistake must be caught, right ones must not be accused.
 

@@ -108,7 +108,7 @@ def _again(command: Command) -> Command:
 @_again
 def command(subject: str, resume: str | None, baseline: str | None, scripts: bool, **options: Any) -> None:
     """Judge SUBJECT: every operation it has, under every requirement."""
-    _check_together(options, resume)
+    _check_together(options, resume, baseline)
     if options.pop("watch"):
         sys.exit(watch([word for word in sys.argv[1:] if word != "--watch"], subject))
     from conformance.operations.dtypes import USUAL
@@ -143,7 +143,7 @@ def command(subject: str, resume: str | None, baseline: str | None, scripts: boo
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 
 
-def _check_together(options: Mapping[str, Any], resume: str | None) -> None:
+def _check_together(options: Mapping[str, Any], resume: str | None, baseline: str | None) -> None:
     """What is asked at once must go together."""
     on_output = [name for name in (*FORMATS, "events") if options[name] == "-"]
     if len(on_output) > 1:
@@ -152,6 +152,8 @@ def _check_together(options: Mapping[str, Any], resume: str | None) -> None:
         )
     if options["failed"] and resume is not None:
         raise click.UsageError("--failed and --resume: a journal is one of a whole run")
+    if options["first_failure"] and baseline is not None:
+        raise click.UsageError("--first-failure and --baseline: the first failure may be a known one")
     if options["watch"] and options["events"] is not None:
         raise click.UsageError("--watch and --events: each run of a watch has a stream of its own")
 

@@ -57,10 +57,10 @@ def _clock(seconds: float) -> Callable[[], bool]:
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="How many worker processes.")
 @judging
 def command(subject: str, seconds: float, **options: Any) -> None:
-    """Search SUBJECT for cases that come to its every line, and judge those.
+    """Search SUBJECT for cases that come to its every line.
 
-    Prints what was reached, by which case, what was not, and what is wrong there. The clock only ends the search:
-    what was found by then is judged, whatever that takes.
+    They are judged. Prints what was reached, by which case, what was not, and what is wrong there. The clock only ends
+    the search: what was found by then is judged, whatever that takes.
 
     Exit status: 1 if a case that was found fails.
     """

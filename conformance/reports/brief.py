@@ -37,7 +37,7 @@ def fingerprint(failure: Data) -> str:
     """A mark that stays the same from run to run, as long as the mistake does."""
     words = [failure[name] for name in ("operation", "output", "status")]
     words.append(failure["diagnosis"] or failure["case"])
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(words).encode(errors="backslashreplace")).hexdigest()[:16]
 
 
 def worst(rows: Sequence[Data]) -> tuple[str, list[str]]:

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.reports.brief import decides, every_failure, excuse, fingerprint, found_by
+from conformance.reports.lines import printable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
@@ -90,9 +91,8 @@ def _result(rule: str, message: str, mark: str, places: list[dict[str, Any]], **
 
 def _failures(data: Data) -> Iterator[dict[str, Any]]:
     for failure in data["failures"]:
-        result = _result(
-            failure["status"], "\n".join(_message(failure)), fingerprint(failure), _of_failure(data, failure)
-        )
+        message = "\n".join(map(printable, _message(failure)))
+        result = _result(failure["status"], message, fingerprint(failure), _of_failure(data, failure))
         if not decides(failure):
             kind = "inSource" if failure["known"] else "external"
             result |= {"level": "note", "suppressions": [{"kind": kind, "justification": excuse(failure)}]}
