@@ -21,7 +21,7 @@ def failure(case="conv2d image=1,3", output="output", **fields):
         "operation": case.split()[0], "output": output, "status": "differs", "message": "off", "raised_at": None,
         "share": None, "case": case, "first_case": case, "known": None, "baseline": None, "fault": None,
         "found_by": [{"requirement": "exact", "dtype": "float32"}], "diagnosis": None, "where": None, "replay": None,
-        "arrays": [], "script": None, "also": [],
+        "likewise": [], "declaration": None, "arrays": [], "script": None, "also": [],
     }  # fmt: skip
     return plain | fields
 
@@ -89,6 +89,7 @@ LIMITS = {
         "baseline": {"gone": [{"operation": "conv2d", "output": "output", "status": "differs", "case": "conv2d"}]}
     },
     "Not claimed": {"not_claimed": [{"operation": "conv2d", "feature": "groups", "reason": "declared"}]},
+    "Even the plainest call is refused": {"hints": {"conv2d": "declare layout"}},
     "Not called because of its name": {"misnamed": [{"name": "conv2", "meant": "conv2d"}]},
     "Lines that no case ran": {
         "unreached": {"unknown": None, "places": [{"file": "k.py", "first": 3, "last": 4, "why": "if big"}]}
@@ -111,6 +112,14 @@ def test_a_run_that_nothing_limits_has_no_such_part(report_data):
     plain = deepcopy(report_data) | {"failures": [], "rows": [], "not_claimed": []}
     plain["unreached"] |= {"unknown": None}
     assert "What limits this verdict" not in render(plain)
+
+
+def test_a_finding_says_what_else_fails_and_how_to_declare_it():
+    refused = failure(
+        message="arguments: stride=0", likewise=["arguments: stride=-1"], declaration="without=..."
+    )
+    facts = {label: text for label, text, _ in shown_of([refused])[0].facts}
+    assert (facts["likewise"], facts["if intended"]) == ("stride=-1", "without=...")
 
 
 # The page.

@@ -173,8 +173,9 @@ def test_a_mark_is_explained_where_it_is_drawn(text, kind):
     assert kind in dict(drawing.legend) and kind in drawing.svg
 
 
-def test_a_case_that_pytorch_refuses_has_no_drawing():
-    assert drawing_of(Case.parse("conv2d image=1,1 kernel=3,3"), "output", None) is None
+@pytest.mark.parametrize("text", ["conv2d image=1,1 kernel=3,3", "conv2d stride=0"])
+def test_a_case_that_pytorch_refuses_has_no_drawing(text):
+    assert drawing_of(Case.parse(text), "output", None) is None
 
 
 def test_a_case_of_another_version_has_no_figures():

@@ -100,13 +100,21 @@ def _facts(failure: Data) -> Iterator[tuple[str, str, bool]]:
         ("run it again", failure["replay"], True),
         ("looks like", failure["diagnosis"], False),
         ("where", failure["where"], False),
+        ("likewise", _likewise(failure), False),
         ("raised at", failure["raised_at"], False),
+        ("if intended", failure["declaration"], False),
         ("decides nothing", brief.excuse(failure), False),
         ("found by", brief.found_by(failure), False),
         ("first case", failure["first_case"] if failure["first_case"] != failure["case"] else "", True),
     ):
         if text:
             yield label, text, copied
+
+
+def _likewise(failure: Data) -> str:
+    """What else fails, without the words with which all of them begin."""
+    common = failure["message"].partition(": ")[0] + ": "
+    return "; ".join(message.removeprefix(common) for message in failure["likewise"])
 
 
 def figures_of(failure: Data) -> Figures:

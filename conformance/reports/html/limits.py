@@ -51,6 +51,10 @@ def _not_claimed(data: Data) -> Iterator[Item]:
         yield operation, f"{', '.join(names)} ({reason})"
 
 
+def _hints(data: Data) -> Iterator[Item]:
+    yield from data["hints"].items()
+
+
 def _misnamed(data: Data) -> Iterator[Item]:
     for each in data["misnamed"]:
         yield "", f"{each['name']}: did you mean {each['meant']}?"
@@ -114,6 +118,7 @@ _LIMITS: tuple[tuple[str, str, Callable[[Data], Iterator[Item]]], ...] = (
     ("Known failures that no longer fail", "Take them out of known_failures.", _stale),
     ("Failures of the baseline that are gone", "Update the baseline, so that they do not come back unseen.", _gone),
     ("Not claimed", "The kernel does not offer these, so they were not judged.", _not_claimed),
+    ("Even the plainest call is refused", "What the kernel may have to declare.", _hints),
     ("Not called because of its name", "Functions that were not judged.", _misnamed),
     ("Lines that no case ran", "Nothing is known of these lines of the kernel.", _unreached),
     ("The framework's own faults", "Its own function fails the same case: these decide nothing.", _faults),
