@@ -38,15 +38,25 @@ def test_a_cell_shows_every_wrong_verdict_of_its_dtypes_the_gravest_first():
     rows = [row(verdict="differs"), row(dtype="float64", verdict="crashed"), row("grad_input")]
     (matrix,) = matrices({"rows": rows}, [])
     cells = matrix.rows["exact"]
-    assert cells["output"].verdicts == [("crashed", ["float64"]), ("differs", ["float32"])]
-    assert cells["grad_input"].verdicts == [("conforms", ())]
+    assert cells["output"].verdicts == [("crashed", ["float64"], ""), ("differs", ["float32"], "")]
+    assert cells["grad_input"].verdicts == [("conforms", (), "")]
     assert matrix.failing == 1
 
 
 def test_a_cell_leads_to_the_finding_that_it_comes_from():
     found = shown_of([failure(also=[failure(output="grad_input")])])
     (matrix,) = matrices({"rows": [row(verdict="differs"), row("grad_input", verdict="differs")]}, found)
-    assert {cell.anchor for cell in matrix.rows["exact"].values()} == {found[0].anchor}
+    links = [cell.verdicts for cell in matrix.rows["exact"].values()]
+    assert links == [[("differs", (), found[0].anchor)]] * 2
+
+
+def test_each_verdict_of_a_cell_leads_to_its_own_finding():
+    found = shown_of([failure(status="crashed"), failure()])
+    rows = [row(verdict="differs"), row(dtype="float64", verdict="crashed")]
+    (matrix,) = matrices({"rows": rows}, found)
+    assert [anchor for _, _, anchor in matrix.rows["exact"]["output"].verdicts] == [
+        each.anchor for each in found
+    ]
 
 
 def test_the_anchor_of_a_finding_is_the_same_in_another_run():
@@ -128,6 +138,12 @@ def test_a_finding_says_what_else_fails_and_how_to_declare_it():
 def test_the_parts_stand_in_the_order_in_which_they_are_read(report_data):
     found = re.findall(r'<section id="(\w+)"', render(report_data))
     assert found == ["verdict", "limits", "matrix", "findings", "accuracy", "coverage", "time", "run"]
+
+
+def test_a_run_that_was_interrupted_before_its_first_case_says_that_there_is_nothing(report_data):
+    text = render(report_data | {"rows": [], "failures": [], "coverage": [], "cases": 0})
+    assert re.findall(r'<section id="(\w+)"', text) == ["verdict", "limits", "run"]
+    assert "No case was judged" in text
 
 
 def test_the_page_is_ascii(report_data):

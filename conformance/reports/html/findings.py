@@ -153,7 +153,9 @@ def _caption(failure: Data, plane: Plane) -> str:
     inner = len(plane.place) - len(plane.leading)
     index = ", ".join([*map(str, plane.leading), *[":"] * inner])
     wrong, size = int((plane.share > 1).sum()), plane.share.size
-    return f"{failure['output']}[{index}], the plane with the worst element: {wrong} of its {size} elements are wrong."
+    return (
+        f"{failure['output']}[{index}], the plane with the worst element; wrong in it: {wrong:,} of {size:,}."
+    )
 
 
 def _shape(shape: Sequence[int]) -> str:

@@ -20,16 +20,15 @@ GOOD, QUIET = "conforms", "not claimed"
 class Cell:
     """What all dtypes say of an output under a requirement.
 
-    verdicts  the gravest first, each with the dtypes that it is about, where it is not about all
+    verdicts  the gravest first, each with the dtypes that it is about, where it is not about all, and the finding
+              that it comes from
     tone      good, bad, odd or quiet
-    anchor    the finding that it comes from
     """
 
-    verdicts: Sequence[tuple[str, Sequence[str]]]
+    verdicts: Sequence[tuple[str, Sequence[str], str]]
     tone: str
     cases: int
     share: float
-    anchor: str
 
 
 @dataclass(frozen=True)
@@ -55,16 +54,18 @@ def asks(requirement: str) -> str:
     return REQUIREMENTS[requirement].asks if requirement in REQUIREMENTS else ""
 
 
-_Key = tuple[str, str, str]  # operation, output, requirement
+_Key = tuple[str, ...]  # operation, output, requirement, and what is wrong
 
 
 def _anchors(findings: Sequence[Shown]) -> dict[_Key, str]:
-    """The first finding of each cell."""
+    """The first finding of each cell and status, and of each cell."""
     anchors: dict[_Key, str] = {}
     for finding in findings:
         for each in brief.every_failure([finding.failure]):
             for by in each["found_by"]:
-                anchors.setdefault((each["operation"], each["output"], by["requirement"]), finding.anchor)
+                cell = each["operation"], each["output"], by["requirement"]
+                anchors.setdefault(cell, finding.anchor)
+                anchors.setdefault((*cell, each["status"]), finding.anchor)
     return anchors
 
 
@@ -80,10 +81,11 @@ def _matrix(
 
 
 def _cell(rows: Sequence[Data], anchors: Mapping[_Key, str]) -> Cell:
-    verdicts, first = _verdicts(rows), rows[0]
-    anchor = anchors.get((first["operation"], first["output"], first["requirement"]), "")
+    cell = tuple(rows[0][name] for name in ("operation", "output", "requirement"))
+    first = anchors.get(cell, "")
+    verdicts = [(verdict, of, anchors.get((*cell, verdict), first)) for verdict, of in _verdicts(rows)]
     share = max(row["worst_share"] or 0.0 for row in rows)
-    return Cell(verdicts, _tone(verdicts[0][0]), sum(row["cases"] for row in rows), share, anchor)
+    return Cell(verdicts, _tone(verdicts[0][0]), sum(row["cases"] for row in rows), share)
 
 
 def _verdicts(rows: Sequence[Data]) -> list[tuple[str, Sequence[str]]]:
