@@ -8,12 +8,13 @@ import pytest
 
 from conformance.reports.formats.html import render
 from conformance.reports.html import coverage, measures
-from conformance.reports.html.findings import shown_of
+from conformance.reports.html.findings import Figures, shown_of
 from conformance.reports.html.limits import limits
 from conformance.reports.html.matrix import matrices
 from conformance.reports.html.svg import LONGEST, element, shown
 
 MOST = 2_000_000  # bytes of a page
+ROOM = 100_000  # characters
 
 
 def failure(case="conv2d image=1,3", output="output", **fields):
@@ -24,6 +25,10 @@ def failure(case="conv2d image=1,3", output="output", **fields):
         "likewise": [], "declaration": None, "arrays": [], "script": None, "also": [],
     }  # fmt: skip
     return plain | fields
+
+
+def found_of(failures):
+    return shown_of(failures, [Figures()] * len(failures), ROOM)
 
 
 def row(output="output", requirement="exact", dtype="float32", **fields):
@@ -44,14 +49,14 @@ def test_a_cell_shows_every_wrong_verdict_of_its_dtypes_the_gravest_first():
 
 
 def test_a_cell_leads_to_the_finding_that_it_comes_from():
-    found = shown_of([failure(also=[failure(output="grad_input")])])
+    found = found_of([failure(also=[failure(output="grad_input")])])
     (matrix,) = matrices({"rows": [row(verdict="differs"), row("grad_input", verdict="differs")]}, found)
     links = [cell.verdicts for cell in matrix.rows["exact"].values()]
     assert links == [[("differs", (), found[0].anchor)]] * 2
 
 
 def test_each_verdict_of_a_cell_leads_to_its_own_finding():
-    found = shown_of([failure(status="crashed"), failure()])
+    found = found_of([failure(status="crashed"), failure()])
     rows = [row(verdict="differs"), row(dtype="float64", verdict="crashed")]
     (matrix,) = matrices({"rows": rows}, found)
     assert [anchor for _, _, anchor in matrix.rows["exact"]["output"].verdicts] == [
@@ -61,11 +66,11 @@ def test_each_verdict_of_a_cell_leads_to_its_own_finding():
 
 def test_the_anchor_of_a_finding_is_the_same_in_another_run():
     runs = [failure(diagnosis="stride dropped")], [failure("conv2d image=2,3", diagnosis="stride dropped")]
-    assert len({shown_of(run)[0].anchor for run in runs}) == 1
+    assert len({found_of(run)[0].anchor for run in runs}) == 1
 
 
 def test_two_findings_have_two_anchors():
-    assert len({each.anchor for each in shown_of([failure(), failure()])}) == 2
+    assert len({each.anchor for each in found_of([failure(), failure()])}) == 2
 
 
 def test_time_is_counted_once_for_all_outputs_of_a_unit():
@@ -82,13 +87,24 @@ def test_accuracy_is_the_worst_of_all_requirements():
     assert (found.share, found.requirement) == (0.75, "rounding")
 
 
-def test_a_pair_of_classes_that_no_case_has_is_counted_as_not_met():
+def coverage_of(room):
     pair = {"first": "stride", "second": "bias", "counts": [[5, 0], [1, 2]]}
     parameters = {"stride": {"1": 5, "2": 3}, "bias": {"False": 6, "True": 2}}
-    (found,) = coverage.maps(
-        {"coverage": [{"operation": "conv2d", "cases": 8, "parameters": parameters, "pairs": [pair]}]}
-    )
-    assert (found.met, found.pairs) == (3, 4)
+    each = {"operation": "conv2d", "cases": 8, "parameters": parameters, "pairs": [pair]}
+    return next(coverage.within(coverage.maps({"coverage": [each]}), room))
+
+
+def test_a_pair_of_classes_that_no_case_has_is_counted_as_not_met():
+    assert (coverage_of(ROOM).met, coverage_of(ROOM).pairs) == (3, 4)
+
+
+def test_each_run_of_classes_with_about_as_many_cases_is_a_line():
+    lines = dict(re.findall(r'd="([^"]+)" class="heat (h\d)"', coverage_of(ROOM).svg))
+    assert lines == {"m3.5 0.5h1": "h0", "m2.5 0.5h1m-1 1h2": "h1"}
+
+
+def test_pairs_of_classes_for_which_there_is_no_room_are_left_out():
+    assert (coverage_of(10).dropped, coverage_of(10).svg, coverage_of(10).met) == (True, "", 3)
 
 
 LIMITS = {
@@ -128,7 +144,7 @@ def test_a_finding_says_what_else_fails_and_how_to_declare_it():
     refused = failure(
         message="arguments: stride=0", likewise=["arguments: stride=-1"], declaration="without=..."
     )
-    facts = {label: text for label, text, _ in shown_of([refused])[0].facts}
+    facts = {label: text for label, text, _ in found_of([refused])[0].facts}
     assert (facts["likewise"], facts["if intended"]) == ("stride=-1", "without=...")
 
 

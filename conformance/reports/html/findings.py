@@ -1,4 +1,4 @@
-"""What is told of each finding: facts, pictures, arrays, the script; within a budget of characters."""
+"""What is told of each finding: facts, pictures, arrays, the script."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from conformance.reports.html.svg import LONGEST, clean
 from conformance.reports.html.window import Drawing, drawing_of
 
 Data = Mapping[str, Any]
-
-BUDGET = 900_000  # characters that pictures, arrays and scripts of all findings may take
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,10 @@ class Shown:
     dropped: bool
 
 
-def shown_of(failures: Sequence[Data]) -> list[Shown]:
-    """Every finding, in order; the first ones with figures, as far as there is room."""
-    found, room, anchors = [], BUDGET, _anchors(failures)
-    for failure, anchor in zip(failures, anchors, strict=True):
-        figures = figures_of(failure)
+def shown_of(failures: Sequence[Data], every: Sequence[Figures], room: int) -> list[Shown]:
+    """Each failure with its figures, those of the first ones as far as there is room for so many characters."""
+    found = []
+    for failure, figures, anchor in zip(failures, every, _anchors(failures), strict=True):
         fits = figures.size <= room
         room -= figures.size if fits else 0
         found.append(_shown(failure, anchor, figures if fits else Figures(), not fits))

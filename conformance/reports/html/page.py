@@ -11,7 +11,8 @@ from typing import Any
 from conformance.cases.scope import Exhausted
 from conformance.reports import brief, text
 from conformance.reports.html import coverage, measures
-from conformance.reports.html.findings import shown_of
+from conformance.reports.html.coverage import Map
+from conformance.reports.html.findings import Shown, figures_of, shown_of
 from conformance.reports.html.limits import limits
 from conformance.reports.html.matrix import asks, matrices
 from conformance.reports.html.svg import shown
@@ -20,6 +21,8 @@ from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.verdict import Numbers
 
 TEMPLATES = Path(__file__).parent / "templates"
+MOST = 2_000_000  # characters of a page
+ROOMS = (1_000_000, 500_000, 200_000, 0)  # of it for figures, and for coverage: tried one after the other
 UNBROKEN = 1_000_000  # columns: the browser breaks lines
 _TONES = {"conforms": "good", "differs": "bad"}
 
@@ -29,6 +32,16 @@ def page(data: Mapping[str, Any]) -> str:
 
     ValueError or KeyError where the data lacks something.
     """
+    figures, maps, written = [figures_of(each) for each in data["failures"]], coverage.maps(data), ""
+    for room in ROOMS:
+        findings = shown_of(data["failures"], figures, room)
+        written = _page(data, findings, list(coverage.within(maps, room)))
+        if len(written) < MOST:
+            break
+    return written
+
+
+def _page(data: Mapping[str, Any], findings: Sequence[Shown], maps: Sequence[Map]) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
     from markupsafe import Markup
 
@@ -40,7 +53,7 @@ def page(data: Mapping[str, Any]) -> str:
     digest = _digest(parts["page.js"])
     try:
         written = environment.get_template("page.html").render(
-            style=parts["page.css"], script=parts["page.js"], digest=digest, **_context(data)
+            style=parts["page.css"], script=parts["page.js"], digest=digest, **_context(data, findings, maps)
         )
     except UndefinedError as error:
         raise ValueError(error.message) from None
@@ -52,8 +65,7 @@ def _digest(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
 
 
-def _context(data: Mapping[str, Any]) -> dict[str, Any]:
-    findings = shown_of(data["failures"])
+def _context(data: Mapping[str, Any], findings: Sequence[Shown], maps: Sequence[Map]) -> dict[str, Any]:
     rows = data["rows"]
     return {
         "data": data,
@@ -72,7 +84,7 @@ def _context(data: Mapping[str, Any]) -> dict[str, Any]:
         ),
         "numbers": _sentences(text.numbers([Numbers(**each) for each in data["numbers"]], UNBROKEN)),
         "sampled": _sampled(rows),
-        "maps": coverage.maps(data),
+        "maps": maps,
         "choices": {
             name: list(dict.fromkeys(row[name] for row in rows))
             for name in ("operation", "output", "requirement")
