@@ -159,7 +159,9 @@ def test_every_link_leads_to_something(opened):
 
 
 def test_headings_go_down_one_level_at_a_time(opened):
-    script = "return [...document.querySelectorAll('h1, h2, h3, h4')].map(each => Number(each.tagName[1]))"
+    script = (
+        "return [...document.querySelectorAll('h1, h2, h3, h4, h5, h6')].map(each => Number(each.tagName[1]))"
+    )
     levels = opened.execute_script(script)
     assert levels[0] == 1 and levels.count(1) == 1
     assert all(later - earlier <= 1 for earlier, later in itertools.pairwise(levels))

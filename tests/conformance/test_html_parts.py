@@ -173,7 +173,7 @@ def test_a_page_of_very_many_findings_stays_small(report_data):
     arrays = [about | {"name": name, "values": array.tolist()} for name, array in answers.items()]
     large = failure("conv2d image=64,64", arrays=arrays, script="x" * 20_000)
     wide = failure(message="off " * 5000)
-    data = report_data | {"failures": [large] * 40 + [wide] * 40, "coverage": report_data["coverage"] * 11}
+    data = report_data | {"failures": [large] * 16 + [wide] * 60, "coverage": report_data["coverage"] * 60}
     text = render(data)
     assert len(text) < MOST
     assert "are left out here, to keep this page small" in text
