@@ -57,10 +57,10 @@ def read_baseline(option: str, path: str, subject: str) -> Baseline:
     """The failures that a file has of a subject: one that `baseline update` wrote, or the JSON report of a run."""
     data = read_json(option, path)
     if _MARK not in data:
-        data = updated({}, read_report(option, path))
+        data = updated(path, {}, read_report(option, path))
     if data[_MARK] != FORMAT:
         raise WrongUsage(f"{option} {path}: has format {data[_MARK]!r}; this version reads {FORMAT}")
-    name, subjects = _same_file(subject), data["subjects"]
+    name, subjects = _name(path, subject), data["subjects"]
     if name not in subjects:
         has = ", ".join(subjects) or "none"
         adding = f"conformance baseline update {path} RUN.json adds it"
@@ -78,7 +78,7 @@ def drawn(run: Data) -> tuple[Any, ...]:
     return run["profile"], run["seed"], run["versions"].get(PROJECT, "")
 
 
-def updated(before: Data, run: Data) -> dict[str, Any]:
+def updated(file: str, before: Data, run: Data) -> dict[str, Any]:
     """The data of a file with what the report of a run has of its subject, in place of what it had of that."""
     every = every_failure(run["failures"])
     failures = [Entry.from_data(each) for each in every if not (each["known"] or each["fault"])]
@@ -86,7 +86,7 @@ def updated(before: Data, run: Data) -> dict[str, Any]:
         **dict(zip(_DRAWN, drawn(run), strict=True)),
         "failures": [_written(each) for each in sorted(failures)],
     }
-    subjects = {**before.get("subjects", {}), _same_file(run["subject"]["name"]): of}
+    subjects = {**before.get("subjects", {}), _name(file, run["subject"]["name"]): of}
     return {_MARK: FORMAT, "subjects": dict(sorted(subjects.items()))}
 
 
@@ -94,9 +94,12 @@ def _written(entry: Entry) -> dict[str, Any]:
     return entry._asdict() | {"found_by": sorted(entry.found_by)}
 
 
-def _same_file(subject: str) -> str:
-    """The name of a subject, one however its path is written."""
-    return Path(os.path.normpath(subject)).as_posix() if subject else subject
+def _name(file: str, subject: str) -> str:
+    """The name of a subject as a baseline has it: a path from where the file stands, wherever the run was begun."""
+    where, colon, inside = subject.partition(":")
+    if where.endswith(".py"):
+        where = Path(os.path.relpath(where, Path(file).resolve().parent)).as_posix()
+    return f"{where}{colon}{inside}"
 
 
 def check_whole(path: str, run: Data) -> None:
@@ -112,8 +115,8 @@ def update(path: str, run: Data) -> tuple[int, str]:
     before = read_json("", path) if Path(path).exists() else {}
     if before and before.get(_MARK) != FORMAT:
         raise WrongUsage(f"{path}: holds something else than a baseline, which is not written over")
-    had = before.get("subjects", {}).get(_same_file(run["subject"]["name"]), {"failures": ()})
-    data = updated(before, run)
+    had = before.get("subjects", {}).get(_name(path, run["subject"]["name"]), {"failures": ()})
+    data = updated(path, before, run)
     subjects = ",\n".join(f"  {json.dumps(name)}: {_text(of)}" for name, of in data["subjects"].items())
     return len(had["failures"]), f'{{\n "{_MARK}": {FORMAT},\n "subjects": {{\n{subjects}\n }}\n}}\n'
 

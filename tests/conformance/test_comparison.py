@@ -332,12 +332,12 @@ def test_an_update_by_a_run_with_a_baseline_keeps_what_is_known():
     report = Report(SUBJECT, [row(failure=failure())])
     of_run = as_data(document(report, RUN, Baseline("known.json", (), [entry()])))
     assert of_run["failures"][0]["baseline"] == "known.json"
-    assert len(baseline.updated({}, of_run)["subjects"]["a.py"]["failures"]) == 1
+    assert len(baseline.updated("known.json", {}, of_run)["subjects"]["a.py"]["failures"]) == 1
 
 
 def test_an_update_leaves_out_what_the_subject_declares_itself():
     of_run = data(row(failure=failure(known="later")))
-    assert baseline.updated({}, of_run)["subjects"]["a.py"]["failures"] == []
+    assert baseline.updated("known.json", {}, of_run)["subjects"]["a.py"]["failures"] == []
 
 
 @pytest.mark.parametrize(
