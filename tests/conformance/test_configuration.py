@@ -3,6 +3,7 @@
 import importlib.resources
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -186,6 +187,31 @@ def test_the_schema_takes_what_the_command_takes():
 @pytest.mark.parametrize("what", WRONG)
 def test_the_schema_refuses_what_the_command_refuses(what):
     assert not VALIDATOR.is_valid(tomllib.loads(WRONG[what][0]))
+
+
+# docs/ci.md.
+
+DOCS = (Path(conformance.__file__).parents[1] / "docs" / "ci.md").read_text()
+
+
+def test_the_example_of_the_documentation_has_every_key_and_is_taken(written):
+    (text,) = re.findall(r"```toml\n(.*?)```", DOCS, re.DOTALL)
+    assert written(text, "pyproject.toml")
+    assert tomllib.loads(text)["tool"]["conformance"].keys() == KEYS.keys()
+
+
+@pytest.mark.parametrize("option", sorted({*re.findall(r"--[a-z]+(?:-[a-z]+)*", DOCS)}))
+def test_each_option_that_the_documentation_names_is_there(option):
+    commands = [main.get_command(None, name) for name in ("run", "compare", "baseline")]
+    there = {
+        name for command in commands for each in command.params for name in (*each.opts, *each.secondary_opts)
+    }
+    assert option in there
+
+
+@pytest.mark.parametrize("name", [name for name in REPORTS if name != "html"])  # which has a page of its own
+def test_the_documentation_names_each_format(name):
+    assert f"`--{name} FILE`" in DOCS
 
 
 # Runs.
