@@ -58,8 +58,7 @@ def read_baseline(option: str, path: str, subject: str) -> Baseline:
     data = read_json(option, path)
     if _MARK not in data:
         data = updated(path, {}, read_report(option, path))
-    if data[_MARK] != FORMAT:
-        raise WrongUsage(f"{option} {path}: has format {data[_MARK]!r}; this version reads {FORMAT}")
+    _check(f"{option} {path}", data)
     name, subjects = _name(path, subject), data["subjects"]
     if name not in subjects:
         has = ", ".join(subjects) or "none"
@@ -68,6 +67,19 @@ def read_baseline(option: str, path: str, subject: str) -> Baseline:
     of = subjects[name]
     entries = [Entry(**each | {"found_by": tuple(each["found_by"])}) for each in of["failures"]]
     return Baseline(path, tuple(of[each] for each in _DRAWN), entries)
+
+
+def _check(named: str, data: Data) -> None:
+    """Whether a file is as `baseline update` writes it."""
+    if data[_MARK] != FORMAT:
+        raise WrongUsage(f"{named}: has format {data[_MARK]!r}; this version reads {FORMAT}")
+    try:
+        every = [each for of in data["subjects"].values() for each in of["failures"]]
+        whole = all(each.keys() == set(Entry._fields) for each in every)
+    except (AttributeError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise WrongUsage(f"{named}: is no whole baseline any more; delete it, and update it from a run")
 
 
 _DRAWN = ("profile", "seed", "version")
@@ -113,8 +125,10 @@ def check_whole(path: str, run: Data) -> None:
 def update(path: str, run: Data) -> tuple[int, str]:
     """How many failures the file had, and its text after a run: a failure a line, so that it changes with its own."""
     before = read_json("", path) if Path(path).exists() else {}
-    if before and before.get(_MARK) != FORMAT:
+    if before and _MARK not in before:
         raise WrongUsage(f"{path}: holds something else than a baseline, which is not written over")
+    if before:
+        _check(path, before)
     had = before.get("subjects", {}).get(_name(path, run["subject"]["name"]), {"failures": ()})
     data = updated(path, before, run)
     subjects = ",\n".join(f"  {json.dumps(name)}: {_text(of)}" for name, of in data["subjects"].items())
