@@ -25,7 +25,8 @@ from conformance.cli.shared import console, show, write, wrong_usage
 def command(old: str, new: str, factor: float, json_path: str | None) -> None:
     """Say what got better or worse from OLD.json to NEW.json.
 
-    It tells which failures are new and which are gone, which verdicts changed, and which errors and times moved. Both are what `conformance run SUBJECT --json FILE` wrote. A failure is the same in both where operation, output
+    It tells which failures are new and which are gone, which verdicts changed, and which errors and times moved. Both
+    files are what `conformance run SUBJECT --json FILE` wrote. A failure is the same in both where operation, output
     and status are, and the smallest case or the diagnosis; between runs of another seed, profile or version, whose
     cases are others, also where its case needs the same options.
 
