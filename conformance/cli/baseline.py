@@ -9,7 +9,7 @@ from conformance.cli.shared import write, wrong_usage
 
 @click.group("baseline")
 def command() -> None:
-    """Keep the failures that `conformance run --baseline FILE` takes for known."""
+    """Keep the failures that runs with --baseline take for known."""
 
 
 @command.command("update")

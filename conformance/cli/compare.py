@@ -23,9 +23,10 @@ from conformance.cli.shared import console, show, write, wrong_usage
 )
 @click.option("--json", "json_path", metavar="FILE", help="Also write the comparison as JSON.")
 def command(old: str, new: str, factor: float, json_path: str | None) -> None:
-    """Say what got better, worse, new or gone from OLD.json to NEW.json, and what moved.
+    """Say what got better or worse from OLD.json to NEW.json.
 
-    Both are what `conformance run SUBJECT --json FILE` wrote. A failure is the same in both where operation, output
+    It tells which failures are new and which are gone, which verdicts changed, and which errors and times moved. Both
+    files are what `conformance run SUBJECT --json FILE` wrote. A failure is the same in both where operation, output
     and status are, and the smallest case or the diagnosis; between runs of another seed, profile or version, whose
     cases are others, also where its case needs the same options.
 

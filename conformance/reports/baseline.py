@@ -57,10 +57,9 @@ def read_baseline(option: str, path: str, subject: str) -> Baseline:
     """The failures that a file has of a subject: one that `baseline update` wrote, or the JSON report of a run."""
     data = read_json(option, path)
     if _MARK not in data:
-        data = updated({}, read_report(option, path))
-    if data[_MARK] != FORMAT:
-        raise WrongUsage(f"{option} {path}: has format {data[_MARK]!r}; this version reads {FORMAT}")
-    name, subjects = _same_file(subject), data["subjects"]
+        data = updated(path, {}, read_report(option, path))
+    _check(f"{option} {path}", data)
+    name, subjects = _name(path, subject), data["subjects"]
     if name not in subjects:
         has = ", ".join(subjects) or "none"
         adding = f"conformance baseline update {path} RUN.json adds it"
@@ -68,6 +67,19 @@ def read_baseline(option: str, path: str, subject: str) -> Baseline:
     of = subjects[name]
     entries = [Entry(**each | {"found_by": tuple(each["found_by"])}) for each in of["failures"]]
     return Baseline(path, tuple(of[each] for each in _DRAWN), entries)
+
+
+def _check(named: str, data: Data) -> None:
+    """Whether a file is as `baseline update` writes it."""
+    if data[_MARK] != FORMAT:
+        raise WrongUsage(f"{named}: has format {data[_MARK]!r}; this version reads {FORMAT}")
+    try:
+        every = [each for of in data["subjects"].values() for each in of["failures"]]
+        whole = all(each.keys() == set(Entry._fields) for each in every)
+    except (AttributeError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise WrongUsage(f"{named}: is no whole baseline any more; delete it, and update it from a run")
 
 
 _DRAWN = ("profile", "seed", "version")
@@ -78,7 +90,7 @@ def drawn(run: Data) -> tuple[Any, ...]:
     return run["profile"], run["seed"], run["versions"].get(PROJECT, "")
 
 
-def updated(before: Data, run: Data) -> dict[str, Any]:
+def updated(file: str, before: Data, run: Data) -> dict[str, Any]:
     """The data of a file with what the report of a run has of its subject, in place of what it had of that."""
     every = every_failure(run["failures"])
     failures = [Entry.from_data(each) for each in every if not (each["known"] or each["fault"])]
@@ -86,7 +98,7 @@ def updated(before: Data, run: Data) -> dict[str, Any]:
         **dict(zip(_DRAWN, drawn(run), strict=True)),
         "failures": [_written(each) for each in sorted(failures)],
     }
-    subjects = {**before.get("subjects", {}), _same_file(run["subject"]["name"]): of}
+    subjects = {**before.get("subjects", {}), _name(file, run["subject"]["name"]): of}
     return {_MARK: FORMAT, "subjects": dict(sorted(subjects.items()))}
 
 
@@ -94,9 +106,12 @@ def _written(entry: Entry) -> dict[str, Any]:
     return entry._asdict() | {"found_by": sorted(entry.found_by)}
 
 
-def _same_file(subject: str) -> str:
-    """The name of a subject, one however its path is written."""
-    return Path(os.path.normpath(subject)).as_posix() if subject else subject
+def _name(file: str, subject: str) -> str:
+    """The name of a subject as a baseline has it: a path from where the file stands, wherever the run was begun."""
+    where, colon, inside = subject.partition(":")
+    if where.endswith(".py"):
+        where = Path(os.path.relpath(where, Path(file).resolve().parent)).as_posix()
+    return f"{where}{colon}{inside}"
 
 
 def check_whole(path: str, run: Data) -> None:
@@ -110,10 +125,12 @@ def check_whole(path: str, run: Data) -> None:
 def update(path: str, run: Data) -> tuple[int, str]:
     """How many failures the file had, and its text after a run: a failure a line, so that it changes with its own."""
     before = read_json("", path) if Path(path).exists() else {}
-    if before and before.get(_MARK) != FORMAT:
+    if before and _MARK not in before:
         raise WrongUsage(f"{path}: holds something else than a baseline, which is not written over")
-    had = before.get("subjects", {}).get(_same_file(run["subject"]["name"]), {"failures": ()})
-    data = updated(before, run)
+    if before:
+        _check(path, before)
+    had = before.get("subjects", {}).get(_name(path, run["subject"]["name"]), {"failures": ()})
+    data = updated(path, before, run)
     subjects = ",\n".join(f"  {json.dumps(name)}: {_text(of)}" for name, of in data["subjects"].items())
     return len(had["failures"]), f'{{\n "{_MARK}": {FORMAT},\n "subjects": {{\n{subjects}\n }}\n}}\n'
 

@@ -37,9 +37,7 @@ class Conclusion:
         if self.verdict != "conforms":
             return self.verdict
         words = "conforms where asked" if self.lacking or self.limited else "conforms"
-        if self.known and self.known.seen:
-            words += f" but for {plural(self.known.seen, 'known failure')} of {self.known.file}"
-        return words
+        return f"{words} but for {_of_baseline(self.known)}" if self.known and self.known.seen else words
 
 
 def conclusion(report: Report, findings: Sequence[Finding], known: Known | None = None) -> Conclusion:
@@ -47,11 +45,17 @@ def conclusion(report: Report, findings: Sequence[Finding], known: Known | None 
     if report.verdict == "conforms" and lacking:
         listed = (f"{operation} {', '.join(what)}" for operation, what in lacking.items())
         because += f"; not claimed: {'; '.join(listed)}"
+    if known and known.seen and report.verdict != "conforms":
+        because += f"; beside {_of_baseline(known)}"
     if report.limited:
         because += f"; {report.limited}"
     if count := report.unreached.count:
         because += f"; nothing is known of {plural(count, 'line')} that no case ran"
     return Conclusion(report.verdict, because, lacking, report.limited, known)
+
+
+def _of_baseline(known: Known) -> str:
+    return f"{plural(known.seen, 'known failure')} of {known.file}"
 
 
 def _lacking(report: Report) -> dict[str, list[str]]:
@@ -67,7 +71,7 @@ def _lacking(report: Report) -> dict[str, list[str]]:
 def _conforms(report: Report, _: Sequence[Finding]) -> str:
     judged = [row for row in report.rows if row.verdict != "not claimed"]
     share = max(row.share for row in judged)
-    excused = Counter(row.verdict for row in judged if row.failure)
+    excused = Counter(row.verdict for row in judged if row.failure and not row.failure.baseline)
     parts = [
         f"{plural(report.cases, 'case')}, {plural(len(judged), 'verdict')}",
         f"worst error {share:.2f} of what rounding explains" if share else "every answer exact",

@@ -17,7 +17,7 @@ from conformance.reports.conclusion import Conclusion
 from conformance.reports.document import Document
 from conformance.reports.finding_arrays import arrays_of
 from conformance.reports.findings import Finding
-from conformance.reports.script import script_or_reason
+from conformance.reports.script import of_finding
 from conformance.reports.stored import SCHEMA
 from conformance.verdicts.verdict import Row
 
@@ -122,7 +122,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _failure(finding: Finding, subject: Subject) -> dict[str, Any]:
     failure = finding.failure
-    script, _ = script_or_reason(subject, finding.case, finding.output, to_file=True)
+    script, _ = of_finding(subject, finding, to_file=True)
     return {
         "operation": finding.case.operation,
         "output": finding.output,

@@ -9,7 +9,8 @@ from typing import Any
 from conformance.usage import WrongUsage
 
 SCHEMA = 1  # of the reports that this version writes and reads
-ENTRIES = {"schema", "subject", "rows", "failures", "verdict", "versions"}  # without which it is no report
+ENTRIES = {"schema", "subject", "rows", "failures"}  # without which it is no report
+ADDED = {"conclusion", "baseline"}  # later on; the schema stayed the same
 
 
 def read_report(option: str, path: str) -> dict[str, Any]:
@@ -21,6 +22,9 @@ def read_report(option: str, path: str) -> dict[str, Any]:
         raise WrongUsage(
             f"{_named(option, path)}: has schema {data['schema']!r}; this version reads {SCHEMA}"
         )
+    if lacking := sorted(ADDED - data.keys()):
+        old = "an earlier version wrote it, so run it again"
+        raise WrongUsage(f"{_named(option, path)}: has no {' and no '.join(lacking)}: {old}")
     return data
 
 

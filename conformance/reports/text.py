@@ -15,7 +15,7 @@ from conformance.reports.document import Document
 from conformance.reports.findings import Finding, replay_of, requirements, with_replay
 from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, printable, wrapped
 from conformance.reports.run_info import RunInfo
-from conformance.reports.script import script_lines
+from conformance.reports.script import of_finding, script_lines
 from conformance.reports.tables import MILD, Cell, Table
 from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.summation import Summation
@@ -256,7 +256,7 @@ def _finding(each: Finding, subject: Subject, width: int, with_script: bool) -> 
     yield from finding(each, width)
     if with_script:
         yield []
-        yield from script_lines(subject, each.case, each.output)
+        yield from script_lines(*of_finding(subject, each))
 
 
 def advice(document: Document, width: int) -> Iterator[Line]:

@@ -219,6 +219,12 @@ def command(tmp_path, monkeypatch):
         Path(f"{name}.json").write_text(json.dumps(of))
     Path("text.json").write_text("no JSON")
     Path("list.json").write_text("[]")
+    Path("torn.json").write_text(
+        '{"conformance_baseline": 1, "subjects": {"a.py": {"failures": [{"case": 1}]}}}'
+    )
+    Path("early.json").write_text(
+        json.dumps({name: of for name, of in RIGHT.items() if name != "conclusion"})
+    )
     Path("strange.json").write_text('{"conformance_baseline": 2}')
     return lambda *words: CliRunner(env={"COLUMNS": "200"}).invoke(main, words, prog_name="conformance")
 
@@ -242,6 +248,7 @@ NO_REPORT = {
     "list.json": "holds no JSON object but list",
     "other.json": "is no report that conformance run --json FILE writes",
     "newer.json": "has schema 2; this version reads 1",
+    "early.json": "has no conclusion: an earlier version wrote it, so run it again",
 }
 
 
@@ -309,6 +316,14 @@ def test_the_conclusion_names_the_baseline():
     made = Report(SUBJECT, [row(failure=failure()), row("grad_input")])
     last = document(made, RUN, Baseline("known.json", (), [entry()])).conclusion
     assert last.words == "conforms but for 1 known failure of known.json"
+    assert last.because == "3 cases, 2 verdicts; every answer exact"
+
+
+def test_the_conclusion_counts_what_is_known_beside_what_is_new():
+    new = row("grad_input", failure=failure(output="grad_input"))
+    made = Report(SUBJECT, [row(failure=failure()), new])
+    last = document(made, RUN, Baseline("known.json", (), [entry()])).conclusion
+    assert last.because == "conv2d grad_input differs (3 cases); beside 1 known failure of known.json"
 
 
 def test_a_file_has_a_line_for_each_failure_and_none_that_moves(command):
@@ -332,12 +347,12 @@ def test_an_update_by_a_run_with_a_baseline_keeps_what_is_known():
     report = Report(SUBJECT, [row(failure=failure())])
     of_run = as_data(document(report, RUN, Baseline("known.json", (), [entry()])))
     assert of_run["failures"][0]["baseline"] == "known.json"
-    assert len(baseline.updated({}, of_run)["subjects"]["a.py"]["failures"]) == 1
+    assert len(baseline.updated("known.json", {}, of_run)["subjects"]["a.py"]["failures"]) == 1
 
 
 def test_an_update_leaves_out_what_the_subject_declares_itself():
     of_run = data(row(failure=failure(known="later")))
-    assert baseline.updated({}, of_run)["subjects"]["a.py"]["failures"] == []
+    assert baseline.updated("known.json", {}, of_run)["subjects"]["a.py"]["failures"] == []
 
 
 @pytest.mark.parametrize(
@@ -345,7 +360,8 @@ def test_an_update_leaves_out_what_the_subject_declares_itself():
     [
         ("text.json", "text.json: is no JSON: Expecting value: line 1 column 1 (char 0)"),
         ("right.json", "right.json: holds something else than a baseline, which is not written over"),
-        ("strange.json", "strange.json: holds something else than a baseline, which is not written over"),
+        ("strange.json", "strange.json: has format 2; this version reads 1"),
+        ("torn.json", "torn.json: is no whole baseline any more; delete it, and update it from a run"),
     ],
 )
 def test_an_update_writes_over_nothing_else(file, said, command):
@@ -382,6 +398,7 @@ def test_an_update_takes_whole_runs_of_subjects_with_names(changed, said, comman
         ("other.json", "is no report that conformance run --json FILE writes"),
         ("newer.json", "has schema 2; this version reads 1"),
         ("strange.json", "has format 2; this version reads 1"),
+        ("torn.json", "is no whole baseline any more; delete it, and update it from a run"),
         (
             "wrong.json",
             "has nothing of b.py, but of a.py; conformance baseline update wrong.json RUN.json adds it",
