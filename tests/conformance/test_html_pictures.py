@@ -75,6 +75,14 @@ def test_answers_of_other_shapes_stand_side_by_side():
         "got, shape (1, 1, 1, 2)",
         "expected, shape (1, 1, 1, 3)",
     ]
+    assert "the window at (0, 2)" in figures.drawing.sentence
+
+
+def test_an_array_of_too_many_numbers_is_named_alone():
+    shown = figures_of(finding(arrays=[array("input", [1.0] * 601), array("weight", [1.0] * 600)])).arrays
+    assert [(table.name, bool(table.planes), bool(table.left_out)) for table in shown] == [
+        ("input", False, True), ("weight", True, False)
+    ]  # fmt: skip
 
 
 def test_a_large_plane_is_shown_around_its_worst_element():
@@ -143,6 +151,11 @@ def test_a_window_far_away_is_drawn_with_what_lies_around_it(output):
     (axis,) = axes_of(Case.parse("conv1d image=70003 kernel=3"), output, (0, 0, 60_001))
     assert 60_001 in axis.taps and {*axis.taps} <= {*axis.pixels} == axis.read
     assert len(axis.pixels) == SHOWN
+
+
+def test_what_a_last_window_reaches_over_is_padding():
+    axis = axes_of(Case.parse("avg_pool2d image=5,5 kernel=2,2 stride=2 ceil_mode=true"), "output", None)[-1]
+    assert (axis.pads, axis.pixels) == ((0, 1), range(6))
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
