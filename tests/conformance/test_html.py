@@ -204,6 +204,12 @@ def test_a_choice_filters_the_matrix(opened):
     assert [each.text for each in visible(opened, ".matrix tbody th")] == ["rounding"]
 
 
+def test_the_table_of_a_chosen_operation_is_open(opened):
+    opened.execute_script("document.querySelectorAll('.matrix').forEach(each => { each.open = false; })")
+    Select(opened.find_element(By.NAME, "operation")).select_by_visible_text("avg_pool1d")
+    assert visible(opened, ".matrix tbody th")
+
+
 def test_a_text_filters_the_findings(opened):
     opened.find_element(By.NAME, "text").send_keys("CEIL_mode")
     assert [each.text.split()[0] for each in visible(opened, ".finding h3")] == ["avg_pool1d"]

@@ -48,6 +48,24 @@ def test_a_cell_shows_every_wrong_verdict_of_its_dtypes_the_gravest_first():
     assert matrix.failing == 1
 
 
+SUMMARIES = {
+    "1 wrong": ("bad", [row(verdict="crashed"), row("grad_input", verdict="untested")]),
+    "partly untested": ("odd", [row(), row("grad_input", verdict="untested")]),
+    "nothing judged": ("quiet", [row(verdict="not claimed")]),
+    "nothing wrong": (
+        "good",
+        [row(), row("grad_input", verdict="not claimed"), row("indices", verdict="advice")],
+    ),
+}
+
+
+@pytest.mark.parametrize("words", SUMMARIES)
+def test_an_operation_is_summed_up_by_its_worst_cell(words):
+    tone, rows = SUMMARIES[words]
+    (matrix,) = matrices({"rows": rows}, [])
+    assert (matrix.tone, matrix.words) == (tone, words)
+
+
 def test_a_cell_leads_to_the_finding_that_it_comes_from():
     found = found_of([failure(also=[failure(output="grad_input")])])
     (matrix,) = matrices({"rows": [row(verdict="differs"), row("grad_input", verdict="differs")]}, found)

@@ -13,7 +13,7 @@ from conformance.requirements import REQUIREMENTS
 from conformance.verdicts.judgement import GRAVEST
 
 Data = Mapping[str, Any]
-GOOD, QUIET = "conforms", "not claimed"
+GOOD, QUIET, UNTESTED = "conforms", "not claimed", "untested"
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Matrix:
+    """The cells of an operation by requirement and output; how many are wrong, and all of them in words with a tone."""
+
     operation: str
     outputs: Sequence[str]
     rows: Mapping[str, Mapping[str, Cell]]
     failing: int
+    tone: str
+    words: str
 
 
 def matrices(data: Data, findings: Sequence[Shown]) -> list[Matrix]:
@@ -76,8 +80,22 @@ def _matrix(
     cells = {
         requirement: {output: _cell(of[output], anchors) for output in of} for requirement, of in rows.items()
     }
-    failing = sum(cell.tone == "bad" for of in cells.values() for cell in of.values())
-    return Matrix(operation, outputs, cells, failing)
+    every = [cell for of in cells.values() for cell in of.values()]
+    failing = sum(cell.tone == "bad" for cell in every)
+    return Matrix(operation, outputs, cells, failing, *_summary(every, failing))
+
+
+def _summary(cells: Sequence[Cell], failing: int) -> tuple[str, str]:
+    """A tone and words for all cells of an operation."""
+    if failing:
+        return "bad", f"{failing} wrong"
+    if any(verdict == UNTESTED for cell in cells for verdict, _, _ in cell.verdicts):
+        return "odd", "partly untested"
+    return (
+        ("good", "nothing wrong")
+        if any(cell.tone == "good" for cell in cells)
+        else ("quiet", "nothing judged")
+    )
 
 
 def _cell(rows: Sequence[Data], anchors: Mapping[_Key, str]) -> Cell:

@@ -44,6 +44,9 @@
       var reads = !text || element.dataset.text === undefined || element.textContent.toLowerCase().indexOf(text) >= 0;
       element.hidden = !(fitting && reads);
     });
+    all(".matrix").forEach(function (element) {
+      if (element.dataset.operation === form.elements.operation.value) { element.open = true; }
+    });
     var seen = findings.filter(function (element) { return !element.hidden; }).length;
     document.getElementById("shown").textContent =
       findings.length ? seen + " of " + findings.length + (findings.length === 1 ? " finding" : " findings") : "no findings";
