@@ -161,6 +161,21 @@ def test_a_file_that_cannot_be_read_is_told(name, text, said, written):
     assert str(error.value).startswith(said)
 
 
+def test_a_file_that_may_not_be_read_is_told(written, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    Path("conformance.toml").write_text("")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(WrongUsage, match=r"^conformance.toml: cannot be read: Permission denied$"):
+        configuration(Path.cwd())
+
+
+def test_a_folder_of_that_name_is_no_configuration(tmp_path):
+    (tmp_path / "conformance.toml").mkdir()
+    assert configuration(tmp_path) is None
+
+
 # The schema for editors.
 
 
