@@ -116,7 +116,9 @@ def _table(file: Path) -> dict[str, Any] | None:
     """What a file has for conformance; None where it is not there or has nothing."""
     try:
         data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except OSError as error:
+        if os.path.isfile(file):  # noqa: PTH113 (Path.is_file may raise what it is asked about)
+            raise WrongUsage(f"{_shown(file)}: cannot be read: {error.strerror}") from None
         return None
     except ValueError as error:  # no TOML, or no text
         if file.name == SHARED and "tool.conformance" not in file.read_text(errors="replace"):

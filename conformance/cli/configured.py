@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -61,10 +62,10 @@ def _subjects(context: click.Context) -> tuple[str, ...]:
 
 def check_files(context: click.Context, files: Mapping[str, str | None]) -> None:
     """Whether each of several subjects has files of its own."""
+    subjects = _subjects(context)
     for name, file in files.items():
-        if file is not None and PLACE not in file:
-            count = len(_subjects(context))
-            rule = f"{count} subjects do not go to one file; write {PLACE} where their names are to stand"
+        if file is not None and len({_file_of(subject, file) for subject in subjects}) < len(subjects):
+            rule = f"{len(subjects)} subjects do not go to one file; write {PLACE} where their names are to stand"
             raise click.UsageError(f"{name} {file}: {rule}")
 
 
@@ -72,17 +73,21 @@ def files_of(
     context: click.Context, subject: str, options: Mapping[str, Any], names: Collection[str]
 ) -> dict[str, Any]:
     """The options with the files of this subject; files that are configured are for subjects that are, too."""
-    other = subject not in _subjects(context)
+    other = os.path.normpath(subject) not in map(os.path.normpath, _subjects(context))
     files = {}
     for name in names:
         configured = context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP
         path = None if configured and other else options[name]
-        files[name] = path and path.replace(PLACE, _slug(subject))
+        files[name] = path and _file_of(subject, path)
     return {**options, **files}
 
 
+def _file_of(subject: str, file: str) -> str:
+    """The name of a file with that of the subject, as far as one has room for it."""
+    return file.replace(PLACE, _slug(subject))
+
+
 def _slug(subject: str) -> str:
-    """The name of a subject as one of a file has room for."""
     file, colon, inside = subject.partition(":")
     return re.sub(r"[^\w.-]+", "-", f"{file.removesuffix('.py')}{colon}{inside}").strip("-.")
 

@@ -54,7 +54,7 @@ class Comparison:
     new       failures that were not there, gone those that were; the replay command of each new one in `replays`
     moved     failures that are there again on another case, as (old, new)
     lost      operations that the subject no longer has
-    worse     rows whose verdict is worse, better those whose is better
+    worse     rows whose verdict is worse, better those whose is better, as far as the new run is whole
     judged    rows that only the new run has, dropped those that only the old run has
     accuracy  worst errors of rows, as shares of their bounds, that moved by more than a factor
     times     seconds of the run and of its requirements that did
@@ -129,7 +129,7 @@ def compare(old: Data, new: Data, factor: float = FACTOR) -> Comparison:
         moved=[(one, other) for one, other in again if one.case != other.case],
         lost=[each for each in old["subject"]["operations"] if each not in new["subject"]["operations"]],
         worse=worse,
-        better=better,
+        better=[] if cut_short(new) else better,
         judged=[name for name in rows[1] if name not in rows[0]],
         dropped=[name for name in rows[0] if name not in rows[1]],
         accuracy=list(_accuracy(*rows, factor)),

@@ -13,6 +13,7 @@ from typing import Any
 from conformance.kernels.source.reach import code_of
 from conformance.kernels.subject import Subject
 from conformance.reports.baseline import Known
+from conformance.reports.brief import from_here
 from conformance.reports.conclusion import Conclusion
 from conformance.reports.document import Document
 from conformance.reports.finding_arrays import arrays_of
@@ -102,8 +103,7 @@ def _functions(subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
         for name, function in subject.functions_of(operation).items():
             code = code_of(function)
             if code and Path(code.co_filename).is_file():
-                file = Path(os.path.relpath(code.co_filename)).as_posix()
-                yield name, {"file": file, "line": code.co_firstlineno}
+                yield name, {"file": from_here(code.co_filename), "line": code.co_firstlineno}
 
 
 def _row(row: Row) -> dict[str, Any]:

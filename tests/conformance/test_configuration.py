@@ -161,6 +161,21 @@ def test_a_file_that_cannot_be_read_is_told(name, text, said, written):
     assert str(error.value).startswith(said)
 
 
+def test_a_file_that_may_not_be_read_is_told(written, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    Path("conformance.toml").write_text("")
+    monkeypatch.setattr(Path, "read_text", refuse)
+    with pytest.raises(WrongUsage, match=r"^conformance.toml: cannot be read: Permission denied$"):
+        configuration(Path.cwd())
+
+
+def test_a_folder_of_that_name_is_no_configuration(tmp_path):
+    (tmp_path / "conformance.toml").mkdir()
+    assert configuration(tmp_path) is None
+
+
 # The schema for editors.
 
 
@@ -289,7 +304,7 @@ def test_a_mistake_in_the_file_does_not_take_the_help_away(run):
 def test_configured_files_are_those_of_configured_subjects(run):
     of_json = '\n[reports]\njson = "{subject}.json"\n'
     run(f'subjects = ["wrong.py"]{of_json}', "right.py")
-    run(f'subjects = ["wrong.py"]{of_json}', "wrong.py")
+    run(f'subjects = ["wrong.py"]{of_json}', "./wrong.py")
     assert [Path(name).exists() for name in ("right.json", "wrong.json")] == [False, True]
 
 
@@ -308,6 +323,11 @@ def test_several_subjects_do_not_go_to_one_file(file, run):
     assert result.output.splitlines()[-1] == (
         f"Error: --json {file}: 2 subjects do not go to one file; write {{subject}} where their names are to stand"
     )
+
+
+def test_several_subjects_whose_names_would_be_one_in_a_file_do_not_go_to_it(run):
+    result = run('subjects = ["a/b.py", "a-b.py"]', "--json", "{subject}.json")
+    assert "Error: --json {subject}.json: 2 subjects do not go to one file" in result.output
 
 
 def test_several_subjects_are_not_watched_at_once(run):

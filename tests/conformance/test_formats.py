@@ -2,6 +2,7 @@
 
 import importlib.resources
 import json
+import os
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -292,7 +293,9 @@ def test_sarif_knows_a_failure_again_where_another_case_shows_it():
 
 def test_sarif_shows_lines_that_no_case_ran_where_they_are():
     (result,) = results(UNREACHED)
-    assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 7, "endLine": 8}
+    where = result["locations"][0]["physicalLocation"]
+    assert where["region"] == {"startLine": 7, "endLine": 8}
+    assert where["artifactLocation"]["uri"] == os.path.relpath(__file__)
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from conformance.reports.brief import decides, every_failure, excuse, fingerprint, found_by
+from conformance.reports.brief import decides, every_failure, excuse, fingerprint, found_by, from_here
 from conformance.reports.lines import printable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -144,9 +144,7 @@ def _place(file: str, line: int, last: int = 0, function: str = "") -> dict[str,
 
 
 def _file(file: str) -> dict[str, str]:
-    """A relative path is taken from the root of the repository, where the run is begun."""
-    if file.startswith("/"):
-        return {"uri": f"file://{quote(file)}"}
+    """A path from the root of the repository, where the run is begun."""
     return {"uri": quote(file), "uriBaseId": "%SRCROOT%"}
 
 
@@ -170,5 +168,5 @@ def _advice(data: Data) -> Iterator[dict[str, Any]]:
 def _unreached(data: Data) -> Iterator[dict[str, Any]]:
     for each in data["unreached"]["places"]:
         mark = f"{each['file']} {each['why']}"
-        place = _place(each["file"], each["first"], each["last"])
+        place = _place(from_here(each["file"]), each["first"], each["last"])
         yield _result("no case ran", f"no case ran this: {each['why']}", mark, [place])
