@@ -13,10 +13,11 @@ from conformance.reports import brief
 from conformance.reports.html import grids
 from conformance.reports.html.answers import Plane, arrays_of, first_unlike, place_of, plane_of, planes
 from conformance.reports.html.arrays import Table, tables_of
-from conformance.reports.html.svg import LONGEST, clean
+from conformance.reports.html.svg import clean
 from conformance.reports.html.window import Drawing, drawing_of
 
 Data = Mapping[str, Any]
+SCRIPT = 20_000  # characters of a script that is shown
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ def _likewise(failure: Data) -> str:
 def figures_of(failure: Data) -> Figures:
     """Whatever can be drawn; nothing of a case that this version cannot read."""
     script = failure["script"] or ""
-    script = Markup("{}").format(clean(script)) if len(script) <= 5 * LONGEST else ""
+    script = Markup("{}").format(clean(script)) if len(script) <= SCRIPT else ""
     try:
         case = Case.parse(failure["case"])
         plane = plane_of(failure, case)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
-LONGEST = 4000  # characters of a text: what is longer is cut, and that is said
+LONGEST = 1500  # characters of a text: what is longer is cut, and that is said
 
 
 def element(tag: str, *inside: object, **attributes: object) -> Markup:
