@@ -68,7 +68,7 @@ def look(browser, width, theme, scripted=True):
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripted})
 
 
@@ -139,6 +139,15 @@ def test_the_button_changes_the_theme_and_it_stays(opened, page):
         colors.append(opened.execute_script("return getComputedStyle(document.body).backgroundColor"))
     light, dark, system = colors
     assert light == system != dark
+
+
+def test_a_page_is_printed_on_white(browser, page):
+    look(browser, 1600, "dark")
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    browser.get(page)
+    script = "return getComputedStyle(document.body).backgroundColor"
+    assert browser.execute_script(script) == "rgb(255, 255, 255)"
 
 
 def test_nothing_is_loaded_from_elsewhere(opened):

@@ -143,7 +143,7 @@ def _unlike(failure: Data) -> tuple[list[tuple[str, Markup]], str]:
         for name, first in firsts
         if first
     ]
-    return drawn, "The answer has another shape than expected. The first plane of each:"
+    return drawn, "The answer has another shape than expected; this is the first plane of each."
 
 
 def _caption(failure: Data, plane: Plane) -> str:
