@@ -13,8 +13,8 @@ from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from conformance.reports.formats.html import render
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-DRIVER = shutil.which("chromedriver")
+DRIVER, *BROWSERS = map(shutil.which, ("chromedriver", "chromium", "chromium-browser", "google-chrome"))
+BROWSER = next(filter(None, BROWSERS), "")
 OPTIONS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -30,7 +30,7 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER or ""
+    options.binary_location = BROWSER
     for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
         options.add_argument(option)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
@@ -63,12 +63,12 @@ def opened(browser, page):
     return browser
 
 
-def look(browser, width, theme, scripted=True):
+def look(browser, width, theme, scripted=True, media=""):
     """How wide the window is, and what the system's theme is."""
     size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     features = [{"name": "prefers-color-scheme", "value": theme}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": features})
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": features})
     browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not scripted})
 
 
@@ -76,6 +76,8 @@ def visible(browser, selector):
     return [each for each in browser.find_elements(By.CSS_SELECTOR, selector) if each.is_displayed()]
 
 
+BACKGROUND = "return getComputedStyle(document.body).backgroundColor"
+OPEN = "document.querySelectorAll('details').forEach(each => { each.open = true; })"
 LOOKS = list(itertools.product((400, 1600), ("light", "dark")))
 
 
@@ -91,15 +93,14 @@ def test_the_page_opens_without_an_error(browser, page, width, theme):
 def test_nothing_is_wider_than_the_window(browser, page, width, theme):
     look(browser, width, theme)
     browser.get(page)
-    browser.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    browser.execute_script(OPEN)
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 CONTRAST = """
 const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-function rgb(color, over) {
-  canvas.fillStyle = over || "#fff"; canvas.fillRect(0, 0, 1, 1);
-  canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1);
+function rgb(color) {
+  for (const each of ["#fff", color]) { canvas.fillStyle = each; canvas.fillRect(0, 0, 1, 1); }
   return canvas.getImageData(0, 0, 1, 1).data;
 }
 function light(of) {
@@ -107,11 +108,8 @@ function light(of) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b;
 }
 function behind(element) {
-  for (let each = element; each; each = each.parentElement) {
-    const color = getComputedStyle(each).backgroundColor;
-    if (color !== "rgba(0, 0, 0, 0)") { return color; }
-  }
-  return "#fff";
+  const color = getComputedStyle(element).backgroundColor;
+  return color === "rgba(0, 0, 0, 0)" ? behind(element.parentElement) : color;
 }
 return [...document.querySelectorAll("main *, header *, nav *, footer *")].filter(element =>
   !element.closest("svg") && [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())
@@ -127,7 +125,7 @@ return [...document.querySelectorAll("main *, header *, nav *, footer *")].filte
 def test_every_text_has_the_contrast_that_wcag_asks_for(browser, page, theme):
     look(browser, 1600, theme)
     browser.get(page)
-    browser.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    browser.execute_script(OPEN)
     assert browser.execute_script(CONTRAST) == []
 
 
@@ -136,18 +134,15 @@ def test_the_button_changes_the_theme_and_it_stays(opened, page):
     for _ in range(3):
         opened.find_element(By.ID, "theme").click()
         opened.refresh()
-        colors.append(opened.execute_script("return getComputedStyle(document.body).backgroundColor"))
+        colors.append(opened.execute_script(BACKGROUND))
     light, dark, system = colors
     assert light == system != dark
 
 
 def test_a_page_is_printed_on_white(browser, page):
-    look(browser, 1600, "dark")
-    features = [{"name": "prefers-color-scheme", "value": "dark"}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": features})
+    look(browser, 1600, "dark", media="print")
     browser.get(page)
-    script = "return getComputedStyle(document.body).backgroundColor"
-    assert browser.execute_script(script) == "rgb(255, 255, 255)"
+    assert browser.execute_script(BACKGROUND) == "rgb(255, 255, 255)"
 
 
 def test_nothing_is_loaded_from_elsewhere(opened):
@@ -182,8 +177,16 @@ def test_every_picture_says_in_words_what_it_shows(opened):
 
 
 def test_every_control_has_a_name(opened):
-    controls = visible(opened, "button, select, input, [role=region]")
+    controls = visible(opened, "button, select, input, [role=group]")
     assert [each.get_attribute("outerHTML") for each in controls if not each.accessible_name] == []
+
+
+@pytest.mark.parametrize(("width", "stops"), [(400, True), (1600, False)])
+def test_the_keyboard_stops_at_a_table_that_can_be_scrolled_alone(browser, page, width, stops):
+    look(browser, width, "light")
+    browser.get(page)
+    table = browser.find_element(By.CSS_SELECTOR, ".matrix .scroll")
+    assert (table.get_attribute("tabindex") == "0") == stops
 
 
 def test_the_first_key_offers_to_skip_the_head(opened):
@@ -247,7 +250,7 @@ def test_a_link_shows_a_finding_that_a_filter_hides(opened):
     ],
 )
 def test_a_button_copies_what_it_stands_beside(opened, data, selector, entry):
-    opened.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    opened.execute_script(OPEN)
     button = opened.find_element(By.CSS_SELECTOR, f".finding {selector}")
     opened.execute_script("arguments[0].scrollIntoView({ block: 'center', behavior: 'instant' })", button)
     button.click()
@@ -258,7 +261,7 @@ def test_a_button_copies_what_it_stands_beside(opened, data, selector, entry):
 
 
 def test_two_parameters_are_shown_as_a_table_of_counts(opened, data):
-    opened.execute_script("document.querySelectorAll('details').forEach(each => { each.open = true; })")
+    opened.execute_script(OPEN)
     pair = data["coverage"][0]["pairs"][3]
     place = opened.find_element(By.CSS_SELECTOR, ".pairs")
     Select(place.find_element(By.TAG_NAME, "select")).select_by_visible_text(
@@ -273,7 +276,6 @@ def test_the_page_is_read_without_its_script_too(browser, page):
     browser.get(page)
     assert len(visible(browser, ".finding")) == 2
     assert visible(browser, ".script") == []
-    look(browser, 1600, "light")
 
 
 KEPT = {"operation", "operations", "arrays", "verdict", "first", "second"}  # words that the page knows

@@ -133,10 +133,13 @@
     of.pairs.forEach(function (pair, i) { made("option", pair[0] + " with " + pair[1], select).value = i; });
     var shown = made("div", undefined, place);
     shown.className = "scroll";
-    shown.tabIndex = 0;
-    shown.setAttribute("role", "region");
+    shown.setAttribute("role", "group");
     shown.setAttribute("aria-label", "Cases of two parameters of " + of.operation);
-    function show() { shown.replaceChildren(table(of, of.pairs[select.value])); }
+    function show() {
+      shown.replaceChildren(table(of, of.pairs[select.value]));
+      stops();
+    }
+
     select.addEventListener("change", show);
     show();
   }
@@ -146,6 +149,17 @@
     var counts = JSON.parse(pairs.textContent);
     all("[data-pairs]").forEach(function (place) { choose(place, counts[place.dataset.pairs]); });
   }
+
+  // The keyboard stops at what can be scrolled, and nowhere else.
+  function stops() {
+    all(".scroll").forEach(function (each) {
+      if (each.scrollWidth > each.clientWidth) { each.tabIndex = 0; } else { each.removeAttribute("tabindex"); }
+    });
+  }
+
+  document.addEventListener("toggle", stops, true);
+  window.addEventListener("resize", stops);
+  stops();
 
   // On paper everything is open.
   window.addEventListener("beforeprint", function () {
