@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -30,6 +30,17 @@ LARGEST = 1 << 25  # elements of a case that somebody wrote: with the oracle's c
 
 # Requirements that judge the answer alone: `replay` takes one of them where none is named.
 ANSWERS = frozenset(name for name, requirement in REQUIREMENTS.items() if requirement.plain)
+
+
+# What may be written, by kind of word.
+WORDS: Mapping[str, Callable[[], Collection[str]]] = {
+    "operation": lambda: OPERATIONS,
+    "requirement": lambda: REQUIREMENTS,
+    "dtype": lambda: DTYPES,
+    "profile": lambda: PROFILES,
+    "oracle": oracles,
+    "framework": lambda: FRAMEWORKS,
+}
 
 
 class WrongUsage(ValueError):
@@ -73,7 +84,7 @@ def declared_in_words(
 ) -> dict[str, Any]:
     """What the options of the command line and of pytest declare of a subject, as fields of it."""
     if framework is not None:
-        require("framework", framework, FRAMEWORKS)
+        require("framework", framework)
     given = {"strict": strict, "framework": framework, "device": device}
     return {name: value for name, value in given.items() if value}
 
@@ -87,6 +98,7 @@ def settings(
     profile: str = "standard",
     seed: int = 0,
     skipped: Sequence[str] = (),
+    first_failure: bool = False,
 ) -> Settings:
     """Settings in which every word exists and every operation is one of the subject's; a word alone is one of one.
 
@@ -101,7 +113,7 @@ def settings(
             raise WrongUsage(
                 f"{operation}: {name_of(subject)} has no {operation}; it has {_listed(subject.operations)}"
             )
-    return Settings(operations, requirements, dtypes, profile, seed, skipped)
+    return Settings(operations, requirements, dtypes, profile, seed, skipped, first_failure=first_failure)
 
 
 def _words(given: Sequence[str]) -> tuple[str, ...]:
@@ -112,17 +124,15 @@ def check_words(
     operations: Sequence[str], requirements: Sequence[str], dtypes: Sequence[str], profile: str
 ) -> None:
     """Whether every word exists, whatever the subject."""
-    for kind, words, known in (
-        ("operation", operations, OPERATIONS),
-        ("requirement", requirements, REQUIREMENTS),
-        ("dtype", dtypes, DTYPES),
-        ("profile", [profile], PROFILES),
-    ):
+    of = {"operation": operations, "requirement": requirements, "dtype": dtypes, "profile": [profile]}
+    for kind, words in of.items():
         for word in words:
-            require(kind, word, known)
+            require(kind, word)
 
 
-def require(kind: str, word: str, known: Collection[str]) -> None:
+def require(kind: str, word: str, known: Collection[str] = ()) -> None:
+    """Whether a word of a kind exists, among those known or else all of the kind."""
+    known = known or WORDS[kind]()
     if word not in known:
         near = difflib.get_close_matches(word, known, n=1)
         hint = f" (did you mean {near[0]}?)" if near else ""
@@ -130,7 +140,7 @@ def require(kind: str, word: str, known: Collection[str]) -> None:
 
 
 def checked_oracle(name: str) -> Oracle:
-    require("oracle", name, oracles())
+    require("oracle", name)
     return oracle_named(name)
 
 
@@ -175,7 +185,7 @@ def journal_of(path: str, subject: Subject, setup: dict[str, Any]) -> Journal:
 
 def check_oracle(name: str) -> None:
     """Whether an oracle can be had, without importing its framework where it can."""
-    require("oracle", name, oracles())
+    require("oracle", name)
     if name in FRAMEWORKS and not installed(name):
         oracle_named(name)
 
@@ -187,7 +197,7 @@ def check_timeout(seconds: float) -> None:
 
 def check_case(oracle: str, case: Case, requirement: str) -> None:
     """Whether a case can be judged under a requirement, whatever the subject."""
-    require("requirement", requirement, REQUIREMENTS)
+    require("requirement", requirement)
     rule = REQUIREMENTS[requirement]
     if case.problem and not rule.refuses:
         fitting = requirement_of(case).name

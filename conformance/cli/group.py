@@ -26,12 +26,15 @@ def _no_verdict() -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
+_SHARED = ("group", "listeners", "shared", "watching")  # files that hold no command
+
+
 class _Commands(click.Group):
     """Every file of this folder that holds a command, which is imported once it is named."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         names = (module.name for module in pkgutil.iter_modules(cli.__path__))
-        return sorted(name for name in names if name not in ("group", "shared"))
+        return sorted(name for name in names if name not in _SHARED)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):

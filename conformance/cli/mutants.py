@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 def command(
     operations: tuple[str, ...], profile: str, only: str, right: bool, jobs: int | None, json_path: str | None
 ) -> None:
-    """Measure the suite on kernels that are known to be wrong or right.
+    """Measure the suite on kernels known to be wrong or right.
 
     Those with one known mistake must be caught, right ones must not be accused.
 
@@ -57,13 +57,11 @@ def _chosen(
     """The names of the mutants and of the right kernels; everything that the user wrote is checked."""
     from conformance import usage
     from conformance.audit import runner
-    from conformance.operations import OPERATIONS
-    from conformance.requirements import PROFILES
 
     usage.check_report("--json", json_path)
-    usage.require("profile", profile, PROFILES)
+    usage.require("profile", profile)
     for operation in operations:
-        usage.require("operation", operation, OPERATIONS)
+        usage.require("operation", operation)
     names, kernels = runner.chosen(operations, only), runner.right_kernels(only) if right else []
     if not names and not kernels:
         raise usage.WrongUsage(f"{only}: no mutant and no right kernel has this in its name")

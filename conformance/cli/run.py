@@ -5,18 +5,19 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from conformance.cli.listeners import events_to, progress
 from conformance.cli.shared import (
     DECLARING,
     INTERRUPTED,
     Command,
+    beginning,
     console,
     ended_by_sigterm,
     judging,
@@ -27,17 +28,17 @@ from conformance.cli.shared import (
     write,
     wrong_usage,
 )
+from conformance.cli.watching import watch
 from conformance.reports import formats
 
 if TYPE_CHECKING:
+    from conformance.kernels.subject import Subject
     from conformance.reports.document import Document
-    from conformance.reports.progress import Progress
+    from conformance.running.events import Listener
+    from conformance.running.settings import Settings
     from conformance.verdicts.journal import Journal
-    from conformance.verdicts.verdict import Report
+    from conformance.verdicts.verdict import Report, Unit
 
-FIRST_SECONDS = 5  # until the first line of progress where standard error is no terminal
-LOG_SECONDS = 30  # between two of them
-SHOWN_SECONDS = 0.1  # between changes of the line on a terminal
 FORMATS = tuple(module.name for module in pkgutil.iter_modules(formats.__path__))
 
 
@@ -46,9 +47,9 @@ def _choosing(command: Command) -> Command:
     for option in (
         click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True,
                      help="Draw other random cases."),
-        several("--dtype", "dtypes", help="Only this dtype, and claim it; may be repeated."),
-        several("--skip", "skipped", help="Not this requirement; may be repeated."),
-        several("--requirement", "requirements", help="Only this requirement; may be repeated."),
+        several("--dtype", "dtypes", of="dtype", help="Only this dtype, and claim it; may be repeated."),
+        several("--skip", "skipped", of="requirement", help="Not this requirement; may be repeated."),
+        several("--requirement", "requirements", of="requirement", help="Only this requirement; may be repeated."),
     ):  # fmt: skip
         command = option(command)
     return command
@@ -59,6 +60,20 @@ def _writing(command: Command) -> Command:
     for name in FORMATS:
         text = f"Also write the report as {name.upper()}; - is standard output."
         command = click.option(f"--{name}", metavar="FILE", help=text)(command)
+    return command
+
+
+def _again(command: Command) -> Command:
+    """The options of one who mends a kernel, and runs it again and again."""
+    for option in (
+        click.option("--no-cache", "no_cache", is_flag=True, help="Keep nothing for --failed."),
+        click.option("--events", metavar="FILE",
+                     help="Write what happens as it happens, as JSON lines; - is standard output."),
+        click.option("--watch", is_flag=True, help="Run again whenever a file that the kernel loads changes."),
+        click.option("--failed", is_flag=True, help="Only the cases that failed last time, if any did."),
+        click.option("-x", "--first-failure", "first_failure", is_flag=True, help="End at the first failure."),
+    ):  # fmt: skip
+        command = option(command)
     return command
 
 
@@ -85,28 +100,52 @@ def _writing(command: Command) -> Command:
     help="With each failure, print a script that needs only NumPy, PyTorch and the kernel.",
 )
 @judging
+@_again
 def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> None:
     """Judge SUBJECT: every operation it has, under every requirement."""
+    _check_together(options, resume)
+    if options.pop("watch"):
+        sys.exit(watch([word for word in sys.argv[1:] if word != "--watch"], subject))
     from conformance.operations.dtypes import USUAL
     from conformance.reports.document import document
+    from conformance.reports.last_time import keep
     from conformance.reports.run_info import RunInfo
     from conformance.usage import ANSWERS, declared_in_words
 
     files = {name: path for name in FORMATS if (path := options.pop(name)) is not None}
     runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
     words = {name: options.pop(name) for name in DECLARING}
-    start = time.perf_counter()
-    with wrong_usage(), printing_to(sys.stderr, 2):
+    keeps = not options.pop("no_cache")
+    start, began = time.perf_counter(), beginning()
+    outputs = {**files, "events": options.pop("events")}
+    with wrong_usage(), events_to(outputs["events"]) as listeners, printing_to(sys.stderr, 2):
         declared = declared_in_words(**words)
         runner["declared"] = dict(declared)
         if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
             runner["declared"]["dtypes"] = options["dtypes"]
-        report, journal = judged(subject, files, resume, runner, **options)
+        report, journal = judged(subject, files, resume, runner, listeners=listeners, **options)
+    if keeps:
+        keep(report)
     resumed = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
     how = options["oracle"], options["profile"], options["seed"]
-    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=declared)
-    tell(document(report, run), files, scripts, journal)
+    run = RunInfo(
+        *how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=declared, **began
+    )
+    tell(document(report, run), files, scripts, journal, to_stderr="-" in outputs.values())
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
+
+
+def _check_together(options: Mapping[str, Any], resume: str | None) -> None:
+    """What is asked at once must go together."""
+    on_output = [name for name in (*FORMATS, "events") if options[name] == "-"]
+    if len(on_output) > 1:
+        raise click.UsageError(
+            f"{' and '.join(f'--{name} -' for name in on_output)}: standard output is one file"
+        )
+    if options["failed"] and resume is not None:
+        raise click.UsageError("--failed and --resume: a journal is one of a whole run")
+    if options["watch"] and options["events"] is not None:
+        raise click.UsageError("--watch and --events: each run of a watch has a stream of its own")
 
 
 def judged(
@@ -116,14 +155,18 @@ def judged(
     runner: Mapping[str, Any],
     oracle: str,
     is_over: Callable[[], bool] = lambda: False,
+    listeners: Sequence[Listener] = (),
+    failed: bool = False,
     **chosen: Any,
 ) -> tuple[Report, Journal | None]:
     """The report of a run, and its journal; everything that the user wrote is checked before it begins.
 
     is_over  whether a search should end
-    chosen   operations, requirements, skipped, dtypes, profile and seed
+    failed   whether only what failed last time is judged
+    chosen   operations, requirements, skipped, dtypes, profile, seed and first_failure
     """
     from conformance import usage
+    from conformance.running.events import together
     from conformance.running.forecast import Forecast, tasks_of
     from conformance.running.run import run
 
@@ -133,54 +176,63 @@ def judged(
     requirements = (*chosen["requirements"], *chosen["skipped"])
     usage.check_words(chosen["operations"], requirements, chosen["dtypes"], chosen["profile"])
     opened = usage.opened(name, oracle, operations=chosen["operations"], **runner)
-    with ended_by_sigterm(), _progress() as progress, opened as (subject, examining):
+    with ended_by_sigterm(), progress() as line, opened as (subject, examining):
         settings = usage.settings(subject, **chosen)
+        if failed:
+            settings = _of_last_time(subject, settings)
         heading = {"oracle": oracle, "profile": settings.profile, "seed": settings.seed}
+        heading |= {"first_failure": True} if settings.first_failure else {}
         journal = None if resume is None else usage.journal_of(resume, subject, heading)
-        with Forecast(tasks_of(subject, settings, examining.isolated)) as progress.forecast:
-            return run(subject, examining, settings, progress, journal, is_over), journal
+        with Forecast(tasks_of(subject, settings, examining.isolated)) as line.forecast:
+            return run(subject, examining, settings, together([line, *listeners]), journal, is_over), journal
 
 
-def tell(document: Document, files: Mapping[str, str], scripts: bool, journal: Journal | None) -> None:
+def _of_last_time(subject: Subject, settings: Settings) -> Settings:
+    """The settings of a run that judges what failed last time, of what was chosen; as they are where nothing did."""
+    from conformance.reports import last_time
+
+    def chosen(unit: Unit) -> bool:
+        of = (
+            (settings.operations or subject.operations, unit.operation),
+            (settings.requirements, unit.requirement),
+        )
+        return all(not words or word in words for words, word in (*of, (settings.dtypes, unit.dtype)))
+
+    only = {unit: cases for unit, cases in (last_time.failed(subject.name) or {}).items() if chosen(unit)}
+    if not only:
+        click.echo("nothing is known to have failed last time: all is judged", err=True)
+        return settings
+    operations = tuple(dict.fromkeys(unit.operation for unit in only))
+    return replace(settings, operations=operations, only=only)
+
+
+def tell(
+    document: Document,
+    files: Mapping[str, str],
+    scripts: bool,
+    journal: Journal | None,
+    to_stderr: bool = False,
+) -> None:
     """Print the report, and write it to each file."""
     from conformance.reports import text
+    from conformance.reports.data import as_data
 
-    out = console(stderr="-" in files.values())
+    out = console(stderr=to_stderr)
     try:
         show(out, text.lines(document, out.width, scripts))
         if journal and journal.lost:
             lost = f"cannot be written: {journal.lost}; a run that resumes it judges the rest again"
             click.echo(f"--resume {journal.path}: {lost}", err=True)
     finally:  # also where it could not be printed
+        data = as_data(document) if files else {}
         for name, path in files.items():
-            _write(name, path, document)
+            _write(name, path, data)
 
 
-def _write(name: str, path: str, document: Document) -> None:
+def _write(name: str, path: str, data: Mapping[str, Any]) -> None:
     """The report in a format, to a file or to standard output."""
-    text = importlib.import_module(f"{formats.__name__}.{name}").render(document)
+    text = importlib.import_module(f"{formats.__name__}.{name}").render(data)
     if path == "-":
         sys.stdout.write(text)
     else:
         write(f"--{name}", path, text)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Who says how far the run is: a line on the terminal; in the log of a long run, one now and then."""
-    from conformance.reports.progress import Progress
-
-    if not sys.stderr.isatty():  # whatever a log is told to take for a terminal
-        progress = Progress(lambda text: click.echo(text, err=True), FIRST_SECONDS, LOG_SECONDS)
-        early = threading.Timer(FIRST_SECONDS, lambda: None if progress.counts else progress.say("loading"))
-        early.daemon = True
-        early.start()
-        try:
-            yield progress
-        finally:
-            early.cancel()
-        return
-    terminal = console(stderr=True)
-    spinner = "dots" if terminal.encoding == "utf-8" else "line"
-    with terminal.status("loading", spinner=spinner) as status:
-        yield Progress(status.update, 0.0, SHOWN_SECONDS)

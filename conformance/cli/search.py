@@ -12,7 +12,15 @@ from typing import Any
 import click
 
 from conformance.cli.run import judged, tell
-from conformance.cli.shared import DECLARING, INTERRUPTED, judging, printing_to, several, wrong_usage
+from conformance.cli.shared import (
+    DECLARING,
+    INTERRUPTED,
+    beginning,
+    judging,
+    printing_to,
+    several,
+    wrong_usage,
+)
 
 LENGTHS = {"s": 1, "m": 60, "h": 3600}  # seconds
 
@@ -33,7 +41,9 @@ def _clock(seconds: float) -> Callable[[], bool]:
 
 @click.command("search")
 @click.argument("subject")
-@several("--op", "operations", help="Only this operation; may be repeated, or a list with commas.")
+@several(
+    "--op", "operations", of="operation", help="Only this operation; may be repeated, or a list with commas."
+)
 @click.option(
     "--time",
     "seconds",
@@ -47,10 +57,10 @@ def _clock(seconds: float) -> Callable[[], bool]:
 @click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="How many worker processes.")
 @judging
 def command(subject: str, seconds: float, **options: Any) -> None:
-    """Search SUBJECT for cases that come to its every line, and judge those.
+    """Search SUBJECT for cases that come to its every line.
 
-    Prints what was reached, by which case, what was not, and what is wrong there. The clock only ends the search:
-    what was found by then is judged, whatever that takes.
+    They are judged. Prints what was reached, by which case, what was not, and what is wrong there. The clock only ends
+    the search: what was found by then is judged, whatever that takes.
 
     Exit status: 1 if a case that was found fails.
     """
@@ -59,7 +69,7 @@ def command(subject: str, seconds: float, **options: Any) -> None:
     from conformance.requirements import REQUIREMENTS
     from conformance.usage import ANSWERS, declared_in_words
 
-    start = time.perf_counter()
+    start, began = time.perf_counter(), beginning()
     runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
     words = {name: options.pop(name) for name in DECLARING}
     searched = tuple(name for name, each in REQUIREMENTS.items() if each.searched)
@@ -69,7 +79,7 @@ def command(subject: str, seconds: float, **options: Any) -> None:
         runner["declared"] = dict(declared)
         report, _ = judged(subject, {}, None, runner, is_over=_clock(seconds), **options, **chosen)
     how = options["oracle"], "deep", options["seed"]
-    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared)
+    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared, **began)
     tell(document(report, run), {}, False, None)
     wrong = any(not row.passed for row in report.rows)
     sys.exit(INTERRUPTED if report.interrupted else 1 if wrong else 0)

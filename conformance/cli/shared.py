@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shlex
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -26,6 +28,19 @@ UNBROKEN = 10_000  # columns where nobody says how many there are: a file is not
 Command = Callable[..., None]
 
 
+def words(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """What a shell completes: the words of a kind that begin so, the last of a list with commas."""
+
+    def complete(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+        from conformance import usage
+
+        before, comma, last = begun.rpartition(",")
+        there = sorted(usage.WORDS[kind]())
+        return [f"{before}{comma}{word}" for word in there if word.startswith(last)]
+
+    return complete
+
+
 def judging(command: Command) -> Command:
     """The options that say how cases are judged; run and replay share them."""
     for option in (
@@ -33,10 +48,11 @@ def judging(command: Command) -> Command:
                      help="How long a call may take; one that takes longer counts as hung."),
         click.option("--in-process", is_flag=True,
                      help="Judge in this process, without workers, for a debugger; a crash then ends the run."),
-        click.option("--oracle", default=TRUSTED, metavar="NAME", show_default=True,
+        click.option("--oracle", shell_complete=words("oracle"), default=TRUSTED, metavar="NAME", show_default=True,
                      help="Whose answers count as right; `conformance list oracles` shows the choice."),
         click.option("--device", metavar="NAME", help="Where its arrays live, as its framework names it."),
-        click.option("--framework", metavar="NAME", help="Whose arrays it takes; found out if not given."),
+        click.option("--framework", shell_complete=words("framework"), metavar="NAME",
+                     help="Whose arrays it takes; found out if not given."),
         click.option("--strict", is_flag=True,
                      help="What is otherwise advice fails, as bad arguments that are answered."),
     ):  # fmt: skip
@@ -44,24 +60,33 @@ def judging(command: Command) -> Command:
     return command
 
 
-def several(*names: str, **how: Any) -> Callable[[Command], Command]:
-    """An option that may be repeated, or be given words with commas between them."""
+def several(*names: str, of: str, **how: Any) -> Callable[[Command], Command]:
+    """An option that may be repeated, or be given words of a kind with commas between them."""
 
     def split(context: click.Context, parameter: click.Parameter, given: Sequence[str]) -> tuple[str, ...]:
         return tuple(word.strip() for words in given for word in words.split(","))
 
-    return click.option(*names, multiple=True, metavar="NAME", callback=split, **how)
+    return click.option(
+        *names, multiple=True, metavar="NAME", callback=split, shell_complete=words(of), **how
+    )
 
 
 def thoroughness(command: Command) -> Command:
     """The options that say which operations are judged, and how thoroughly; run and mutants share them."""
     for option in (
-        click.option("--profile", default="standard", metavar="NAME", show_default=True,
-                     help="How thoroughly: quick, standard or deep."),
-        several("--op", "operations", help="Only this operation; may be repeated, or a list with commas."),
+        click.option("--profile", shell_complete=words("profile"), default="standard", metavar="NAME",
+                     show_default=True, help="How thoroughly: quick, standard or deep."),
+        several("--op", "operations", of="operation",
+                help="Only this operation; may be repeated, or a list with commas."),
     ):  # fmt: skip
         command = option(command)
     return command
+
+
+def beginning() -> Mapping[str, Any]:
+    """The command as it was typed, and when it began: what a report says of both."""
+    command = shlex.join(["conformance", *sys.argv[1:]])
+    return {"command": command, "started": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 @contextmanager

@@ -33,6 +33,23 @@ def hint(kernels: Any, name: str) -> str:
     return slips or _advice(kernels, where)
 
 
+def adapters(kernels: Any) -> dict[str, list[str]]:
+    """The lines that make functions of what looks like kernels under other names, by those; one for an operation."""
+    found, operations = {}, {name for name in OPERATIONS if function_of(kernels, name)}
+    for name, value in sorted(own(kernels), key=_whole_first):
+        lines = [] if name in FUNCTIONS or is_unjudged(name) else _lines(name, value)
+        operation = lines[0].removeprefix("def ").partition("(")[0] if lines else ""
+        if operation and operation not in operations:
+            operations.add(operation)
+            found[name] = lines
+    return found
+
+
+def _whole_first(item: tuple[str, Any]) -> bool:
+    """What is named as the one that is meant comes before what it is made of."""
+    return not flat(item[0]).endswith(_WHOLE)
+
+
 def _has_functions(value: Any) -> bool:
     try:
         return not isinstance(value, (ModuleType, type)) and any(
@@ -46,7 +63,7 @@ def _advice(kernels: Any, where: str) -> str:
     """How the first thing that looks like a kernel becomes one of the functions; what is not judged yet is told."""
     found = dict(own(kernels))
     unjudged = [name for name in found if is_unjudged(name)]
-    for name, value in sorted(found.items(), key=lambda each: not flat(each[0]).endswith(_WHOLE)):
+    for name, value in sorted(found.items(), key=_whole_first):
         if name not in unjudged and (lines := _lines(name, value)):
             return "\n    ".join([f"\nTo have {name} judged, add to {where}:\n", *lines])
     return f"; not judged yet: {', '.join(unjudged)}" if unjudged else ""

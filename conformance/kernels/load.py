@@ -31,7 +31,7 @@ def load(name: str, **declared: Any) -> Subject:
     where, _, attribute = name.partition(":")
     if _has_kernels(where):
         return declaring(_of_framework(where, attribute, name), declared)
-    module = _load_file(where) if where.endswith(".py") else _load_module(where)
+    module = imported(where)
     value = _attribute(module, attribute, name) if attribute else _declared(module, name)
     if isinstance(value, Subject):
         return declaring(replace(value, name=name), declared)
@@ -108,6 +108,11 @@ def _declared(module: ModuleType, name: str) -> Any:
     if len(declared) > 1:
         raise SubjectError(f"{name}: {name} declares {len(declared)} subjects; name one, as {name}:object")
     return next(iter(declared.values()), module)
+
+
+def imported(where: str) -> ModuleType:
+    """The module of a file, or of a name."""
+    return _load_file(where) if where.endswith(".py") else _load_module(where)
 
 
 def _load_file(where: str) -> ModuleType:

@@ -20,16 +20,22 @@ class Conclusion:
     """conforms, differs, untested or interrupted; and why, in words.
 
     lacking   options and outputs of each operation that were not judged at all
+    limited   why not all was judged that is claimed, where that was wanted
     """
 
     verdict: str
     because: str
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    limited: str = ""
 
     @property
     def words(self) -> str:
         """The verdict, as far as it goes."""
-        return "conforms where asked" if self.verdict == "conforms" and self.lacking else self.verdict
+        return (
+            "conforms where asked"
+            if self.verdict == "conforms" and (self.lacking or self.limited)
+            else self.verdict
+        )
 
 
 def conclusion(report: Report, findings: Sequence[Finding]) -> Conclusion:
@@ -37,9 +43,11 @@ def conclusion(report: Report, findings: Sequence[Finding]) -> Conclusion:
     if report.verdict == "conforms" and lacking:
         listed = (f"{operation} {', '.join(what)}" for operation, what in lacking.items())
         because += f"; not claimed: {'; '.join(listed)}"
+    if report.limited:
+        because += f"; {report.limited}"
     if count := report.unreached.count:
         because += f"; nothing is known of {plural(count, 'line')} that no case ran"
-    return Conclusion(report.verdict, because, lacking)
+    return Conclusion(report.verdict, because, lacking, report.limited)
 
 
 def _lacking(report: Report) -> dict[str, list[str]]:

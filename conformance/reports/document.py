@@ -15,6 +15,7 @@ from conformance.reports.findings import Finding, findings
 from conformance.reports.run_info import RunInfo
 from conformance.reports.tables import Table, tables
 from conformance.verdicts.certificate import Certificate
+from conformance.verdicts.coverage import Coverage
 from conformance.verdicts.summation import Summation
 from conformance.verdicts.unreached import Unreached
 from conformance.verdicts.verdict import Numbers, Report, Row
@@ -33,6 +34,7 @@ class Document:
     certified     what was read out of the kernel and is right in every coefficient
     summations    in what order the kernel adds, as its answers show it
     numbers       of the kernel's source, on both sides of which cases were asked
+    coverage      which classes of parameters the cases met, and which together
     findings      each failure once
     advice        what does not fail it, unless its developer wants to be strict
     hints         by operation that refuses even its plainest call: what it may have to declare
@@ -54,6 +56,7 @@ class Document:
     certified: Sequence[Certificate]
     summations: Sequence[Summation]
     numbers: Sequence[Numbers]
+    coverage: Sequence[Coverage]
     findings: Sequence[Finding]
     advice: Sequence[Advice]
     hints: Mapping[str, str]
@@ -80,6 +83,7 @@ def document(report: Report, run: RunInfo) -> Document:
         certified=report.certified,
         summations=report.summations,
         numbers=report.numbers,
+        coverage=report.coverage,
         findings=every,
         advice=advice(report),
         hints=hints(report),

@@ -17,6 +17,8 @@ class RunInfo:
     answers   requirements of the answer alone, which `conformance replay` takes where none is named
     timeout   seconds that a call may take
     resumed   what was not judged but read from the journal of an earlier run, in words
+    command   as it was typed; "" where there was none
+    started   when, as 2026-01-31T12:00:00+00:00
     declared  options of the command line that declare something of the subject, with their values
     """
 
@@ -27,6 +29,8 @@ class RunInfo:
     answers: frozenset[str] = frozenset()
     timeout: float = 10.0
     resumed: str = ""
+    command: str = ""
+    started: str = ""
     declared: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from conformance.cases import Case
@@ -10,10 +12,11 @@ from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running import known
+from conformance.running.events import Found, Listener, Shrinking, nobody
 from conformance.running.failures import failure_of, nobodys
 from conformance.running.fault import Faults
-from conformance.running.runner import Examined, Runner
-from conformance.running.tally import COSTLY, Progress, Tally
+from conformance.running.runner import Examined, Judged, Runner
+from conformance.running.tally import COSTLY, Tally
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
 from conformance.verdicts.verdict import Failure, Row
@@ -36,26 +39,38 @@ def judge(
     runner: Runner,
     *,
     earlier: Sequence[Failure] = (),
-    progress: Progress = lambda unit, done: None,
+    listener: Listener = nobody,
     shrinks: bool = True,
+    first: bool = False,
 ) -> list[Row]:
     """A row for each output of a task.
 
     earlier   failures of other tasks of the operation, whose cases are tried first when one is shrunk
     shrinks   else a failure is the first that there was, as it was
+    first     whether the first failure ends it
     """
+    begun = time.perf_counter()
     fault = Faults(subject, runner).of_framework if shrinks else nobodys
-    tally = Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [], fault)
+    tally = Tally(task, known.cases_of(subject, task.plan.operation) if shrinks else [], fault, first)
     try:
-        tally.take(_fresh(task, runner), progress)
+        tally.take(_fresh(task, runner), listener)
         tally.done = 0  # those stand in the stream again
-        tally.take(runner.examine(task.requirement, task.cases()), progress)
+        tally.take(runner.examine(task.requirement, task.cases()), listener)
         if shrinks:
-            _explain(tally, subject, runner, earlier)
-            _find_others(tally, runner, earlier, progress)
+            explainer = _Explainer(tally, subject, runner, earlier, listener)
+            explainer.explain()
+            if not first:
+                explainer.find_others()
     except KeyboardInterrupt:
-        raise Interrupted(tally.in_order) from None
-    return tally.in_order or [tally.empty_row("output")]
+        raise Interrupted(_timed(tally, begun)) from None
+    return _timed(tally, begun) or [tally.empty_row("output")]
+
+
+def _timed(tally: Tally, begun: float) -> list[Row]:
+    rows = tally.in_order
+    for row in rows:
+        row.seconds = time.perf_counter() - begun
+    return rows
 
 
 def _fresh(task: Task, runner: Runner) -> Iterator[Examined]:
@@ -71,41 +86,65 @@ def judge_case(case: Case, requirement: str, subject: Subject, runner: Runner) -
     return [row.judgement for row in rows]
 
 
-def _explain(tally: Tally, subject: Subject, runner: Runner, earlier: Sequence[Failure]) -> None:
-    """Every failure as the known one that it is, or shrunk and explained."""
-    task = tally.task
-    for (output, _), first in tally.forms.items():
-        if output not in tally.failing and known.has_another_cause(runner, task, tally.known, *first):
-            tally.failing[output] = [first]
-    for output, failures in tally.failing.items():
-        failure = failure_of(runner, task, failures, earlier, tally.fault)
-        if tally.lists:
-            failure.likewise = tuple(dict.fromkeys(judgement.message for _, judgement in failures[1:]))
-        tally.rows[output].failure = failure
-    for output, failures in tally.excused.items():
-        if output not in tally.failing:
-            declared = known.failure_of(subject, runner, task, *failures[0])
-            tally.rows[output].failure = declared or failure_of(runner, task, failures, earlier, tally.fault)
-    for output, failures in tally.foreign.items():
-        costly = failures[0][1].status in COSTLY  # and no matter of the subject's: shown as it is
-        if output not in {*tally.failing, *tally.excused} and not costly:
-            tally.rows[output].failure = failure_of(runner, task, failures, earlier, tally.fault)
+@dataclass(frozen=True)
+class _Explainer:
+    """Makes failures of what the cases of a task have shown.
 
+    earlier  failures of other tasks, whose cases are tried first
+    """
 
-def _find_others(tally: Tally, runner: Runner, earlier: Sequence[Failure], progress: Progress) -> None:
-    """Go on behind the failures that there are, for some that are unlike them: one mistake may hide another."""
-    if not tally.failing or tally.lists:
-        return
-    rest = list(islice(tally.task.cases(), tally.done, tally.done + FURTHER))
-    for _ in range(MOST_CAUSES):
-        if tally.is_costly:
+    tally: Tally
+    subject: Subject
+    runner: Runner
+    earlier: Sequence[Failure]
+    listener: Listener
+
+    def explain(self) -> None:
+        """Every failure as the known one that it is, or shrunk and explained."""
+        tally = self.tally
+        for (output, _), first in tally.forms.items():
+            if output not in tally.failing and known.has_another_cause(
+                self.runner, tally.task, tally.known, *first
+            ):
+                tally.failing[output] = [first]
+        for output, failures in tally.failing.items():
+            failure = self._failure(failures)
+            if tally.lists:
+                failure.likewise = tuple(dict.fromkeys(judgement.message for _, judgement in failures[1:]))
+            tally.rows[output].failure = failure
+        for output, failures in tally.excused.items():
+            if output not in tally.failing:
+                declared = known.failure_of(self.subject, self.runner, tally.task, *failures[0])
+                tally.rows[output].failure = declared or self._failure(failures)
+        for output, failures in tally.foreign.items():
+            costly = failures[0][1].status in COSTLY  # and no matter of the subject's: shown as it is
+            if output not in {*tally.failing, *tally.excused} and not costly:
+                tally.rows[output].failure = self._failure(failures)
+
+    def find_others(self) -> None:
+        """Go on behind the failures that there are, for some that are unlike them: one mistake may hide another."""
+        tally = self.tally
+        if not tally.failing or tally.lists:
             return
-        shown = [*earlier, *(failure for row in tally.rows.values() for failure in row.failures)]
-        dead = [failure.case for failure in shown if failure.judgement.status in DEATHS]
-        rest = [case for case in rest if not any(is_part_of(each, case) for each in dead)]
-        before = tally.done
-        new = tally.take_others(runner.examine(tally.task.requirement, rest), shown, progress)
-        if new is None:
-            return
-        tally.rows[new[1].output].add(failure_of(runner, tally.task, [new], earlier, tally.fault))
-        rest = rest[tally.done - before :]
+        rest = list(islice(tally.task.cases(), tally.done, tally.done + FURTHER))
+        for _ in range(MOST_CAUSES):
+            if tally.is_costly:
+                return
+            shown = [*self.earlier, *(failure for row in tally.rows.values() for failure in row.failures)]
+            dead = [failure.case for failure in shown if failure.judgement.status in DEATHS]
+            rest = [case for case in rest if not any(is_part_of(each, case) for each in dead)]
+            before = tally.done
+            examined = self.runner.examine(tally.task.requirement, rest)
+            new = tally.take_others(examined, shown, self.listener)
+            if new is None:
+                return
+            tally.rows[new[1].output].add(self._failure([new]))
+            rest = rest[tally.done - before :]
+
+    def _failure(self, failures: Sequence[Judged]) -> Failure:
+        """The first of the failures of an output, shrunk and explained."""
+        task, (case, judgement) = self.tally.task, failures[0]
+        self.listener(Shrinking(task.unit, judgement.output, case))
+        failure = failure_of(self.runner, task, failures, self.earlier, self.tally.fault)
+        self.listener(Found(task.unit, failure))
+        return failure

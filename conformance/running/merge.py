@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from conformance.requirements import REQUIREMENTS
 from conformance.running.claims import Claims
 from conformance.running.tasks import Task
 from conformance.verdicts.certificate import Certificate
+from conformance.verdicts.coverage import Coverage, coverage
 from conformance.verdicts.judgement import ADVICE
 from conformance.verdicts.summation import Order, summations
 from conformance.verdicts.unreached import Unreached
@@ -26,6 +28,7 @@ def merge(
     tasks: Iterable[Task] = (),
     stale: Iterable[str] = (),
     interrupted: bool = False,
+    limited: str = "",
     unreached: Unreached = Unreached(),  # noqa: B008 - frozen
 ) -> Report:
     """The report that rows make.
@@ -33,8 +36,16 @@ def merge(
     claims   what the subject claims of each operation
     tasks    that were judged: they say what was exhausted, and what certified
     stale    known failures that no longer fail
+    limited  why not all was judged that a subject claims, where that was wanted
     """
-    report = Report(subject, list(rows), stale=list(stale), interrupted=interrupted, unreached=unreached)
+    report = Report(
+        subject,
+        list(rows),
+        stale=list(stale),
+        interrupted=interrupted,
+        limited=limited,
+        unreached=unreached,
+    )
     for each in claims:
         report.not_claimed += each.not_claimed
         report.refusing |= {each.operation: each.refusing} if each.refusing else {}
@@ -45,7 +56,17 @@ def merge(
         orders = (Order(*order) for order in row.orders)
         report.summations += summations(row.unit.operation, row.unit.dtype, orders)
     report.numbers += _numbers(judged)
+    report.coverage += _coverage(report.rows)
     return report
+
+
+def _coverage(rows: Iterable[Row]) -> Iterator[Coverage]:
+    """What the cases of each operation met, whatever the requirement."""
+    met: dict[str, Counter[str]] = {}
+    for row in rows:
+        if row.met:
+            met.setdefault(row.unit.operation, Counter()).update(row.met)
+    return (coverage(operation, counts) for operation, counts in met.items())
 
 
 def _numbers(tasks: Iterable[Task]) -> Iterator[Numbers]:

@@ -9,23 +9,26 @@ from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running import known
 from conformance.running.claims import Claims, claims_of
+from conformance.running.events import Begun, Ended, Finished, Listener, Planned, Searching, nobody
 from conformance.running.judge import Interrupted, judge
 from conformance.running.merge import merge
 from conformance.running.runner import Runner
 from conformance.running.search import Search
 from conformance.running.settings import Settings
-from conformance.running.tally import Progress
 from conformance.running.tasks import Task, plan, plans
 from conformance.verdicts.journal import Journal
 from conformance.verdicts.unreached import Reached, Unreached
 from conformance.verdicts.verdict import Failure, Report, Row
+
+FIRST = "the run ended at its first failure"
+LAST = "only what failed last time was judged"
 
 
 def run(
     subject: Subject,
     runner: Runner,
     settings: Settings,
-    progress: Progress = lambda unit, done: None,
+    listener: Listener = nobody,
     journal: Journal | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Report:
@@ -33,28 +36,43 @@ def run(
 
     A journal keeps what is finished; units that it holds already are not judged again. A search ends where `is_over`.
     """
-    here = _Here(subject, runner, progress, journal)
-    stale, interrupted = [], False
+    here = _Here(subject, runner, listener, journal, settings.first_failure)
+    listener(Begun(subject))
+    stale, interrupted, limited = [], False, "" if settings.only is None else LAST
     try:
         for claims in claims_of(subject, runner, settings):
             here.claims.append(claims)
-            for task in plan(subject, claims, settings):
+            tasks = list(plan(subject, claims, settings))
+            listener(Planned(claims.operation, tuple(task.unit for task in tasks)))
+            for task in tasks:
                 here.judge(task)
-        for claims in list(here.claims):
-            here.search(claims, settings, is_over)
-        stale = known.stale(subject, runner, settings.operations, here.rows)
+                if settings.first_failure and here.differs:
+                    raise _Enough
+        if settings.only is None:
+            for claims in list(here.claims):
+                here.search(claims, settings, is_over)
+            stale = known.stale(subject, runner, settings.operations, here.rows)
+    except _Enough:
+        limited = FIRST
     except KeyboardInterrupt as interruption:
         here.rows += interruption.rows if isinstance(interruption, Interrupted) else []
         interrupted = True
-    return merge(
+    report = merge(
         subject,
         here.rows,
         claims=here.claims,
         tasks=here.tasks,
         stale=stale,
         interrupted=interrupted,
-        unreached=here.unreached(interrupted),
+        limited=limited,
+        unreached=here.unreached(interrupted, limited),
     )
+    listener(Finished(report))
+    return report
+
+
+class _Enough(Exception):
+    """A failure was found, and no more is wanted."""
 
 
 @dataclass
@@ -63,8 +81,9 @@ class _Here:
 
     subject: Subject
     runner: Runner
-    progress: Progress
+    listener: Listener
     journal: Journal | None
+    first: bool = False
     claims: list[Claims] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
@@ -72,13 +91,17 @@ class _Here:
 
     def judge(self, task: Task) -> None:
         rows = self.journal.rows(task.unit) if self.journal else None
+        resumed = rows is not None
         if rows is None:
             earlier = self._failures_of(task.plan.operation)
-            rows = judge(task, self.subject, self.runner, earlier=earlier, progress=self.progress)
+            rows = judge(
+                task, self.subject, self.runner, earlier=earlier, listener=self.listener, first=self.first
+            )
             if self.journal:
                 self.journal.keep(task.unit, rows)
         self.tasks.append(task)
         self.rows += rows
+        self.listener(Ended(task.unit, rows, resumed))
 
     def search(self, claims: Claims, settings: Settings, is_over: Callable[[], bool]) -> None:
         """What a search finds that the other cases did not come to, judged as they are."""
@@ -86,6 +109,7 @@ class _Here:
             budget = REQUIREMENTS[name].searched.get(settings.profile, 0)
             if not budget:
                 continue
+            self.listener(Searching(claims.operation))
             every = {each.dtype: each for each in plans(self.subject, claims, settings)}
             search = Search(name, list(every.values()), self.runner, budget, is_over)
             search.run()
@@ -95,10 +119,16 @@ class _Here:
                 if found:
                     self.judge(Task(each, name, only=found))
 
-    def unreached(self, interrupted: bool) -> Unreached:
+    @property
+    def differs(self) -> bool:
+        return any(failure.decides for row in self.rows for failure in row.failures)
+
+    def unreached(self, interrupted: bool, limited: str) -> Unreached:
         """The lines that no case ran, where all cases ran here."""
         if interrupted or (self.journal and self.journal.taken):
             return Unreached(unknown="the run was " + ("interrupted" if interrupted else "resumed"))
+        if limited:
+            return Unreached(unknown=limited)
         ran = self.runner.ran
         left = ran.unreached({claims.operation for claims in self.claims if claims.dtypes})
         reached = {number: str(case) for each in self.searches for number, case in each.reached.items()}

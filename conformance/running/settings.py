@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from conformance.cases import Case
 from conformance.requirements import PROFILES
+from conformance.verdicts.verdict import Unit
 
 
 @dataclass(frozen=True)
@@ -13,6 +15,8 @@ class Settings:
     """What of a subject is judged, and how thoroughly; empty means all.
 
     skipped   requirements that it is not held to
+    only      cases of units, where nothing else is judged
+    first_failure  whether that ends the run
     """
 
     operations: Sequence[str] = ()
@@ -21,6 +25,8 @@ class Settings:
     profile: str = "standard"
     seed: int = 0
     skipped: Sequence[str] = ()
+    only: Mapping[Unit, Sequence[Case]] | None = None
+    first_failure: bool = False
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:

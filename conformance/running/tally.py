@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.cases import Case
+from conformance.cases.classes import classes_of
 from conformance.cases.shrink import explains, options_of
 from conformance.operations import OUTPUTS
 from conformance.requirements import REQUIREMENTS
+from conformance.running.events import Judged, Listener
 from conformance.running.failures import Fault
-from conformance.running.runner import Examined, Judged
+from conformance.running.runner import Examined
+from conformance.running.runner import Judged as JudgedCase
 from conformance.running.tasks import Task
+from conformance.verdicts.coverage import BETWEEN
 from conformance.verdicts.judgement import DEATHS, Judgement
-from conformance.verdicts.verdict import Failure, Row, Unit
-
-Progress = Callable[[Unit, int], None]  # a unit, and how many of its cases are judged
+from conformance.verdicts.verdict import Failure, Row
 
 MOST_FAILURES = 12  # kept of an output: a diagnosis must not contradict them
 MOST_DEATHS = 3  # a task of which so many cases end the process is judged no further
@@ -31,32 +34,35 @@ class Tally:
     forms     of those, the first with each set of options
     fault     tells whose a failure is, beside the subject
     foreign   failures that are the framework's own; they do not end the search either
+    first     whether the first failure of any output ends it
     """
 
     task: Task
     known: Sequence[Case]
     fault: Fault
+    first: bool = False
     done: int = 0  # cases of the task that were judged, in their order
+    met: Counter[tuple[str, ...]] = field(default_factory=Counter)  # classes of their parameters
     rows: dict[str, Row] = field(default_factory=dict)
-    failing: dict[str, list[Judged]] = field(default_factory=dict)
-    excused: dict[str, list[Judged]] = field(default_factory=dict)
-    forms: dict[tuple[str, frozenset[str]], Judged] = field(default_factory=dict)
-    foreign: dict[str, list[Judged]] = field(default_factory=dict)
+    failing: dict[str, list[JudgedCase]] = field(default_factory=dict)
+    excused: dict[str, list[JudgedCase]] = field(default_factory=dict)
+    forms: dict[tuple[str, frozenset[str]], JudgedCase] = field(default_factory=dict)
+    foreign: dict[str, list[JudgedCase]] = field(default_factory=dict)
 
-    def take(self, examined: Iterable[Examined], progress: Progress) -> None:
+    def take(self, examined: Iterable[Examined], listener: Listener) -> None:
         """Every case, until more would show nothing new."""
         for case, judgements in examined:
             self._add(case, judgements)
-            self._note(progress)
+            self._note(case, listener)
             if self._says_enough:
                 break
 
     def take_others(
-        self, examined: Iterable[Examined], shown: Sequence[Failure], progress: Progress
-    ) -> Judged | None:
+        self, examined: Iterable[Examined], shown: Sequence[Failure], listener: Listener
+    ) -> JudgedCase | None:
         """Further cases, until an output fails as none of the failures shown explains; that one."""
         for case, judgements in examined:
-            self._note(progress)
+            self._note(case, listener)
             for judgement in judgements:
                 row = self._row(judgement.output)
                 row.count(case, judgement)
@@ -75,9 +81,10 @@ class Tally:
     def _is_excused(self, case: Case) -> bool:
         return any(explains(other, case) for other in self.known)
 
-    def _note(self, progress: Progress) -> None:
+    def _note(self, case: Case, listener: Listener) -> None:
         self.done += 1
-        progress(self.task.unit, self.done)
+        self.met[classes_of(case)] += 1
+        listener(Judged(self.task.unit, self.done))
 
     def _add(self, case: Case, judgements: Iterable[Judgement]) -> None:
         for judgement in judgements:
@@ -91,8 +98,9 @@ class Tally:
 
     def empty_row(self, output: str) -> Row:
         rule = REQUIREMENTS[self.task.requirement]
-        # Where the source decides what is asked, an output may well have but one number in each case.
-        return Row(self.task.unit, output, varied=rule.of_source, refuses=rule.refuses)
+        # Where the source decides what is asked, or somebody, an output may well have but one number in each case.
+        chosen = rule.of_source or bool(self.task.only)
+        return Row(self.task.unit, output, varied=chosen, refuses=rule.refuses)
 
     def _add_failure(self, row: Row, case: Case, judgement: Judgement) -> None:
         fault, kind = "", self.failing
@@ -115,6 +123,8 @@ class Tally:
     @property
     def _says_enough(self) -> bool:
         """Every output has failed, or the process died again and again."""
+        if self.first and self.failing:
+            return True
         claimed = {row.output for row in self.rows.values() if row.cases}
         if not claimed or not (self.failing or self.excused):
             return False
@@ -129,4 +139,7 @@ class Tally:
 
     @property
     def in_order(self) -> list[Row]:
-        return [self.rows[output] for output in sorted(self.rows, key=OUTPUTS.index)]
+        rows = [self.rows[output] for output in sorted(self.rows, key=OUTPUTS.index)]
+        for first in rows[:1]:
+            first.met = {BETWEEN.join(classes): count for classes, count in self.met.items()}
+        return rows

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import Any
@@ -71,9 +71,19 @@ class Task:
 def plan(subject: Subject, claims: Claims, settings: Settings) -> Iterator[Task]:
     """The tasks of one operation, in the order in which a run judges them."""
     for each in plans(subject, claims, settings):
+        if settings.only is not None:
+            yield from _only(each, settings.only)
+            continue
         for requirement in claims.requirements:
             if REQUIREMENTS[requirement].is_judged(each):
                 yield Task(each, requirement)
+
+
+def _only(plan: Plan, only: Mapping[Unit, Sequence[Case]]) -> Iterator[Task]:
+    """The tasks of one operation and dtype where nothing but these cases is judged."""
+    for unit, cases in only.items():
+        if (unit.operation, unit.dtype) == (plan.operation, plan.dtype):
+            yield Task(plan, unit.requirement, only=tuple(cases))
 
 
 def plans(subject: Subject, claims: Claims, settings: Settings) -> Iterator[Plan]:

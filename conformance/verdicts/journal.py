@@ -98,14 +98,19 @@ def state_of(subject: Subject, setup: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def digest(subject: Subject) -> str:
-    """Of the kernels' files, and modules and shared libraries beside or below them; what is installed has a version."""
+    """Of the contents of a subject's files."""
+    contents = (file.read_bytes() for file in sorted(own_files(subject)))
+    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]
+
+
+def own_files(subject: Subject) -> set[Path]:
+    """The kernels' files, and modules and shared libraries beside or below them; what is installed has a version."""
     own = _sources(subject)
     folders = {file.parent for file in own if is_own(str(file))}
     loaded = {Path(file).resolve() for module in [*sys.modules.values()] if (file := _file_of(module))}
     loaded |= _mapped() | {library for folder in folders for library in filter(_is_library, folder.glob("*"))}
     near = {file for file in loaded if is_own(str(file)) and not folders.isdisjoint(file.parents)}
-    contents = (file.read_bytes() for file in sorted(own | near) if file.is_file())
-    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()[:16]
+    return {file for file in own | near if file.is_file()}
 
 
 def _sources(subject: Subject) -> set[Path]:

@@ -10,6 +10,7 @@ from conformance.cases.scope import Exhausted
 from conformance.cases.shrink import is_part_of
 from conformance.kernels.subject import Subject
 from conformance.verdicts.certificate import Certificate
+from conformance.verdicts.coverage import Coverage
 from conformance.verdicts.judgement import ADVICE, GRAVEST, Judgement
 from conformance.verdicts.summation import Summation
 from conformance.verdicts.unreached import Unreached
@@ -88,6 +89,8 @@ class Row:
     failure   the gravest, and others: those that are unlike it and each other
     advice    what it is advised of, each with the first case that shows it
     orders    of its sums, one for each case that shows it
+    seconds   that its unit took
+    met       how many cases of its unit fell into which classes; the first row of a unit has it
     """
 
     unit: Unit
@@ -101,6 +104,8 @@ class Row:
     advice: dict[str, str] = field(default_factory=dict)
     others: list[Failure] = field(default_factory=list)
     orders: list[list[Any]] = field(default_factory=list)
+    seconds: float = field(default=0.0, compare=False)
+    met: dict[str, int] = field(default_factory=dict)
 
     @property
     def failures(self) -> list[Failure]:
@@ -189,8 +194,10 @@ class Report:
     summations: list[Summation] = field(default_factory=list)  # in what order, as far as it was read
     stale: list[str] = field(default_factory=list)  # known failures that no longer fail
     interrupted: bool = False
+    limited: str = ""  # why not all was judged that is claimed, where that was wanted
     numbers: list[Numbers] = field(default_factory=list)  # that the source has, by operation
     unreached: Unreached = field(default_factory=Unreached)
+    coverage: list[Coverage] = field(default_factory=list)  # by its cases, of classes of parameters
 
     @property
     def cases(self) -> int:

@@ -29,8 +29,8 @@ ORDERED = {  # so do the files of these folders
         "conditions", "call", "double_backward", "load", "turns",
     ],
     "reports": [
-        "lines", "run_info", "progress", "claims", "advice", "tables", "findings", "conclusion", "document", "script",
-        "text", "arrays", "replay", "formats",
+        "lines", "run_info", "claims", "advice", "tables", "findings", "progress", "event_log", "last_time",
+        "conclusion", "document", "script", "finding_arrays", "data", "text", "arrays", "replay", "formats",
     ],
 }  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
@@ -41,7 +41,7 @@ NAMED = {  # elsewhere than in the framework's own file
 HOMONYMS = {  # words that are names of requirements, and mean something else there
     "cases/arrays.py": {"special"}, "cases/values.py": {"special"}, "operations/special.py": {"special"},
     "cases/units.py": {"special"}, "running/tasks.py": {"numbers"}, "kernels/surroundings.py": {"rounding"},
-    "reports/formats/json.py": {"certified", "numbers"},
+    "reports/data.py": {"certified", "numbers"},
     "cases/named.py": {"hazards"}, "cli/list.py": {"layouts"}, "cli/search.py": {"search"},
 }  # fmt: skip
 

@@ -10,9 +10,9 @@ from conformance.cases.features import features_of
 from conformance.kernels import reference
 from conformance.kernels.load import load
 from conformance.reports.conclusion import conclusion
+from conformance.reports.data import as_data
 from conformance.reports.document import document
 from conformance.reports.findings import findings
-from conformance.reports.formats import json
 from conformance.reports.run_info import RunInfo
 from conformance.reports.text import findings_text
 from conformance.requirements import Plan
@@ -86,7 +86,7 @@ def test_a_failure_that_is_the_framework_s_own_is_told_with_its_smallest_case():
 
 
 def test_a_failure_that_is_the_framework_s_own_is_marked_in_the_report_for_programs():
-    data = json.as_data(document(report_of(wrapper), RunInfo("reference")))
+    data = as_data(document(report_of(wrapper), RunInfo("reference")))
     assert [each["fault"] for each in data["failures"]] == ["PyTorch's own conv2d"]
     assert (data["verdict"], data["passed"]) == ("conforms", True)
 

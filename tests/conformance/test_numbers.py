@@ -21,8 +21,8 @@ from conformance.kernels.load import load
 from conformance.kernels.source.foreign import foreign_conditions
 from conformance.kernels.subject import SubjectError
 from conformance.operations import OPERATIONS
+from conformance.reports.data import as_data
 from conformance.reports.document import document
-from conformance.reports.formats.json import as_data
 from conformance.reports.lines import plain
 from conformance.reports.run_info import RunInfo
 from conformance.reports.text import lines as lines_of

@@ -9,6 +9,7 @@ from pathlib import Path
 import conformance
 from conformance.kernels.load import load
 from conformance.reports.progress import Progress
+from conformance.running.events import Judged
 from conformance.running.forecast import Forecast, tasks_of
 from conformance.running.settings import Settings
 from conformance.verdicts.verdict import Unit
@@ -32,7 +33,7 @@ def said(*cases, forecast=None, first=0.0, every=0.0):
     times = iter([0.0, *(at for *_, at in cases)])
     progress = Progress(lines.append, first, every, forecast, clock=lambda: next(times))
     for unit, done, _ in cases:
-        progress(unit, done)
+        progress(Judged(unit, done))
     return lines
 
 

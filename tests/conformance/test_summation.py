@@ -18,8 +18,8 @@ from conformance.cases.features import features_of
 from conformance.cases.units import pairs
 from conformance.kernels import reference
 from conformance.kernels.subject import Subject
+from conformance.reports.data import as_data
 from conformance.reports.document import document
-from conformance.reports.formats.json import as_data
 from conformance.reports.run_info import RunInfo
 from conformance.reports.text import lines
 from conformance.requirements import Plan

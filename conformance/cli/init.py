@@ -1,0 +1,123 @@
+"""conformance init: a file that says of a kernel what conformance has to know, made from the functions it has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from conformance.cli.shared import write, wrong_usage
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+PREFIX = "conformance_"  # of the file that is written, beside the kernel's
+TEMPLATE = '''"""{file} as conformance judges it: conformance run {target}"""
+
+{imports}
+
+{functions}subject = conformance.Subject(
+    {kernels},
+    framework="{framework}",  # whose arrays its functions take
+    # A signature does not say the rest. Each line has what holds without it; write what does not, and drop the others.
+    # dtypes=("float32", "float64"),  # those that it takes; "float16" and "bfloat16", too
+    # layout="NCHW",  # or "NHWC", with weights (R, S, C/G, K)
+    # without=(),  # what it does not claim, in the words of a report: ("unbatched", "dilation", "grad_weight")
+    # only=lambda case: True,  # or, by case, what no word says: lambda case: case.kernel == (3, 3)
+    # accuracy="direct",  # or "winograd", "fft", "tf32": its bound follows
+    # sums="wide",  # half precision: summed in float32; or "narrow", in its own format
+    # ties="first",  # which of equal maxima a max pooling takes; or "any"
+    # blocks=(),  # extents that compiled code blocks over, where its source cannot be read
+    # known_failures={{}},  # {{"conv2d stride=1,2": "why"}}: expected to fail, and must
+)
+'''
+
+
+@click.command("init")
+@click.argument("file", metavar="FILE")
+def command(file: str) -> None:
+    """Write a Subject for the kernels of FILE.
+
+    It is written beside FILE, as conformance_FILE, with a line for all that may be declared. Functions under other
+    names, layers and classes get lines around them that make them functions as in torch.nn.functional: read those
+    before you trust them.
+    """
+    from conformance.kernels.guess import framework_of
+    from conformance.kernels.hints import adapters
+    from conformance.kernels.load import check_name, imported
+    from conformance.usage import WrongUsage
+
+    with wrong_usage():
+        if not file.endswith(".py"):
+            raise WrongUsage(f"{file}: init takes a Python file")
+        check_name(file)
+        source = Path(file)
+        target = source.with_name(f"{PREFIX}{source.stem.replace('-', '_')}.py")
+        if target.exists():
+            raise WrongUsage(f"{target}: is there already, and is not written over")
+        module = imported(file)
+        made = adapters(module)
+        names = _functions(module)
+        if not names and not made:
+            raise WrongUsage(f"{file}: nothing in it looks like a kernel by its name or class")
+        text = _text(source, target, names, made, framework_of(_called(module, names, made)))
+    write("init", str(target), text)
+    click.echo(
+        f"{target}: {', '.join([*names, *made])}\n\n    conformance run {target}\n\nor, in a test file,\n"
+    )
+    test = f"def test_{target.stem.removeprefix(PREFIX)}(verdict):"
+    click.echo(f'    @conformance.matrix("{target}", profile="quick")\n    {test}\n        verdict.check()')
+
+
+def _functions(module: ModuleType) -> list[str]:
+    from conformance.kernels.guess import FUNCTIONS, function_of
+
+    return [name for name in FUNCTIONS if function_of(module, name)]
+
+
+def _called(
+    module: ModuleType, names: Sequence[str], made: Mapping[str, Sequence[str]]
+) -> dict[str, Callable[..., Any]]:
+    """The functions as they will be called, by name."""
+    there = {name: getattr(module, name) for name in [*names, *made]}
+    for lines in made.values():
+        exec("\n".join(_definition(lines)), there)
+    return {name: value for name, value in there.items() if callable(value)}
+
+
+def _text(
+    source: Path, target: Path, names: Sequence[str], made: Mapping[str, Sequence[str]], framework: str
+) -> str:
+    """What is written: the functions as they are, or those around them beside the others."""
+    module, is_name = source.stem, source.stem.isidentifier()
+    imports = ["import conformance", f"import {module}"]
+    if not is_name:
+        module = source.stem.replace("-", "_")
+        imports = [
+            "import importlib",
+            "",
+            "import conformance",
+            f'{module} = importlib.import_module("{source.stem}")',
+        ]
+    kernels = module
+    if made:
+        imports += [f"{name} = {module}.{name}" for name in made]
+        around = [lines[0].removeprefix("def ").partition("(")[0] for lines in made.values()]
+        entries = [f'"{name}": {module}.{name}' for name in names] + [f'"{name}": {name}' for name in around]
+        kernels = "{" + ", ".join(entries) + "}"
+    functions = "".join("\n".join(_definition(lines)) + "\n\n\n" for lines in made.values())
+    return TEMPLATE.format(
+        file=source.name,
+        target=target,
+        imports="\n".join(imports),
+        functions="\n" * bool(made) + functions,
+        kernels=kernels,
+        framework=framework,
+    )
+
+
+def _definition(lines: Sequence[str]) -> Sequence[str]:
+    """A function alone, without the Subject that a hint may have behind it."""
+    return lines[: lines.index("")] if "" in lines else lines

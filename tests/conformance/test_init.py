@@ -1,0 +1,148 @@
+"""A file that declares a kernel, made from what it has; and what a shell completes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from conformance.cli import main
+from conformance.kernels.load import load
+
+OTHER_NAMES = """
+def conv_forward(x, w, b=None, stride=1, padding=0):
+    return npcnn.conv2d(x, w, b, stride=stride, padding=padding)
+
+def maxpool1d(x, kernel_size, stride=None):
+    return npcnn.max_pool1d(x, kernel_size, stride=stride)
+"""
+LAYER = """
+import torch
+
+class ModelNew(torch.nn.Module):
+    def __init__(self, in_channels, out_channels, kernel_size, stride=1):
+        super().__init__()
+        self.conv = torch.nn.Conv2d(in_channels, out_channels, kernel_size, stride)
+
+    def forward(self, x):
+        return self.conv(x)
+"""
+QUICK = ("--profile", "quick", "--requirement", "empty", "--oracle", "reference", "--in-process")
+
+
+def command(*arguments):
+    return CliRunner().invoke(main, list(arguments))
+
+
+def without_conv2d(source, write_kernel, name):
+    """A file without the conv2d that the head of every written kernel has."""
+    file = Path(write_kernel(name, ""))
+    file.write_text("import npcnn\n" + source)
+    return str(file)
+
+
+def test_a_kernel_that_has_the_functions_is_declared_as_it_is(write_kernel):
+    ran = command("init", write_kernel("mine", ""))
+    assert (ran.exit_code, "conformance run conformance_mine.py" in ran.output) == (0, True)
+    subject = load("conformance_mine.py")
+    assert (subject.operations, subject.framework) == (("conv2d",), "numpy")
+
+
+def test_functions_of_other_names_get_lines_around_them(write_kernel):
+    command("init", without_conv2d(OTHER_NAMES, write_kernel, "renamed"))
+    assert load("conformance_renamed.py").operations == ("conv2d", "max_pool1d")
+    assert command("run", "conformance_renamed.py", *QUICK).exit_code == 0
+
+
+def test_functions_of_other_names_stand_beside_those_that_are_there(write_kernel):
+    command("init", write_kernel("mine", OTHER_NAMES))
+    assert '{"conv2d": mine.conv2d, "max_pool1d": max_pool1d}' in Path("conformance_mine.py").read_text()
+
+
+def test_a_layer_is_declared_with_the_framework_of_its_arrays(write_kernel):
+    pytest.importorskip("torch")
+    command("init", without_conv2d(LAYER, write_kernel, "layer"))
+    subject = load("conformance_layer.py")
+    assert (subject.operations, subject.framework) == (("conv2d",), "torch")
+
+
+def test_every_line_that_is_offered_is_one_that_a_subject_takes(write_kernel):
+    command("init", write_kernel("mine", ""))
+    written = Path("conformance_mine.py").read_text()
+    Path("all.py").write_text(
+        written.replace("    # A signature", "    ## A").replace("    # ", "    ").replace("## A", "# A")
+    )
+    assert load("all.py").layout == "NCHW"
+
+
+def test_a_file_whose_name_is_no_word_is_imported_all_the_same(write_kernel):
+    ran = command("init", write_kernel("my-kernel", ""))
+    assert "def test_my_kernel(verdict):" in ran.output
+    assert load("conformance_my_kernel.py").operations == ("conv2d",)
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "message"),
+    [
+        ("none.py", "def foo(): pass", "none.py: nothing in it looks like a kernel by its name or class"),
+        ("text.txt", "", "text.txt: init takes a Python file"),
+        ("lost.py", None, "lost.py: no such file"),
+        ("broken.py", "def conv2d(:", "broken.py: importing it raises SyntaxError"),
+    ],
+)
+def test_what_cannot_be_declared_is_told(file, source, message, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if source is not None:
+        Path(file).write_text(source)
+    ran = command("init", file)
+    assert (ran.exit_code, message in ran.output) == (2, True)
+
+
+def test_a_file_that_is_there_is_not_written_over(write_kernel):
+    file = write_kernel("mine", "")
+    Path("conformance_mine.py").write_text("mine")
+    ran = command("init", file)
+    assert (ran.exit_code, Path("conformance_mine.py").read_text()) == (2, "mine")
+    assert "conformance_mine.py: is there already, and is not written over" in ran.output
+
+
+# What a shell completes.
+
+
+def completed(*words):
+    environment = {
+        "_CONFORMANCE_COMPLETE": "bash_complete",
+        "COMP_CWORD": str(len(words)),
+        "PYTHONPATH": ":".join(sys.path),
+    }
+    environment |= {"COMP_WORDS": " ".join(("conformance", *words))}
+    code = "import sys; sys.argv[0] = 'conformance'; from conformance.__main__ import start; start()"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment)
+    return [line.partition(",")[2] for line in ran.stdout.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["mu"], ["mutants"]),
+        (["run", "npcnn", "--first"], ["--first-failure"]),
+        (["run", "npcnn", "--op", "lp_"], ["lp_pool1d", "lp_pool2d", "lp_pool3d"]),
+        (["run", "npcnn", "--op", "conv2d,lp_pool1"], ["conv2d,lp_pool1d"]),
+        (["run", "npcnn", "--requirement", "ex"], ["exact"]),
+        (["run", "npcnn", "--skip", "th"], ["threads"]),
+        (["run", "npcnn", "--dtype", "float3"], ["float32"]),
+        (["run", "npcnn", "--profile", "q"], ["quick"]),
+        (["run", "npcnn", "--oracle", "ref"], ["reference"]),
+        (["run", "npcnn", "--framework", "nu"], ["numpy"]),
+        (["search", "npcnn", "--op", "conv1"], ["conv1d"]),
+    ],
+)  # fmt: skip
+def test_a_shell_completes_words(words, expected):
+    assert completed(*words) == expected
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_gets_what_completes_its_words(shell):
+    ran = command("completion", shell)
+    assert (ran.exit_code, "_CONFORMANCE_COMPLETE" in ran.output) == (0, True)
