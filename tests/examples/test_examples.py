@@ -1,11 +1,11 @@
 """Each example as its reader would check it: the right ones conform, the wrong ones get the verdict they earn."""
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,7 @@ from conformance.running.runner import examine
 from conformance.running.settings import Settings
 from conformance.usage import runner_of
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-EXAMPLES = README.with_name("examples")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 pytestmark = pytest.mark.slow
 
@@ -107,16 +106,35 @@ def test_c_kernel_that_leaves_its_input_is_caught_in_the_act(built, name, told):
     assert messages["output"].startswith(told)
 
 
-def test_the_subject_of_the_readme_can_be_pasted_under_its_kernel_and_has_its_known_failure(tmp_path):
-    kernel, subject = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[:2]
-    file = tmp_path / "pasted_from_the_readme.py"
-    file.write_text(kernel + subject)
-    asked = {"requirements": ["exact"], "oracle": "reference", "profile": "quick"}
-    report = conformance.check(str(file), **asked)
-    assert (report.stale, {row.verdict for row in report.rows if row.output == "output"}) == (
-        [],
-        {"known failure"},
+@pytest.mark.parametrize("requirement", ["exact", "special"])
+def test_layer_conforms_in_its_gradients_too(requirement):
+    pytest.importorskip("torch")
+    report = check("layer_kernel.py", requirements=[requirement], dtypes=["float32"])
+    judged = {row.output for row in report.rows if row.verdict == "conforms"}
+    assert (report.passed, judged) == (True, {"output", "grad_input", "grad_weight", "grad_bias"})
+
+
+def test_kernelbench_kernel_differs_by_its_products_though_not_beyond_1_percent():
+    pytest.importorskip("torch")
+    report = check("kernelbench_kernel.py", requirements=["exact"], dtypes=["float32"])
+    failures = {row.output: str(row.failure.case) for row in report.rows if row.failure}
+    assert failures["output"] == "conv2d"
+
+
+def test_numba_kernel_conforms():
+    pytest.importorskip("numba")
+    assert check("numba_kernel.py", requirements=["exact", "special", "empty", "arguments"]).passed
+
+
+def test_triton_kernel_answers_right(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    pytest.importorskip("triton")
+    case = Case.parse(
+        "conv2d batch=2 channels=2 image=5,6 kernel=2,3 filters=3 stride=2,1 padding=1 bias=true"
     )
+    subject = load(str(EXAMPLES / "triton_kernel.py"))
+    judgements = examine(Caller(replace(subject, only=None)), oracle("reference"), "exact", case)
+    assert {judgement.output: judgement.status for judgement in judgements}["output"] == "conforms"
 
 
 def check(name, **asked):
