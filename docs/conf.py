@@ -15,7 +15,9 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["build"]
 html_theme = "alabaster"
-html_theme_options = {"page_width": "1100px", "sidebar_width": "260px", "show_powered_by": False}
+html_theme_options = {
+    "page_width": "1400px", "sidebar_width": "260px", "code_font_size": "0.8em", "show_powered_by": False
+}  # fmt: skip
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 
@@ -26,7 +28,7 @@ def as_it_is_laid_out(app, what, name, obj, options, lines):
     shown = [f"   {line}" for line in rest]
     lines[:] = [first.replace("*", r"\*").replace("`", "``").replace("|", r"\|")]
     if any(map(str.strip, rest)):
-        lines += ["", "::", "", *shown]
+        lines += ["", ".. code-block:: text", "", *shown]
 
 
 def setup(app):

@@ -53,7 +53,12 @@ same rows, as far as their words mean something there.
 
 Each has a sentence, which a diagnosis shows under *looks like* where a kernel gives the very same wrong numbers, and a
 condition: where the mistake can show at all, and so what generation must make happen. `conformance mutants` asks every
-one of them until it is caught, and shrinks the case that caught it."""
+one of them until it is caught, and shrinks the case that caught it.
+
+In the conditions N is the batch, C the channels, K the filters, G the groups, CG and KG both of one group; H W the
+image, R S the kernel, P Q the answer, sh sw the strides, ph pw the padding, dh dw the dilations of height and width;
+`kernel`, `strides`, `dilations` and `pads` are all axes together, `taps` is R * S, `positions` P * Q. Where the mistake
+is no expression on the arrays but lies in how functions behave (state, layouts, arguments), it is said in words."""
     yield from ("", "| operation | mutants |", "|---|---|")
     yield from (f"| {name} | {count} |" for name, count in counts.items())
     yield from ("", "```{toctree}", ":maxdepth: 1", "", *SHOWN, "```")
@@ -70,7 +75,7 @@ def _table(operation: str) -> Iterator[str]:
 
 
 def _row(mutant: Mutant) -> str:
-    return f"| {_words(mutant.sentence)} | {_code(mutant.when, mutant.pure)} | {mutant.table} |"
+    return f"| {_words(mutant.sentence)} | {_code(mutant.when, mutant.pure)} | {_words(mutant.table)} |"
 
 
 def _words(text: str) -> str:

@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -17,9 +18,11 @@ from click.testing import CliRunner
 
 import conformance
 from conformance import usage
+from conformance.audit import mutants
 from conformance.cli import main
 from conformance.explanations import file_of
 from conformance.explanations import pages as words_explained
+from conformance.operations import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 README, DOCS, EXAMPLES = ROOT / "README.md", ROOT / "docs", ROOT / "examples"
@@ -40,9 +43,6 @@ class Block(NamedTuple):
     line: int
     language: str
     text: str
-
-    def __str__(self):
-        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
 class Command(NamedTuple):
@@ -161,7 +161,7 @@ def test_a_short_command_ends_with_a_verdict(command, at_hand):
 @functools.cache
 def printed(text, folder):
     """What a command prints in 100 columns, in a process of its own, and its exit status."""
-    environment = os.environ | {"COLUMNS": "100", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"COLUMNS": "100"}
     words = [sys.executable, "-m", *shlex.split(text)]
     ended = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
     return ended.stdout, ended.returncode
@@ -236,6 +236,35 @@ LINKS = [(page, link) for page in WRITTEN for link in re.findall(r"\]\(([^)#:]+)
 def test_a_link_leads_to_a_file(page, link):
     generated = page.parent == DOCS and link.split("/")[0] in GENERATED
     assert generated or (page.parent / link).exists()
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory):
+    """The pages that are made from the code, in a folder."""
+    folder = tmp_path_factory.mktemp("generated")
+    runpy.run_path(str(DOCS / "generate.py"))["write"](folder)
+    return folder
+
+
+@pytest.mark.parametrize("operation", [name for name, each in OPERATIONS.items() if each.dimensions == 2])
+def test_the_table_of_an_operation_has_a_row_for_each_mutant(operation, generated):
+    rows = re.findall(
+        r"^\| (?!the mistake|---)", (generated / "mutants" / f"{operation}.md").read_text(), re.MULTILINE
+    )
+    assert len(rows) == len(mutants.of(operation))
+
+
+def test_a_row_has_the_sentence_the_condition_and_the_table_of_a_mutant(generated):
+    table = (generated / "mutants" / "max_pool2d.md").read_text()
+    assert (
+        "\n| the 2x2 path with stride 2 ignores the padding | `` size == stride == 2 and padded `` | max\\_pool |\n"
+        in table
+    )
+
+
+def test_the_index_of_what_words_mean_lists_every_page(generated):
+    index = (generated / "explain" / "index.md").read_text().split()
+    assert [word for word in words_explained() if word.replace(" ", "-") not in index] == []
 
 
 def test_every_example_has_its_page():

@@ -16,12 +16,21 @@ if TYPE_CHECKING:
 WIDEST = 100  # columns of a page on a terminal
 
 
-@click.command("explain")
-@click.argument("word", nargs=-1)
-def command(word: tuple[str, ...]) -> None:
-    """Say what a WORD of a report means: a requirement, an output or a finding.
+def _begun(context: click.Context, parameter: click.Parameter, begun: str) -> list[str]:
+    """What a shell completes: a word of several words has hyphens between them."""
+    from conformance.explanations import KINDS
 
-    Capitals and quotes do not matter: conformance explain out of memory. Without a WORD, all are listed.
+    every = (word.replace(" ", "-") for words in KINDS.values() for word in words)
+    return [word for word in every if word.startswith(begun)]
+
+
+@click.command("explain")
+@click.argument("word", nargs=-1, shell_complete=_begun)
+def command(word: tuple[str, ...]) -> None:
+    """Say what a WORD of a report means.
+
+    A word is the name of a requirement, an output or a finding. Capitals and quotes do not matter: conformance
+    explain out of memory. Without a WORD, all are listed.
     """
     if not word:
         show(console(), _listed())

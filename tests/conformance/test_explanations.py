@@ -2,10 +2,12 @@
 
 import re
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from conformance.cli import main
+from conformance.cli.explain import command
 from conformance.explanations import FINDINGS, KINDS, explanation, file_of, pages
 from conformance.operations import OPERATIONS
 from conformance.requirements import REQUIREMENTS
@@ -90,3 +92,9 @@ def test_explain_refuses_a_word_without_a_page_and_names_a_near_one(word, says):
 
 def test_findings_are_verdicts_and_what_else_a_report_tells():
     assert set(FINDINGS) > set(VERDICTS)
+
+
+def test_a_shell_completes_a_word_and_has_hyphens_in_one_of_several():
+    argument = command.params[0]
+    found = argument.shell_complete(click.Context(command), "ou")
+    assert [each.value for each in found] == ["output", "out-of-memory"]
