@@ -232,7 +232,7 @@ def test_the_readme_is_short():
 LINKS = [(page, link) for page in WRITTEN for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text())]
 
 
-@pytest.mark.parametrize(("page", "link"), LINKS, ids=str)
+@pytest.mark.parametrize(("page", "link"), LINKS, ids=lambda part: getattr(part, "stem", part))
 def test_a_link_leads_to_a_file(page, link):
     generated = page.parent == DOCS and link.split("/")[0] in GENERATED
     assert generated or (page.parent / link).exists()
