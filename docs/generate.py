@@ -2,13 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from conformance.audit import mutants
 from conformance.audit.mutants.mutant import Mutant
+from conformance.cases import Case
+from conformance.cases.arrays import Arrays, fill
+from conformance.cases.features import features_of
+from conformance.cases.shrink import shrink
 from conformance.explanations import KINDS, file_of
+from conformance.kernels import reference
 from conformance.operations import OPERATIONS
+from conformance.requirements import REQUIREMENTS, Plan
 
 TITLES = {"requirements": "Requirements", "outputs": "Outputs", "findings": "Findings and verdicts"}
+ASKED = ("exact", "special")  # whose cases are asked for one that shows a mutant
+LARGEST, LONGEST = 2000, 100  # elements of such a case, and a stride or a dilation of it
+TRIES = 300  # simpler cases that are tried
 SHOWN = [name for name, operation in OPERATIONS.items() if operation.dimensions == 2]
 
 
@@ -53,7 +65,8 @@ same rows, as far as their words mean something there.
 
 Each has a sentence, which a diagnosis shows under *looks like* where a kernel gives the very same wrong numbers, and a
 condition: where the mistake can show at all, and so what generation must make happen. `conformance mutants` asks every
-one of them until it is caught, and shrinks the case that caught it.
+one of them until it is caught, and shrinks the case that caught it. Here a small case stands beside a mutant where one
+was found among few; the others need larger arrays, other numbers or dtypes, or several calls.
 
 In the conditions N is the batch, C the channels, K the filters, G the groups, CG and KG both of one group; H W the
 image, R S the kernel, P Q the answer, sh sw the strides, ph pw the padding, dh dw the dilations of height and width;
@@ -66,16 +79,62 @@ is no expression on the arrays but lies in how functions behave (state, layouts,
 
 def _table(operation: str) -> Iterator[str]:
     """A row for each mutant, those of one output together."""
-    every = mutants.of(operation)
+    every, questions = mutants.of(operation), list(_questions(operation))
     yield f"# The mutants of {operation}"
     for outputs in dict.fromkeys(mutant.outputs for mutant in every):
         rows = [mutant for mutant in every if mutant.outputs == outputs]
         yield from ("", f"## {', '.join(outputs)}", "")
-        yield from ("| the mistake | where it can show | of the table |", "|---|---|---|", *map(_row, rows))
+        yield "| the mistake | where it can show | a small case that shows it | of the table |"
+        yield "|---|---|---|---|"
+        yield from (_row(mutant, questions) for mutant in rows)
 
 
-def _row(mutant: Mutant) -> str:
-    return f"| {_words(mutant.sentence)} | {_code(mutant.when, mutant.pure)} | {_words(mutant.table)} |"
+class Question(NamedTuple):
+    """A case with its arrays and the right answer."""
+
+    case: Case
+    arrays: Arrays
+    right: Arrays
+
+    @classmethod
+    def of(cls, case: Case) -> "Question":
+        arrays = fill(case)
+        return cls(case, arrays, reference.answer(case, arrays))
+
+    def shows(self, mutant: Mutant) -> bool:
+        """Whether its answer is another than the right one."""
+        if not mutant.shows(self.case, self.arrays):
+            return False
+        changed = mutant.changes(self.case, self.arrays)
+        return not all(np.array_equal(got, self.right[name], equal_nan=True) for name, got in changed.items())
+
+
+def _questions(operation: str) -> Iterator[Question]:
+    """Small cases, the smallest first."""
+    plan = Plan(operation, "float32", features_of(operation), "quick")
+    drawn = {case for name in ASKED for case in REQUIREMENTS[name].cases(plan)}
+    small = (case for case in drawn if case.size < LARGEST and max(*case.strides, *case.dilations) < LONGEST)
+    return map(Question.of, sorted(small, key=lambda case: (case.size, str(case))))
+
+
+def _small_case(mutant: Mutant, questions: Sequence[Question]) -> str:
+    """The text of a case that shows a mutant, none simpler of which does; "" where none of the questions does."""
+    shows = (each.case for each in questions if mutant.pure and each.shows(mutant))
+    if (case := next(shows, None)) is None:
+        return ""
+    features = features_of(mutant.operation)
+    return str(shrink(case, lambda one: not one.problem and Question.of(one).shows(mutant), features, TRIES))
+
+
+def _row(mutant: Mutant, questions: Sequence[Question]) -> str:
+    case = _small_case(mutant, questions)
+    cells = (
+        _words(mutant.sentence),
+        _code(mutant.when, mutant.pure),
+        f"`{case}`" if case else "",
+        _words(mutant.table),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 def _words(text: str) -> str:

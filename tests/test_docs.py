@@ -22,7 +22,6 @@ from conformance.audit import mutants
 from conformance.cli import main
 from conformance.explanations import file_of
 from conformance.explanations import pages as words_explained
-from conformance.operations import OPERATIONS
 
 ROOT = Path(__file__).resolve().parents[1]
 README, DOCS, EXAMPLES = ROOT / "README.md", ROOT / "docs", ROOT / "examples"
@@ -238,32 +237,40 @@ def test_a_link_leads_to_a_file(page, link):
     assert generated or (page.parent / link).exists()
 
 
-@pytest.fixture(scope="module")
-def generated(tmp_path_factory):
-    """The pages that are made from the code, in a folder."""
-    folder = tmp_path_factory.mktemp("generated")
-    runpy.run_path(str(DOCS / "generate.py"))["write"](folder)
-    return folder
+GENERATE = runpy.run_path(str(DOCS / "generate.py"))
+TABLES = ["lp_pool2d", "max_unpool2d"]  # the others are made alike, and take longer
 
 
-@pytest.mark.parametrize("operation", [name for name, each in OPERATIONS.items() if each.dimensions == 2])
-def test_the_table_of_an_operation_has_a_row_for_each_mutant(operation, generated):
-    rows = re.findall(
-        r"^\| (?!the mistake|---)", (generated / "mutants" / f"{operation}.md").read_text(), re.MULTILINE
+@functools.cache
+def rows(operation):
+    """The rows of its table of mutants, as cells."""
+    lines = [line.strip("|") for line in GENERATE["_table"](operation) if line.startswith("| ")]
+    cells = ([cell.strip() for cell in line.split(" | ")] for line in lines)
+    return [row for row in cells if row[0] != "the mistake"]
+
+
+@pytest.mark.parametrize("operation", TABLES)
+def test_the_table_of_an_operation_has_a_row_for_each_mutant(operation):
+    assert len(rows(operation)) == len(mutants.of(operation))
+
+
+@pytest.mark.parametrize("operation", TABLES)
+def test_a_case_of_the_table_shows_its_mutant(operation):
+    of_sentence = {GENERATE["_words"](mutant.sentence): mutant for mutant in mutants.of(operation)}
+    shown = [(of_sentence[row[0]], row[2].strip("`")) for row in rows(operation) if row[2]]
+    assert shown
+    question = GENERATE["Question"].of
+    assert [case for mutant, case in shown if not question(conformance.Case.parse(case)).shows(mutant)] == []
+
+
+def test_a_row_has_the_sentence_the_condition_a_case_and_the_table_of_a_mutant():
+    assert ["channels averaged too", "`` C > 1 ``", "`lp_pool2d channels=2`", r"lp\_pool"] in rows(
+        "lp_pool2d"
     )
-    assert len(rows) == len(mutants.of(operation))
 
 
-def test_a_row_has_the_sentence_the_condition_and_the_table_of_a_mutant(generated):
-    table = (generated / "mutants" / "max_pool2d.md").read_text()
-    assert (
-        "\n| the 2x2 path with stride 2 ignores the padding | `` size == stride == 2 and padded `` | max\\_pool |\n"
-        in table
-    )
-
-
-def test_the_index_of_what_words_mean_lists_every_page(generated):
-    index = (generated / "explain" / "index.md").read_text().split()
+def test_the_index_of_what_words_mean_lists_every_page():
+    index = "\n".join(GENERATE["_explanations"]()).split()
     assert [word for word in words_explained() if word.replace(" ", "-") not in index] == []
 
 
