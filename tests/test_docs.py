@@ -274,6 +274,17 @@ def test_the_index_of_what_words_mean_lists_every_page():
     assert [word for word in words_explained() if word.replace(" ", "-") not in index] == []
 
 
+def test_the_reference_has_every_public_name():
+    listed = re.findall(r"^\.\. auto\w+:: (\w+)$", (DOCS / "api.md").read_text(), re.MULTILINE)
+    assert sorted(listed[: len(conformance.__all__)]) == sorted(conformance.__all__)
+
+
+def test_every_page_is_in_the_contents():
+    named = "\n".join(page.read_text() for page in (DOCS / "index.md", DOCS / "check" / "index.md")).split()
+    every = [page.stem for page in WRITTEN if DOCS in page.parents and page.stem != "index"]
+    assert [name for name in every if name not in named] == []
+
+
 def test_every_example_has_its_page():
     shown = "".join(page.read_text() for page in (DOCS / "check").glob("*.md"))
     every = [path.name for path in EXAMPLES.rglob("*.py") if path.name != "mykernels.py"]
