@@ -54,7 +54,8 @@ class Command(NamedTuple):
 
     @property
     def words(self):
-        return shlex.split(self.text, comments=True)
+        """Up to where the shell sends what it prints."""
+        return shlex.split(re.split(r" (?:\d?>|\|)", self.text)[0], comments=True)
 
 
 def blocks(page):
