@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from conformance.reports.baseline import drawn
-from conformance.reports.brief import cut_short, every_failure, units
+from conformance.reports.brief import cut_short, decides, every_failure, units
 from conformance.reports.entries import Entry, matched
 from conformance.reports.lines import Line, plural, printable, wrapped
 from conformance.verdicts.judgement import ADVICE, GRAVEST
@@ -134,8 +134,15 @@ def compare(old: Data, new: Data, factor: float = FACTOR) -> Comparison:
         dropped=[name for name in rows[0] if name not in rows[1]],
         accuracy=list(_accuracy(*rows, factor)),
         times=list(_times(old, new, factor)),
-        fails_now=old["passed"] and not new["passed"],
+        fails_now=_fails_now(old, new),
     )
+
+
+def _fails_now(old: Data, new: Data) -> bool:
+    """Whether the new run fails by something else than failures of its own, and the old one did not."""
+    by_failures = any(map(decides, every_failure(new["failures"])))
+    stale = set(new["stale_known_failures"]) - set(old["stale_known_failures"])
+    return bool(stale) or (old["passed"] and not (new["passed"] or by_failures))
 
 
 def _failures(data: Data) -> dict[Entry, str | None]:
@@ -151,7 +158,15 @@ def _asked(data: Data) -> set[tuple[str, str]]:
 
 
 def _rows(data: Data) -> dict[Key, Data]:
-    return {Key(*(row[name] for name in Key._fields)): row for row in data["rows"]}
+    """Each row; what a baseline excuses is as bad as without it."""
+    excused = {
+        Key(each["operation"], each["output"], unit["requirement"], unit["dtype"]): each["status"]
+        for each in every_failure(data["failures"])
+        for unit in (each["found_by"] if each["baseline"] else ())
+    }
+    rows = {Key(*(row[name] for name in Key._fields)): row for row in data["rows"]}
+    known = {key for key, row in rows.items() if row["verdict"] == "known failure"}
+    return rows | {key: {**rows[key], "verdict": excused[key]} for key in excused.keys() & known}
 
 
 def _verdicts(old: Mapping[Key, Data], new: Mapping[Key, Data]) -> tuple[list[Change], list[Change]]:
@@ -252,9 +267,7 @@ def _because(of: Comparison) -> str:
         "verdict better": "verdicts better",
     }
     told = [plural(count, noun, several.get(noun, "")) for noun, count in counts.items() if count]
-    return ", ".join(told) or (
-        "the run passed before, and does not now" if of.fails_now else "no verdict changed"
-    )
+    return ", ".join(told) or ("the run does not pass any more" if of.fails_now else "no verdict changed")
 
 
 _SEVERAL = {

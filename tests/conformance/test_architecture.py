@@ -18,7 +18,7 @@ from conformance.requirements import REQUIREMENTS
 ROOT = Path(conformance.__file__).parent
 LAYERS = [  # each imports itself and those before it only
     ("operations",), ("cases",), ("kernels",), ("audit.mutants", "audit.right"), ("verdicts",),
-    ("requirements",), ("running",), ("usage",),
+    ("requirements",), ("explanations",), ("running",), ("usage",),
     ("reports",), ("configuration",), ("audit",), ("cli",), ("suite", "pytest_plugin"),
 ]  # fmt: skip
 ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed

@@ -115,6 +115,9 @@ def told(old, new, factor=2.0):
 
 
 RIGHT, WRONG = data(row()), data(row(failure=failure()))
+EXCUSED = as_data(
+    document(Report(SUBJECT, [row(failure=failure())]), RUN, Baseline("known.json", (), [entry()]))
+)
 NEW = 'new       conv2d output differs on "conv2d stride=2": conformance replay a.py "conv2d stride=2"'
 CHANGES = {  # old, new, verdict, lines in between
     "nothing": (WRONG, WRONG, "the same: no verdict changed", []),
@@ -147,8 +150,17 @@ CHANGES = {  # old, new, verdict, lines in between
         ["dropped   conv2d output by sizes (float32): not any more"],
     ),
     "a stale known failure": (
-        RIGHT, data(row(), stale=["conv2d stride=2"]), "worse: the run passed before, and does not now", [],
+        RIGHT, data(row(), stale=["conv2d stride=2"]), "worse: the run does not pass any more", [],
     ),
+    "a stale known failure beside others": (
+        WRONG, data(row(failure=failure()), stale=["conv2d"]), "worse: the run does not pass any more", [],
+    ),
+    "nothing tested": (
+        RIGHT, data(row(varied=False)), "worse: 1 verdict worse",
+        ["worse     conv2d output by exact (float32): conforms, now untested"],
+    ),
+    "a baseline": (WRONG, EXCUSED, "the same: no verdict changed", []),
+    "no baseline any more": (EXCUSED, WRONG, "the same: no verdict changed", []),
     "a larger error": (
         data(row(share=0.2)), data(row(share=0.5)), "the same: no verdict changed",
         ["accuracy  conv2d output exact float32: worst error 0.2 of its bound, now 0.5"],
