@@ -26,7 +26,7 @@ def _no_verdict() -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
-_SHARED = ("group", "listeners", "shared", "watching")  # files that hold no command
+_SHARED = ("configured", "group", "listeners", "shared", "watching")  # files that hold no command
 
 
 class _Commands(click.Group):

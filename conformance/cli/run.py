@@ -8,10 +8,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from conformance.cli.configured import Configured, check_files, files_of, subject_of
+from conformance.cli.configured import several as several_subjects
 from conformance.cli.listeners import events_to, progress
 from conformance.cli.shared import (
     DECLARING,
@@ -77,8 +80,8 @@ def _again(command: Command) -> Command:
     return command
 
 
-@click.command("run")
-@click.argument("subject")
+@click.command("run", cls=Configured)
+@click.argument("subject", required=False)
 @thoroughness
 @_choosing
 @click.option(
@@ -92,6 +95,11 @@ def _again(command: Command) -> Command:
     metavar="FILE",
     help="Save what is finished in FILE; if FILE holds an interrupted run, continue that.",
 )
+@click.option(
+    "--baseline",
+    metavar="FILE",
+    help="Fail on new failures only: FILE has the known ones (`conformance baseline update`, or a --json).",
+)
 @_writing
 @click.option(
     "--script",
@@ -99,17 +107,34 @@ def _again(command: Command) -> Command:
     is_flag=True,
     help="With each failure, print a script that needs only NumPy, PyTorch and the kernel.",
 )
+@click.option(
+    "--scripts", "folder", metavar="FOLDER", help="Write that script of each failure to a file in FOLDER."
+)
 @judging
 @_again
-def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> None:
-    """Judge SUBJECT: every operation it has, under every requirement."""
-    _check_together(options, resume)
+@click.pass_context
+def command(context: click.Context, /, subject: str | None, scripts: bool, **options: Any) -> None:
+    """Judge SUBJECT: every operation it has, under every requirement.
+
+    Without SUBJECT those that conformance.toml or [tool.conformance] of pyproject.toml names. What is written there
+    holds where an option is not typed.
+    """
+    _check_together(options)
+    if several_subjects(context, subject):
+        if options["watch"]:
+            raise click.UsageError("--watch: one subject at a time")
+        check_files(context, {f"--{name}": options[parameter] for parameter, name in _FILES.items()})
+    subject = subject_of(context, subject)
+    options = files_of(context, subject, options, [*_FILES, "baseline"])
     if options.pop("watch"):
         sys.exit(watch([word for word in sys.argv[1:] if word != "--watch"], subject))
+    baseline, resume, folder = (options.pop(name) for name in ("baseline", "resume", "folder"))
     from conformance.operations.dtypes import USUAL
+    from conformance.reports.baseline import read_baseline
     from conformance.reports.document import document
     from conformance.reports.last_time import keep
     from conformance.reports.run_info import RunInfo
+    from conformance.reports.script_files import check_folder
     from conformance.usage import ANSWERS, declared_in_words
 
     files = {name: path for name in FORMATS if (path := options.pop(name)) is not None}
@@ -119,31 +144,40 @@ def command(subject: str, resume: str | None, scripts: bool, **options: Any) -> 
     start, began = time.perf_counter(), beginning()
     outputs = {**files, "events": options.pop("events")}
     with wrong_usage(), events_to(outputs["events"]) as listeners, printing_to(sys.stderr, 2):
+        if folder is not None:
+            check_folder("--scripts", folder)
+        known = None if baseline is None else read_baseline("--baseline", baseline, subject)
         declared = declared_in_words(**words)
         runner["declared"] = dict(declared)
         if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
             runner["declared"]["dtypes"] = options["dtypes"]
         report, journal = judged(subject, files, resume, runner, listeners=listeners, **options)
-    if keeps:
-        keep(report)
     resumed = f"{journal.taken:,} cases taken from {resume}" if journal and journal.taken else ""
     how = options["oracle"], options["profile"], options["seed"]
     run = RunInfo(
         *how, time.perf_counter() - start, ANSWERS, runner["timeout"], resumed, declared=declared, **began
     )
-    tell(document(report, run), files, scripts, journal, to_stderr="-" in outputs.values())
+    told = document(report, run, known)
+    if keeps:
+        keep(report)
+    tell(told, files, scripts, journal, to_stderr="-" in outputs.values(), folder=folder)
     sys.exit(INTERRUPTED if report.interrupted else 0 if report.passed else 1)
 
 
-def _check_together(options: Mapping[str, Any], resume: str | None) -> None:
+_FILES = {**{name: name for name in (*FORMATS, "events", "resume")}, "folder": "scripts"}  # by parameter
+
+
+def _check_together(options: Mapping[str, Any]) -> None:
     """What is asked at once must go together."""
     on_output = [name for name in (*FORMATS, "events") if options[name] == "-"]
     if len(on_output) > 1:
         raise click.UsageError(
             f"{' and '.join(f'--{name} -' for name in on_output)}: standard output is one file"
         )
-    if options["failed"] and resume is not None:
+    if options["failed"] and options["resume"] is not None:
         raise click.UsageError("--failed and --resume: a journal is one of a whole run")
+    if options["first_failure"] and options["baseline"] is not None:
+        raise click.UsageError("--first-failure and --baseline: the first failure may be a known one")
     if options["watch"] and options["events"] is not None:
         raise click.UsageError("--watch and --events: each run of a watch has a stream of its own")
 
@@ -212,8 +246,9 @@ def tell(
     scripts: bool,
     journal: Journal | None,
     to_stderr: bool = False,
+    folder: str | None = None,
 ) -> None:
-    """Print the report, and write it to each file."""
+    """Print the report, and write it to each file, and each failure's script to the folder."""
     from conformance.reports import text
     from conformance.reports.data import as_data
 
@@ -224,12 +259,24 @@ def tell(
             lost = f"cannot be written: {journal.lost}; a run that resumes it judges the rest again"
             click.echo(f"--resume {journal.path}: {lost}", err=True)
     finally:  # also where it could not be printed
-        data = as_data(document) if files else {}
+        data = as_data(document) if files or folder else {}
         for name, path in files.items():
-            _write(name, path, data)
+            write_format(name, path, data)
+        if folder:
+            _write_scripts(folder, data)
 
 
-def _write(name: str, path: str, data: Mapping[str, Any]) -> None:
+def _write_scripts(folder: str, data: Mapping[str, Any]) -> None:
+    from conformance.reports.lines import plural
+    from conformance.reports.script_files import scripts_of
+
+    texts = scripts_of(data["failures"])
+    for name, text in texts.items():
+        write("--scripts", str(Path(folder) / name), text)
+    click.echo(f"{plural(len(texts), 'script')} in {folder}", err=True)
+
+
+def write_format(name: str, path: str, data: Mapping[str, Any]) -> None:
     """The report in a format, to a file or to standard output."""
     text = importlib.import_module(f"{formats.__name__}.{name}").render(data)
     if path == "-":

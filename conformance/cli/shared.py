@@ -53,7 +53,7 @@ def judging(command: Command) -> Command:
         click.option("--device", metavar="NAME", help="Where its arrays live, as its framework names it."),
         click.option("--framework", shell_complete=words("framework"), metavar="NAME",
                      help="Whose arrays it takes; found out if not given."),
-        click.option("--strict", is_flag=True,
+        click.option("--strict/--no-strict", default=False,
                      help="What is otherwise advice fails, as bad arguments that are answered."),
     ):  # fmt: skip
         command = option(command)
@@ -126,7 +126,7 @@ def write(option: str, path: str, text: str) -> None:
     from pathlib import Path
 
     try:
-        Path(path).write_text(text)
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{option} {path}: cannot be written: {error.strerror}") from None
 

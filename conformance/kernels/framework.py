@@ -92,6 +92,7 @@ class Framework:
     set_threads    how many threads one call may use
     script_array   how a script writes an array of it, {} being NumPy's; "" where it cannot
     script_leaf    the same of an array whose gradient is asked, and script_gradient: the lines that get it
+    script_answer  how a script makes an answer of it, `got`, one of NumPy, of a wide dtype, {}
     script_import  by variant, how a script imports its own kernels
     """
 
@@ -114,6 +115,7 @@ class Framework:
     script_array: str = ""
     script_leaf: str = ""
     script_gradient: tuple[str, ...] = ()
+    script_answer: str = "np.asarray(got).astype(np.{})"
     script_import: Mapping[str, str] = field(default_factory=dict)
 
 

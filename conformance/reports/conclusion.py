@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from conformance.operations import OPERATIONS
+from conformance.reports.baseline import Known
 from conformance.reports.claims import not_claimed
 from conformance.reports.findings import Finding
 from conformance.reports.lines import plural
@@ -21,33 +22,40 @@ class Conclusion:
 
     lacking   options and outputs of each operation that were not judged at all
     limited   why not all was judged that is claimed, where that was wanted
+    known     the failures that a baseline has
     """
 
     verdict: str
     because: str
     lacking: Mapping[str, Sequence[str]] = field(default_factory=dict)
     limited: str = ""
+    known: Known | None = None
 
     @property
     def words(self) -> str:
         """The verdict, as far as it goes."""
-        return (
-            "conforms where asked"
-            if self.verdict == "conforms" and (self.lacking or self.limited)
-            else self.verdict
-        )
+        if self.verdict != "conforms":
+            return self.verdict
+        words = "conforms where asked" if self.lacking or self.limited else "conforms"
+        return f"{words} but for {_of_baseline(self.known)}" if self.known and self.known.seen else words
 
 
-def conclusion(report: Report, findings: Sequence[Finding]) -> Conclusion:
+def conclusion(report: Report, findings: Sequence[Finding], known: Known | None = None) -> Conclusion:
     because, lacking = _BECAUSE[report.verdict](report, findings), _lacking(report)
     if report.verdict == "conforms" and lacking:
         listed = (f"{operation} {', '.join(what)}" for operation, what in lacking.items())
         because += f"; not claimed: {'; '.join(listed)}"
+    if known and known.seen and report.verdict != "conforms":
+        because += f"; beside {_of_baseline(known)}"
     if report.limited:
         because += f"; {report.limited}"
     if count := report.unreached.count:
         because += f"; nothing is known of {plural(count, 'line')} that no case ran"
-    return Conclusion(report.verdict, because, lacking, report.limited)
+    return Conclusion(report.verdict, because, lacking, report.limited, known)
+
+
+def _of_baseline(known: Known) -> str:
+    return f"{plural(known.seen, 'known failure')} of {known.file}"
 
 
 def _lacking(report: Report) -> dict[str, list[str]]:
@@ -63,7 +71,7 @@ def _lacking(report: Report) -> dict[str, list[str]]:
 def _conforms(report: Report, _: Sequence[Finding]) -> str:
     judged = [row for row in report.rows if row.verdict != "not claimed"]
     share = max(row.share for row in judged)
-    excused = Counter(row.verdict for row in judged if row.failure)
+    excused = Counter(row.verdict for row in judged if row.failure and not row.failure.baseline)
     parts = [
         f"{plural(report.cases, 'case')}, {plural(len(judged), 'verdict')}",
         f"worst error {share:.2f} of what rounding explains" if share else "every answer exact",

@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 import os
 import platform
+from collections.abc import Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from conformance.kernels.source.reach import code_of
 from conformance.kernels.subject import Subject
+from conformance.reports.baseline import Known
+from conformance.reports.brief import from_here
+from conformance.reports.conclusion import Conclusion
 from conformance.reports.document import Document
 from conformance.reports.finding_arrays import arrays_of
 from conformance.reports.findings import Finding
-from conformance.reports.script import script_or_reason
+from conformance.reports.script import of_finding
+from conformance.reports.stored import SCHEMA
 from conformance.verdicts.verdict import Row
-
-SCHEMA = 1
 
 
 def as_data(document: Document) -> dict[str, Any]:
@@ -33,6 +38,7 @@ def as_data(document: Document) -> dict[str, Any]:
         "machine": _machine(),
         "versions": dict(document.versions),
         "verdict": document.conclusion.verdict,
+        "conclusion": _conclusion(document.conclusion),
         "passed": document.passed,
         "cases": document.cases,
         "rows": [_row(row) for row in document.rows],
@@ -45,10 +51,16 @@ def as_data(document: Document) -> dict[str, Any]:
         "numbers": [asdict(each) for each in document.numbers],
         "coverage": [asdict(each) for each in document.coverage],
         "advice": [asdict(each) for each in document.advice],
+        "hints": dict(document.hints),
         "failures": [_failure(finding, document.subject) for finding in document.findings],
         "stale_known_failures": list(document.stale),
+        "baseline": _baseline(document.known),
         "unreached": _unreached(document),
     }
+
+
+def _conclusion(last: Conclusion) -> dict[str, Any]:
+    return {"words": last.words, "because": last.because, "limited": last.limited or None}
 
 
 def _machine() -> dict[str, Any]:
@@ -66,15 +78,32 @@ def _unreached(document: Document) -> dict[str, Any]:
     }
 
 
+def _baseline(known: Known | None) -> dict[str, Any] | None:
+    if not known:
+        return None
+    gone = [each._asdict() | {"found_by": list(each.found_by)} for each in known.gone]
+    return {"file": known.file, "seen": known.seen, "gone": gone, "unasked": known.unasked}
+
+
 def _subject(document: Document) -> dict[str, Any]:
     subject = document.subject
     return {
         "name": subject.name,
         "framework": subject.array_framework,
         "operations": list(subject.operations),
+        "functions": dict(_functions(subject)),
         "accuracy": subject.accuracy,
         "sums": subject.sums,
     }
+
+
+def _functions(subject: Subject) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Where each function stands, as far as it is Python's and has a file."""
+    for operation in subject.operations:
+        for name, function in subject.functions_of(operation).items():
+            code = code_of(function)
+            if code and Path(code.co_filename).is_file():
+                yield name, {"file": from_here(code.co_filename), "line": code.co_firstlineno}
 
 
 def _row(row: Row) -> dict[str, Any]:
@@ -93,7 +122,7 @@ def _row(row: Row) -> dict[str, Any]:
 
 def _failure(finding: Finding, subject: Subject) -> dict[str, Any]:
     failure = finding.failure
-    script, _ = script_or_reason(subject, finding.case, finding.output, to_file=True)
+    script, _ = of_finding(subject, finding, to_file=True)
     return {
         "operation": finding.case.operation,
         "output": finding.output,
@@ -105,9 +134,12 @@ def _failure(finding: Finding, subject: Subject) -> dict[str, Any]:
         "first_case": str(failure.first),
         "found_by": [{"requirement": requirement, "dtype": dtype} for requirement, dtype in finding.found_by],
         "known": failure.known or None,
+        "baseline": failure.baseline or None,
         "fault": failure.fault or None,
         "diagnosis": failure.diagnosis or None,
         "where": failure.where or None,
+        "likewise": list(failure.likewise),
+        "declaration": finding.declaration or None,
         "replay": finding.replay or None,
         "arrays": [each._asdict() for each in arrays_of(finding, subject)],
         "script": script or None,

@@ -9,6 +9,7 @@ from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
 from conformance.kernels.versions import versions
 from conformance.reports.advice import Advice, advice
+from conformance.reports.baseline import Baseline, Known, mark
 from conformance.reports.claims import NotClaimed, hints, not_claimed, parameters
 from conformance.reports.conclusion import Conclusion, conclusion
 from conformance.reports.findings import Finding, findings
@@ -40,6 +41,7 @@ class Document:
     hints         by operation that refuses even its plainest call: what it may have to declare
     stale         known failures that no longer fail
     unreached     lines of the subject that no case ran
+    known         what there is to say of a baseline, if there is one
     conclusion    the verdict, and what it rests on
     """
 
@@ -62,12 +64,14 @@ class Document:
     hints: Mapping[str, str]
     stale: Sequence[str]
     unreached: Unreached
+    known: Known | None
     conclusion: Conclusion
     passed: bool
 
 
-def document(report: Report, run: RunInfo) -> Document:
-    """The document of a run."""
+def document(report: Report, run: RunInfo, baseline: Baseline | None = None) -> Document:
+    """The document of a run; failures that a baseline has are marked in the report."""
+    known = mark(report, run, baseline) if baseline else None
     subject, every = report.subject, findings(report, run)
     return Document(
         subject=subject,
@@ -89,6 +93,7 @@ def document(report: Report, run: RunInfo) -> Document:
         hints=hints(report),
         stale=report.stale,
         unreached=report.unreached,
-        conclusion=conclusion(report, every),
+        known=known,
+        conclusion=conclusion(report, every, known),
         passed=report.passed,
     )

@@ -14,7 +14,7 @@ from conformance.cases.shrink import cost, is_part_of, options_of
 from conformance.operations import OPERATIONS
 from conformance.reports.run_info import RunInfo
 from conformance.verdicts.judgement import DEATHS, EXCEPTIONS, GRAVEST
-from conformance.verdicts.verdict import Failure, Report
+from conformance.verdicts.verdict import Failure, Report, Unit
 
 _PLAIN = {"no bias", "stride=None"}  # features of a case without any option
 
@@ -56,15 +56,37 @@ class Finding:
         return f'without=("{options[0]}",) of a conformance.Subject'
 
 
-def findings(report: Report, run: RunInfo) -> list[Finding]:
-    """Every mistake once: what fails alike under several requirements, and as what else it was seen."""
+@dataclass(frozen=True)
+class Mistake:
+    """Failures of one output that are one mistake, and the units in which they were found."""
+
+    failures: Sequence[Failure]
+    units: Sequence[Unit]
+
+    @property
+    def clearest(self) -> Failure:
+        """The failure that shows most: explained, simple, placed, and without "from 4 threads: " before its message."""
+
+        def obscurity(failure: Failure) -> tuple[bool, tuple[int, int, int], bool, int]:
+            message = len(failure.judgement.message)
+            return not failure.diagnosis, cost(failure.case), not failure.where, message
+
+        return min(self.failures, key=obscurity)
+
+
+def mistakes(report: Report) -> list[Mistake]:
+    """The failures of all rows, those that are alike together."""
     every = [(failure, row.unit) for row in report.rows for failure in row.failures]
     groups = _grouped(every, lambda one, other: same(one[0], other[0]))
+    return [Mistake([failure for failure, _ in group], [unit for _, unit in group]) for group in groups]
+
+
+def findings(report: Report, run: RunInfo) -> list[Finding]:
+    """Every mistake once: what fails alike under several requirements, and as what else it was seen."""
     found = []
-    for group in groups:
-        units = dict.fromkeys((unit.requirement, unit.dtype) for _, unit in group)
-        finding = Finding(_clearest([failure for failure, _ in group]), list(units))
-        found.append(with_replay(finding, report.subject.name, run))
+    for mistake in mistakes(report):
+        units = dict.fromkeys((unit.requirement, unit.dtype) for unit in mistake.units)
+        found.append(with_replay(Finding(mistake.clearest, list(units)), report.subject.name, run))
     causes = _grouped(sorted(found, key=_place), lambda one, other: _same_cause(one.failure, other.failure))
     return [replace(first, also=others) for first, *others in causes]
 
@@ -81,6 +103,16 @@ def _grouped(every: Iterable[T], alike: Callable[[T, T], bool]) -> list[list[T]]
             groups.append(group := [])
         group.append(each)
     return groups
+
+
+def requirements(found_by: Iterable[tuple[str, str]]) -> str:
+    """The requirements that found a failure, each with its dtypes."""
+    dtypes: dict[str, list[str]] = {}
+    for requirement, dtype in found_by:
+        dtypes.setdefault(requirement, []).append(dtype)
+    if len({*map(tuple, dtypes.values())}) == 1:
+        return f"{', '.join(dtypes)} ({', '.join(next(iter(dtypes.values())))})"
+    return ", ".join(f"{name} ({', '.join(of)})" for name, of in dtypes.items())
 
 
 def with_replay(finding: Finding, subject: str, run: RunInfo) -> Finding:
@@ -101,15 +133,6 @@ def replay_of(subject: str, case: str, run: RunInfo, requirement: str = "") -> s
     return " ".join([*words, *run.options]) if subject else ""
 
 
-def _clearest(failures: Sequence[Failure]) -> Failure:
-    """The failure that shows most: explained, simple, placed, and without "from 4 threads: " before its message."""
-
-    def obscurity(failure: Failure) -> tuple[bool, tuple[int, int, int], bool, int]:
-        return not failure.diagnosis, cost(failure.case), not failure.where, len(failure.judgement.message)
-
-    return min(failures, key=obscurity)
-
-
 def same(one: Failure, other: Failure) -> bool:
     """Whether two failures are one mistake: of one output, on one case or by one diagnosis."""
     a, b = one.judgement, other.judgement
@@ -120,7 +143,9 @@ def same(one: Failure, other: Failure) -> bool:
 
 def _same_cause(one: Failure, other: Failure) -> bool:
     """Whether two failures of an operation that are not alike may well be one mistake."""
-    if one.case.operation != other.case.operation or not (one.decides and other.decides):
+    if one.case.operation != other.case.operation or one.baseline != other.baseline:
+        return False
+    if any(each.known or each.fault for each in (one, other)):
         return False
     if one.diagnosis and other.diagnosis:
         return one.diagnosis == other.diagnosis

@@ -13,7 +13,7 @@ from conformance.kernels.answer import Answer, Malformed, Refused
 from conformance.kernels.subject import Subject
 from conformance.reports.arrays import SMALL, answer_lines, array_lines
 from conformance.reports.lines import Line, printable
-from conformance.reports.script import script_lines
+from conformance.reports.script import script_lines, script_or_reason
 from conformance.verdicts.judgement import Judgement, written_shape
 
 
@@ -120,4 +120,4 @@ def _indented(text: str) -> Iterator[Line]:
 
 def _script(replay: Replay) -> Iterator[Line]:
     yield from ([], [("the same without conformance", "dim")], [])
-    yield from script_lines(replay.subject, replay.case, replay.scripted)
+    yield from script_lines(*script_or_reason(replay.subject, replay.case, replay.scripted))

@@ -17,10 +17,15 @@ import numpy as np
 from conformance.cases import Case
 from conformance.cases.arrays import Array, fill
 from conformance.kernels.call import Caller
-from conformance.kernels.framework import framework
+from conformance.kernels.framework import REFERENCE, framework, oracle
 from conformance.kernels.layout import moves_of
 from conformance.kernels.subject import Subject
+from conformance.operations import DTYPES
+from conformance.operations.dtypes import COMPLEX, REAL
+from conformance.reports.findings import Finding
 from conformance.reports.lines import Line
+from conformance.requirements import REQUIREMENTS
+from conformance.requirements.answers import limits_of
 
 BEGINNING = "# conformance replay "  # of every script
 LARGEST = 150  # elements that are written out
@@ -28,11 +33,21 @@ PACKED = 1 << 22  # that are packed, where a script goes to a file
 COLUMNS = 100
 
 
-def script_lines(subject: Subject, case: Case, output: str) -> Iterator[Line]:
+def script_lines(text: str, why_not: str) -> Iterator[Line]:
     """The script as it stands in a file, nothing before its lines, or why there is none."""
-    text, why_not = script_or_reason(subject, case, output)
     yield from ([(line, "")] for line in text.splitlines())
     yield from [[(f"no script: {why_not}", "dim")]] if why_not else []
+
+
+def of_finding(subject: Subject, finding: Finding, to_file: bool = False) -> tuple[str, str]:
+    """The script of a failure and "", or "" and why there is none."""
+    names = [name for name, _ in finding.found_by]
+    alone = finding.case.problem or any(REQUIREMENTS[name].plain for name in names)
+    if finding.failure.shown_by or not alone:
+        return "", f"one call does not show it: {finding.failure.shown_by or ', '.join(dict.fromkeys(names))}"
+    if finding.case.hazard:
+        return "", "PyTorch, which a script asks, does not survive it"
+    return script_or_reason(subject, finding.case, finding.output, to_file)
 
 
 def script_or_reason(subject: Subject, case: Case, output: str, to_file: bool = False) -> tuple[str, str]:
@@ -64,18 +79,61 @@ def script(subject: Subject, case: Case, output: str) -> str:
     arrays, kernels = fill(case), _import(subject) or []
     if output not in case.gradients:
         arrays.pop("grad_output", None)
-    packed = sum(array.size for array in arrays.values()) > LARGEST or any(map(_unwritten, arrays.values()))
-    show = 'print("got", got, "expected", expected, sep="\\n")'
+    bound = {} if case.problem else _bound(subject, case, output)
+    written = {**arrays, **bound}
+    packed = sum(array.size for array in written.values()) > LARGEST or any(map(_unwritten, written.values()))
+    imports = ["sys", *(["base64", "zlib"] if packed else [])]
     lines = [
         f'{BEGINNING}{subject.name} "{case}"',
-        *[*(["import base64", "import zlib"] if packed else []), "import numpy as np", "import torch"],
+        *[*(f"import {name}" for name in sorted(imports)), "import numpy as np", "import torch"],
         *[*kernels, ""],
-        *(f"{name} = {_packed(array) if packed else _literal(array)}" for name, array in arrays.items()),
-        *_got(subject, case, output, arrays),
-        *([] if case.problem else _expected(subject, case, output, list(arrays))),
-        "print(got)" if case.problem else show,
+        *(f"{name} = {_packed(array) if packed else _literal(array)}" for name, array in written.items()),
+        *(_refused if case.problem else _compared)(subject, case, output, arrays, *bound),
     ]
     return "\n".join(lines) + "\n"
+
+
+Arrays = Mapping[str, Array]
+
+
+def _refused(subject: Subject, case: Case, output: str, arrays: Arrays) -> Iterator[str]:
+    """The lines of a call that should be refused: the script ends with status 1 where it is answered."""
+    yield "try:"
+    yield from (f"    {line}" for line in _got(subject, case, output, arrays))
+    yield "except Exception as error:"
+    yield '    print("refused:", error)'
+    yield "    sys.exit(0)"
+    yield f'print("answered", got, {f"though {case.problem}"!r}, sep="\\n")'
+    yield "sys.exit(1)"
+
+
+def _compared(subject: Subject, case: Case, output: str, arrays: Arrays, bound: str = "0") -> Iterator[str]:
+    """The lines of a call whose answer should be PyTorch's: the script ends with status 1 where it is not."""
+    yield from _got(subject, case, output, arrays)
+    yield from _expected(subject, case, output, list(arrays))
+    yield 'print("got", got, "expected", expected, sep="\\n")'
+    dtype = DTYPES["int64" if output == "indices" else case.dtype]
+    wide = {COMPLEX: "complex128", REAL: "float64"}.get(dtype.kind, "int64")
+    alike = f'got.shape == expected.shape and str(got.dtype).split(".")[-1] == "{dtype.name}"'
+    answer = framework(subject.array_framework).script_answer.format(wide)
+    yield f"alike = {alike}"
+    yield f"got, expected = {answer}, expected.detach().numpy()"
+    yield f"sys.exit(not (alike and np.allclose(got, expected, 0, {bound}, equal_nan=True)))"
+
+
+def _bound(subject: Subject, case: Case, output: str) -> dict[str, Array]:
+    """How far rounding alone may move each element of the answer, in the kernel's layout; {} where not at all."""
+    arrays, trusted = fill(case), oracle(REFERENCE)
+    with np.errstate(all="ignore"):
+        expected = trusted(case, arrays)
+        limits = limits_of(subject, trusted, case, arrays, expected)
+    if output not in limits:
+        return {}
+    limit = np.broadcast_to(limits[output], expected[output].shape)
+    moves = moves_of(case, output, limit.ndim) if subject.layout == "NHWC" else None
+    limit = np.moveaxis(limit, *moves) if moves else limit
+    uniform = limit.size and bool((limit == limit.flat[0]).all())
+    return {"bound": np.array(limit.flat[0] if uniform else limit)}
 
 
 def _differentiated(subject: Subject, case: Case, output: str) -> bool:
@@ -115,7 +173,7 @@ class _Name(str):
         return str(self)
 
 
-def _got(subject: Subject, case: Case, output: str, arrays: Mapping[str, Array]) -> list[str]:
+def _got(subject: Subject, case: Case, output: str, arrays: Arrays) -> list[str]:
     """The lines that ask the kernel."""
     its = framework(subject.array_framework)
     given = {name: _moved(subject, case, name, array.ndim) for name, array in arrays.items()}
@@ -201,7 +259,7 @@ def _path(where: str) -> Sequence[str]:
     """The lines that let the folder of a file be imported from."""
     if not where.endswith(".py"):
         return ()
-    return "import sys", f"sys.path.insert(0, {str(Path(where).resolve().parent)!r})"
+    return (f"sys.path.insert(0, {str(Path(where).resolve().parent)!r})",)
 
 
 def _named(module: str, inside: str) -> Sequence[str]:

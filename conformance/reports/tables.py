@@ -50,13 +50,14 @@ def _table(operation: str, requirements: Mapping[str, Mapping[str, Sequence[Row]
 
 def cell(rows: Sequence[Row]) -> Cell:
     """The worst verdict of an output's rows in several dtypes."""
-    worst = max((row.verdict for row in rows), key=_severity)
+    worst = max((row.verdict for row in rows), key=severity)
     dtypes = tuple(row.unit.dtype for row in rows if row.verdict == worst)
     share, cases = max(row.share for row in rows), sum(row.cases for row in rows)
     return Cell(worst, cases, share, dtypes if len(dtypes) < len(rows) else ())
 
 
-def _severity(verdict: str) -> int:
+def severity(verdict: str) -> int:
+    """How bad a verdict is among those of several dtypes."""
     return MILD.index(verdict) if verdict in MILD else len(MILD)
 
 

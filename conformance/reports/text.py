@@ -9,12 +9,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
+from conformance.reports.baseline import Known
 from conformance.reports.claims import NotClaimed
 from conformance.reports.document import Document
-from conformance.reports.findings import Finding, replay_of, with_replay
+from conformance.reports.findings import Finding, replay_of, requirements, with_replay
 from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, printable, wrapped
 from conformance.reports.run_info import RunInfo
-from conformance.reports.script import script_lines
+from conformance.reports.script import of_finding, script_lines
 from conformance.reports.tables import MILD, Cell, Table
 from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.summation import Summation
@@ -44,6 +45,7 @@ def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Lin
         hints(document, width),
         (_stale(text) for text in document.stale),
         unreached(document.unreached, width),
+        baseline(document.known, width),
         conclusion(document, width),
     )
     written = [part for part in map(list, parts) if part]
@@ -212,7 +214,7 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
         "smallest case": str(each.case),
         "likewise": _likewise(failure.likewise, failure.judgement.message),
         "raised at": failure.judgement.place,
-        "known because": failure.known,
+        "known because": failure.known or (f"it is in {failure.baseline}" if failure.baseline else ""),
         "not its own": f"{failure.fault} does, too" if failure.fault else "",
         "looks like": failure.diagnosis,
         "where": failure.where,
@@ -250,21 +252,11 @@ def _entry(label: str, text: str, width: int) -> Iterator[Line]:
 _COPIED = ("smallest case", "run it again", "")  # never broken into lines
 
 
-def requirements(found_by: Iterable[tuple[str, str]]) -> str:
-    """The requirements that found a failure, each with its dtypes."""
-    dtypes: dict[str, list[str]] = {}
-    for requirement, dtype in found_by:
-        dtypes.setdefault(requirement, []).append(dtype)
-    if len({*map(tuple, dtypes.values())}) == 1:
-        return f"{', '.join(dtypes)} ({', '.join(next(iter(dtypes.values())))})"
-    return ", ".join(f"{name} ({', '.join(of)})" for name, of in dtypes.items())
-
-
 def _finding(each: Finding, subject: Subject, width: int, with_script: bool) -> Iterator[Line]:
     yield from finding(each, width)
     if with_script:
         yield []
-        yield from script_lines(subject, each.case, each.output)
+        yield from script_lines(*of_finding(subject, each))
 
 
 def advice(document: Document, width: int) -> Iterator[Line]:
@@ -301,6 +293,14 @@ def unreached(of: Unreached, width: int) -> Iterator[Line]:
         yield [(reached, "head"), (f" ({plural(of.searched, 'case')} asked)", "dim")]
     for place, case in of.found:
         yield from wrapped(f"  {printable(place.words)}  ", printable(f"{place.why}: {case}"), width)
+
+
+def baseline(known: Known | None, width: int) -> Iterator[Line]:
+    """Failures that a baseline has and that are gone."""
+    if known and known.gone:
+        yield [(f"gone from {known.file}", "head"), (f" ({known.updating})", "dim")]
+        for each in known.gone:
+            yield from wrapped("  ", printable(each.sentence), width)
 
 
 def conclusion(document: Document, width: int) -> Iterator[Line]:

@@ -41,6 +41,7 @@ class Failure:
     where      what the wrong elements of the first failing cases have in common
     shown_by   the requirement by which a new process shows it, where that is not the one that failed
     likewise   messages of other cases of a requirement whose cases are a list: what else PyTorch refuses
+    baseline   the file that has it, where it was there already
     """
 
     case: Case
@@ -52,6 +53,7 @@ class Failure:
     where: str = ""
     shown_by: str = ""
     likewise: tuple[str, ...] = ()
+    baseline: str = ""
 
     def explains(self, case: Case, judgement: Judgement) -> bool:
         """Whether a failure of the same output may be the same mistake: no graver, and its case holds all of this."""
@@ -60,14 +62,14 @@ class Failure:
 
     @property
     def verdict(self) -> str:
-        if self.known:
+        if self.known or self.baseline:
             return "known failure"
         return "framework fault" if self.fault else self.judgement.status
 
     @property
     def decides(self) -> bool:
         """Whether the subject does not conform because of it."""
-        return not (self.known or self.fault)
+        return not (self.known or self.fault or self.baseline)
 
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
@@ -115,6 +117,11 @@ class Row:
         """One more failure that is unlike those before."""
         self.failure, *self.others = sorted([*self.failures, failure], key=_gravity)
 
+    def sort(self) -> None:
+        """The gravest failure first, also where some turned out to decide nothing."""
+        if self.failures:
+            self.failure, *self.others = sorted(self.failures, key=_gravity)
+
     def count(self, case: Case, judgement: Judgement) -> None:
         """Add what one more case says."""
         if not judgement.claimed:
@@ -160,6 +167,11 @@ class Row:
         if self.not_claimed and not (self.cases and self.varied):  # what is claimed of it shows nothing
             return "not claimed"
         return "conforms" if self.cases and self.varied else "untested"
+
+    @property
+    def shows(self) -> bool:
+        """Whether it says something of the kernel: it conforms, or fails as it did before."""
+        return self.verdict in ("conforms", ADVICE) or bool(self.failure and self.failure.baseline)
 
     @property
     def passed(self) -> bool:
@@ -225,5 +237,5 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        judged = any(row.verdict in ("conforms", ADVICE) for row in self.rows) and not self.unclaimed
+        judged = any(row.shows for row in self.rows) and not self.unclaimed
         return judged and not self.stale and not self.interrupted and all(row.passed for row in self.rows)

@@ -351,7 +351,10 @@ def test_json_says_what_the_report_says(write_kernel):
     assert result.exit_code == 1
     assert (data["schema"], data["verdict"], data["passed"], data["cases"]) == (1, "differs", False, 233)
     assert data["subject"] == {
-        "name": "told.py", "framework": "numpy", "operations": ["conv2d"], "accuracy": "direct", "sums": "wide"
+        "name": "told.py", "framework": "numpy", "operations": ["conv2d"], "accuracy": "direct", "sums": "wide",
+        "functions": {
+            "conv2d": {"file": "told.py", "line": 6}, "conv2d_backward": {"file": "told.py", "line": 9},
+        },
     }  # fmt: skip
     rows = {row["output"]: row for row in data["rows"]}
     assert rows["output"].pop("seconds") > 0
@@ -852,6 +855,8 @@ def test_interrupted_mutants_are_summed_up(ended_by, whom):
 
 
 COMMANDS = {
+    "baseline": "Keep the failures that runs with --baseline take for known.",
+    "compare": "Say what got better or worse from OLD.json to NEW.json.",
     "completion": "Print what lets SHELL complete words.",
     "init": "Write a Subject for the kernels of FILE.",
     "search": "Search SUBJECT for cases that come to its every line.",
@@ -880,6 +885,12 @@ OPTIONS = {
         "FILE Save what is finished in FILE; if FILE holds an interrupted run, continue that.",
     ),
     "--json": ("run", "FILE Also write the report as JSON; - is standard output."),
+    "--baseline": (
+        "run",
+        "FILE Fail on new failures only: FILE has the known ones (`conformance baseline update`, or a --json).",
+    ),
+    "--scripts": ("run", "FOLDER Write that script of each failure to a file in FOLDER."),
+    "--factor": ("compare", "F Tell of an error or a time that moved by more than this factor."),
     "--script": ("run", "With each failure, print a script that needs only NumPy, PyTorch and the kernel."),
     "--requirement": (
         "replay",

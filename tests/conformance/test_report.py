@@ -1,8 +1,10 @@
 """What a report says, as text and as data, of rows made by hand."""
 
+import functools
 import json
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -437,3 +439,40 @@ def test_the_data_is_json_without_infinities():
     data = json.loads(render(as_data(document(made, RUN))))
     assert data["failures"][0]["share"] is None
     assert data["not_claimed"] == [{"operation": "conv2d", "feature": "bias", "reason": "declared"}]
+
+
+def decorated(function):
+    @functools.wraps(function)
+    def inner(*arguments):
+        return function(*arguments)
+
+    return inner
+
+
+class Called:
+    def __call__(self, input, weight):
+        return None
+
+
+PLAIN = Kernels.conv2d
+LINE = PLAIN.__code__.co_firstlineno
+STAND = {  # functions, and the lines that they stand at
+    "a function": (PLAIN, LINE),
+    "a wrapped one": (decorated(PLAIN), LINE),
+    "a part of one": (functools.partial(PLAIN, weight=1), LINE),
+    "an object that is called": (Called(), Called.__call__.__code__.co_firstlineno),
+}
+
+
+@pytest.mark.parametrize("name", STAND)
+def test_the_data_says_where_each_function_stands(name):
+    function, line = STAND[name]
+    made = Report(Subject({"conv2d": function}, framework="numpy"), [row()])
+    (place,) = as_data(document(made, RUN))["subject"]["functions"].values()
+    assert (Path(place["file"]).resolve(), place["line"]) == (Path(__file__).resolve(), line)
+
+
+@pytest.mark.parametrize("function", [len, eval("lambda input, weight: None")])
+def test_the_data_says_of_no_function_where_it_stands_that_no_file_has(function):
+    made = Report(Subject({"conv2d": function}, framework="numpy"), [row()])
+    assert as_data(document(made, RUN))["subject"]["functions"] == {}

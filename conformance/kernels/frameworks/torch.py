@@ -331,5 +331,6 @@ FRAMEWORK = Framework(
     script_array="torch.tensor({})",
     script_leaf="torch.tensor({}).requires_grad_()",
     script_gradient=("{answer}.backward({grad_output})", "got = {leaf}.grad"),
+    script_answer="got.detach().to(torch.{}).numpy()",
     script_import=dict.fromkeys(("", "contiguous"), "import torch.nn.functional as kernels"),
 )

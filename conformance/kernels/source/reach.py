@@ -28,7 +28,7 @@ def reached(functions: Iterable[Any]) -> list[FunctionType]:
     seen: dict[int, Any] = {}
     found: list[FunctionType] = []
     waiting = list(functions)
-    homes = {home_of(code.co_filename) for code in map(_code, waiting) if code}
+    homes = {home_of(code.co_filename) for code in map(code_of, waiting) if code}
     while waiting:
         value = waiting.pop()
         if id(value) in seen:
@@ -40,7 +40,8 @@ def reached(functions: Iterable[Any]) -> list[FunctionType]:
     return found
 
 
-def _code(value: Any) -> CodeType | None:
+def code_of(value: Any) -> CodeType | None:
+    """The code of a function, of what it wraps, or of an object called as one; None where it is not Python's."""
     value = inspect.unwrap(value.func if isinstance(value, functools.partial) else value)
     for each in (value, type(value).__call__):  # a function, or an object that is called as one
         found = getattr(getattr(each, "__func__", each), "__code__", None)

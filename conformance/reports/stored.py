@@ -1,0 +1,45 @@
+"""A report that an earlier run wrote with --json, read again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from conformance.usage import WrongUsage
+
+SCHEMA = 1  # of the reports that this version writes and reads
+ENTRIES = {"schema", "subject", "rows", "failures"}  # without which it is no report
+ADDED = {"conclusion", "baseline"}  # later on; the schema stayed the same
+
+
+def read_report(option: str, path: str) -> dict[str, Any]:
+    """The data of a report; an error of usage that begins with the option where it is none, or of another schema."""
+    data = read_json(option, path)
+    if not data.keys() >= ENTRIES:
+        raise WrongUsage(f"{_named(option, path)}: is no report that conformance run --json FILE writes")
+    if data["schema"] != SCHEMA:
+        raise WrongUsage(
+            f"{_named(option, path)}: has schema {data['schema']!r}; this version reads {SCHEMA}"
+        )
+    if lacking := sorted(ADDED - data.keys()):
+        old = "an earlier version wrote it, so run it again"
+        raise WrongUsage(f"{_named(option, path)}: has no {' and no '.join(lacking)}: {old}")
+    return data
+
+
+def read_json(option: str, path: str) -> dict[str, Any]:
+    """The object that a JSON file holds."""
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise WrongUsage(f"{_named(option, path)}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # no JSON, or no text
+        raise WrongUsage(f"{_named(option, path)}: is no JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise WrongUsage(f"{_named(option, path)}: holds no JSON object but {type(data).__name__}")
+    return data
+
+
+def _named(option: str, path: str) -> str:
+    return f"{option} {path}".strip()
