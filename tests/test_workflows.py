@@ -7,6 +7,7 @@ and `git` that write down how they were called.
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ OWN, GITHUB = ROOT / ".github" / "workflows" / "ci.yml", ROOT / "examples" / "ci
 GITLAB = ROOT / "examples" / "ci" / "gitlab.yml"
 FILES = [ACTION, OWN, GITHUB, GITLAB]
 SHELL = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c"]  # what GitHub makes of `shell: bash`
+REPORTS = {"report.html", "report.json", "report.sarif", "junit.xml", "badge.json", "summary.md"}
 STUB = """#!/bin/bash
 for word in "$@"; do printf '<%s>' "$word"; done >> "$CALLS"
 printf '\\n' >> "$CALLS"
@@ -162,6 +164,27 @@ def test_the_action_asks_for_reports_that_there_are(option):
     from conformance.cli.run import command
 
     assert option in {name for parameter in command.params for name in parameter.opts}
+
+
+@pytest.mark.slow
+def test_the_action_writes_every_report_of_a_run_that_differs(tmp_path):
+    program, reports, summary = tmp_path / "conformance", tmp_path / "reports", tmp_path / "summary"
+    program.write_text(f'#!/bin/bash\nexec "{sys.executable}" -m conformance "$@"\n')
+    program.chmod(0o755)
+    environment = os.environ | {
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "GITHUB_STEP_SUMMARY": str(summary),
+    }
+    environment |= {
+        "SUBJECT": str(ROOT / "examples" / "mykernels.py"),
+        "PROFILE": "quick",
+        "REPORTS": str(reports),
+    }
+    environment |= {"OPTIONS": "--requirement empty --oracle reference --in-process"}
+    script = step("Judge")["run"]
+    ended = subprocess.run([*SHELL, script], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (ended.returncode, summary.read_text()) == (1, (reports / "summary.md").read_text())
+    assert {file.name for file in reports.iterdir()} == REPORTS
 
 
 @pytest.mark.parametrize(
