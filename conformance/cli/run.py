@@ -261,7 +261,7 @@ def tell(
     finally:  # also where it could not be printed
         data = as_data(document) if files or folder else {}
         for name, path in files.items():
-            _write(name, path, data)
+            write_format(name, path, data)
         if folder:
             _write_scripts(folder, data)
 
@@ -276,7 +276,7 @@ def _write_scripts(folder: str, data: Mapping[str, Any]) -> None:
     click.echo(f"{plural(len(texts), 'script')} in {folder}", err=True)
 
 
-def _write(name: str, path: str, data: Mapping[str, Any]) -> None:
+def write_format(name: str, path: str, data: Mapping[str, Any]) -> None:
     """The report in a format, to a file or to standard output."""
     text = importlib.import_module(f"{formats.__name__}.{name}").render(data)
     if path == "-":

@@ -15,6 +15,12 @@ from conformance.verdicts.judgement import ADVICE, GRAVEST, Judgement
 from conformance.verdicts.summation import Summation
 from conformance.verdicts.unreached import Unreached
 
+# Every verdict on an output or on a subject, the mildest first.
+VERDICTS = (
+    "conforms", "not claimed", ADVICE, "known failure", "framework fault", "untested", "interrupted",
+    *reversed(GRAVEST),
+)  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Unit:

@@ -18,7 +18,7 @@ from conformance.requirements import REQUIREMENTS
 ROOT = Path(conformance.__file__).parent
 LAYERS = [  # each imports itself and those before it only
     ("operations",), ("cases",), ("kernels",), ("audit.mutants", "audit.right"), ("verdicts",),
-    ("requirements",), ("running",), ("usage",),
+    ("requirements",), ("explanations",), ("running",), ("usage",),
     ("reports",), ("configuration",), ("audit",), ("cli",), ("suite", "pytest_plugin"),
 ]  # fmt: skip
 ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
@@ -31,7 +31,7 @@ ORDERED = {  # so do the files of these folders
     "reports": [
         "lines", "run_info", "claims", "advice", "tables", "findings", "progress", "event_log", "last_time", "brief",
         "stored", "script_files", "entries", "baseline", "conclusion", "document", "script", "finding_arrays", "data",
-        "text", "arrays", "replay", "comparison", "formats",
+        "text", "arrays", "replay", "comparison", "html", "formats",
     ],
 }  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}
@@ -42,7 +42,8 @@ NAMED = {  # elsewhere than in the framework's own file
 HOMONYMS = {  # words that are names of requirements, and mean something else there
     "cases/arrays.py": {"special"}, "cases/values.py": {"special"}, "operations/special.py": {"special"},
     "cases/units.py": {"special"}, "running/tasks.py": {"numbers"}, "kernels/surroundings.py": {"rounding"},
-    "reports/data.py": {"certified", "numbers"},
+    "reports/data.py": {"certified", "numbers"}, "reports/html/page.py": {"certified", "numbers"},
+    "reports/html/limits.py": {"certified", "numbers"},
     "cases/named.py": {"hazards"}, "cli/list.py": {"layouts"}, "cli/search.py": {"search"},
 }  # fmt: skip
 

@@ -1,11 +1,11 @@
 """Each example as its reader would check it: the right ones conform, the wrong ones get the verdict they earn."""
 
 import os
-import re
 import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,8 +20,7 @@ from conformance.running.runner import examine
 from conformance.running.settings import Settings
 from conformance.usage import runner_of
 
-README = Path(__file__).resolve().parents[2] / "README.md"
-EXAMPLES = README.with_name("examples")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 pytestmark = pytest.mark.slow
 
@@ -107,16 +106,41 @@ def test_c_kernel_that_leaves_its_input_is_caught_in_the_act(built, name, told):
     assert messages["output"].startswith(told)
 
 
-def test_the_subject_of_the_readme_can_be_pasted_under_its_kernel_and_has_its_known_failure(tmp_path):
-    kernel, subject = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[:2]
-    file = tmp_path / "pasted_from_the_readme.py"
-    file.write_text(kernel + subject)
-    asked = {"requirements": ["exact"], "oracle": "reference", "profile": "quick"}
-    report = conformance.check(str(file), **asked)
-    assert (report.stale, {row.verdict for row in report.rows if row.output == "output"}) == (
-        [],
-        {"known failure"},
-    )
+@pytest.mark.parametrize(
+    "case",
+    [
+        "conv2d batch=2 channels=4 image=5,6 kernel=3,2 filters=3 stride=2,1 padding=1,0 bias=true",
+        "conv2d channels=2 image=4,5 values=special kernel=2,2 filters=3",
+    ],
+)
+def test_layer_answers_right_in_its_gradients_too(case):
+    judgements = judged("layer_kernel.py", case)
+    assert {"output", "grad_input", "grad_weight"} <= judgements.keys()
+    assert set(judgements.values()) == {"conforms"}
+
+
+def test_kernelbench_kernel_differs_by_its_products():
+    assert judged("kernelbench_kernel.py", "conv2d")["output"] == "differs"
+
+
+def test_numba_kernel_conforms():
+    pytest.importorskip("numba")
+    assert check("numba_kernel.py", requirements=["exact", "special", "empty", "arguments"]).passed
+
+
+def test_triton_kernel_answers_right(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    pytest.importorskip("triton")
+    case = "conv2d batch=2 channels=2 image=5,6 kernel=2,3 filters=3 stride=2,1 padding=1 bias=true"
+    assert judged("triton_kernel.py", case)["output"] == "conforms"
+
+
+def judged(name, case):
+    """What one case says of each output of an example of PyTorch's tensors, however small its Subject wants cases."""
+    pytest.importorskip("torch")
+    caller = Caller(replace(load(str(EXAMPLES / name)), only=None))
+    judgements = examine(caller, oracle("reference"), "exact", Case.parse(case))
+    return {judgement.output: judgement.status for judgement in judgements}
 
 
 def check(name, **asked):

@@ -1,0 +1,58 @@
+"""conformance report: the report of an earlier run, written in other formats."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from conformance.cli.run import FORMATS, write_format
+from conformance.cli.shared import Command, wrong_usage
+
+
+def _writing(command: Command) -> Command:
+    """An option for each file of reports/formats."""
+    for name in FORMATS:
+        text = f"Write the report as {name.upper()}; - is standard output."
+        command = click.option(f"--{name}", metavar="FILE", help=text)(command)
+    return command
+
+
+@click.command("report")
+@click.argument("run", metavar="RUN.json")
+@_writing
+def command(run: str, **options: str | None) -> None:
+    """Write the report of an earlier run in other formats, as many as are wanted.
+
+    RUN.json is what `conformance run SUBJECT --json RUN.json` wrote. Nothing is judged again.
+
+    Exit status: 0 written, whatever the verdict; 2 where RUN.json is no report.
+    """
+    from conformance import usage
+    from conformance.reports.stored import read_report
+
+    files = {name: path for name, path in options.items() if path is not None}
+    with wrong_usage():
+        _check(files)
+        for name, path in files.items():
+            usage.check_report(f"--{name}", path)
+        data = read_report("", run)
+    for name, path in files.items():
+        _write(run, name, path, data)
+
+
+def _check(files: dict[str, str]) -> None:
+    if not files:
+        raise click.UsageError(f"no format is named; there are {', '.join(f'--{name}' for name in FORMATS)}")
+    if len(on_output := [name for name, path in files.items() if path == "-"]) > 1:
+        named = " and ".join(f"--{name} -" for name in on_output)
+        raise click.UsageError(f"{named}: standard output is one file")
+
+
+def _write(run: str, name: str, path: str, data: dict[str, Any]) -> None:
+    """An error of usage where the data lacks what a report has: it was written by hand, or by another version."""
+    try:
+        write_format(name, path, data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise click.UsageError(f"{run}: is no whole report of this version: {what}") from None
