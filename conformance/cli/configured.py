@@ -73,7 +73,7 @@ def files_of(
     context: click.Context, subject: str, options: Mapping[str, Any], names: Collection[str]
 ) -> dict[str, Any]:
     """The options with the files of this subject; files that are configured are for subjects that are, too."""
-    other = os.path.normpath(subject) not in map(os.path.normpath, _subjects(context))
+    other = os.path.normpath(subject) not in _subjects(context)  # those are as short as that
     files = {}
     for name in names:
         configured = context.get_parameter_source(name) is ParameterSource.DEFAULT_MAP

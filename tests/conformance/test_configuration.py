@@ -224,7 +224,7 @@ def test_each_option_that_the_documentation_names_is_there(option):
     assert option in there
 
 
-@pytest.mark.parametrize("name", [name for name in REPORTS if name != "html"])  # which has a page of its own
+@pytest.mark.parametrize("name", REPORTS)
 def test_the_documentation_names_each_format(name):
     assert f"`--{name} FILE`" in DOCS
 
