@@ -43,9 +43,9 @@ def without_conv2d(source, write_kernel, name):
 
 
 def test_a_kernel_that_has_the_functions_is_declared_as_it_is(write_kernel):
-    ran = command("init", write_kernel("mine", ""))
-    assert (ran.exit_code, "conformance run conformance_mine.py" in ran.output) == (0, True)
-    subject = load("conformance_mine.py")
+    ran = command("init", write_kernel("declared", ""))
+    assert (ran.exit_code, "conformance run conformance_declared.py" in ran.output) == (0, True)
+    subject = load("conformance_declared.py")
     assert (subject.operations, subject.framework) == (("conv2d",), "numpy")
 
 
@@ -56,8 +56,8 @@ def test_functions_of_other_names_get_lines_around_them(write_kernel):
 
 
 def test_functions_of_other_names_stand_beside_those_that_are_there(write_kernel):
-    command("init", write_kernel("mine", OTHER_NAMES))
-    assert '{"conv2d": mine.conv2d, "max_pool1d": max_pool1d}' in Path("conformance_mine.py").read_text()
+    command("init", write_kernel("beside", OTHER_NAMES))
+    assert '{"conv2d": beside.conv2d, "max_pool1d": max_pool1d}' in Path("conformance_beside.py").read_text()
 
 
 def test_a_layer_is_declared_with_the_framework_of_its_arrays(write_kernel):
@@ -68,8 +68,8 @@ def test_a_layer_is_declared_with_the_framework_of_its_arrays(write_kernel):
 
 
 def test_every_line_that_is_offered_is_one_that_a_subject_takes(write_kernel):
-    command("init", write_kernel("mine", ""))
-    written = Path("conformance_mine.py").read_text()
+    command("init", write_kernel("declared", ""))
+    written = Path("conformance_declared.py").read_text()
     Path("all.py").write_text(
         written.replace("    # A signature", "    ## A").replace("    # ", "    ").replace("## A", "# A")
     )
@@ -100,11 +100,11 @@ def test_what_cannot_be_declared_is_told(file, source, message, tmp_path, monkey
 
 
 def test_a_file_that_is_there_is_not_written_over(write_kernel):
-    file = write_kernel("mine", "")
-    Path("conformance_mine.py").write_text("mine")
+    file = write_kernel("declared", "")
+    Path("conformance_declared.py").write_text("mine")
     ran = command("init", file)
-    assert (ran.exit_code, Path("conformance_mine.py").read_text()) == (2, "mine")
-    assert "conformance_mine.py: is there already, and is not written over" in ran.output
+    assert (ran.exit_code, Path("conformance_declared.py").read_text()) == (2, "mine")
+    assert "conformance_declared.py: is there already, and is not written over" in ran.output
 
 
 # What a shell completes.

@@ -31,7 +31,7 @@ def said(*cases, forecast=None, first=0.0, every=0.0):
     """The lines of progress, told each unit, how many of its cases are judged, and when."""
     lines: list[str] = []
     times = iter([0.0, *(at for *_, at in cases)])
-    progress = Progress(lines.append, first, every, forecast, clock=lambda: next(times))
+    progress = Progress(lines.append, first, every, forecast=forecast, clock=lambda: next(times))
     for unit, done, _ in cases:
         progress(Judged(unit, done))
     return lines
