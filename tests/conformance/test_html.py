@@ -97,6 +97,15 @@ def test_nothing_is_wider_than_the_window(browser, page, width, theme):
     assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
+def test_a_word_of_the_table_leads_to_what_it_means(browser, page):
+    look(browser, 1600, "light")
+    browser.get(page)
+    assert visible(browser, "#word-exact") == []
+    browser.find_element(By.CSS_SELECTOR, "table.verdicts a[href='#word-exact']").click()
+    (meaning,) = visible(browser, "#word-exact")
+    assert "bit for bit" in meaning.text or "exact representation" in meaning.text
+
+
 CONTRAST = """
 const canvas = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 function rgb(color) {

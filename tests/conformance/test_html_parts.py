@@ -171,12 +171,22 @@ def test_a_finding_says_what_else_fails_and_how_to_declare_it():
 
 def test_the_parts_stand_in_the_order_in_which_they_are_read(report_data):
     found = re.findall(r'<section id="(\w+)"', render(report_data))
-    assert found == ["verdict", "limits", "matrix", "findings", "accuracy", "coverage", "time", "run"]
+    assert found == [
+        "verdict",
+        "limits",
+        "matrix",
+        "findings",
+        "accuracy",
+        "coverage",
+        "time",
+        "run",
+        "words",
+    ]
 
 
 def test_a_run_that_was_interrupted_before_its_first_case_says_that_there_is_nothing(report_data):
     text = render(report_data | {"rows": [], "failures": [], "coverage": [], "cases": 0})
-    assert re.findall(r'<section id="(\w+)"', text) == ["verdict", "limits", "run"]
+    assert re.findall(r'<section id="(\w+)"', text) == ["verdict", "limits", "run", "words"]
     assert "No case was judged" in text
 
 

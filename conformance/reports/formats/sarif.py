@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
 
+from conformance.explanations import explanation
 from conformance.reports.brief import decides, every_failure, excuse, fingerprint, found_by, from_here
 from conformance.reports.lines import printable
 
@@ -31,6 +32,7 @@ _RULES = {  # a kind of finding: its level, and what it is
     "advice": ("warning", "What a careful kernel would not do, and no answer depends on."),
     "no case ran": ("note", "Lines of the kernel that no case ran, of which nothing is known."),
 }
+_HELP = "{} The message has the smallest case, and the command that runs it again."
 _IDS = {name: name.replace(" ", "-") for name in _RULES}
 _ORDER = list(_RULES)
 
@@ -66,7 +68,7 @@ def _rule(name: str, said: tuple[str, str]) -> dict[str, Any]:
         "id": _IDS[name],
         "shortDescription": {"text": f"{name[0].upper()}{name[1:]}"},
         "fullDescription": {"text": text},
-        "help": {"text": f"{text} The message has the smallest case, and the command that runs it again."},
+        "help": {"text": _HELP.format(text), "markdown": explanation(name)},
         "defaultConfiguration": {"level": level},
     }
 

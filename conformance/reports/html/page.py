@@ -16,6 +16,7 @@ from conformance.reports.html.findings import Shown, figures_of, shown_of
 from conformance.reports.html.limits import limits
 from conformance.reports.html.matrix import asks, matrices
 from conformance.reports.html.svg import shown
+from conformance.reports.html.words import words
 from conformance.reports.lines import Line, plain
 from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.verdict import Numbers
@@ -66,9 +67,11 @@ def _digest(script: str) -> str:
 
 
 def _context(data: Mapping[str, Any], findings: Sequence[Shown], maps: Sequence[Map]) -> dict[str, Any]:
-    rows = data["rows"]
+    rows, explained = data["rows"], words(data)
     return {
         "data": data,
+        "words": explained,
+        "meaning": {word.name: word.anchor for word in explained},
         "tone": _TONES.get(data["verdict"], "odd"),
         "counted": brief.counted(data),
         "limits": limits(data),

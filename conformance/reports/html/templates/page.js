@@ -67,6 +67,11 @@
       filter();
       target.scrollIntoView();
     }
+    var folded = target && target.closest("details.explained");
+    if (folded) {
+      folded.open = true;
+      target.scrollIntoView();
+    }
     if (target && target.classList.contains("finding")) { target.focus({ preventScroll: true }); }
   }
 
