@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from conformance.cases import Case, CaseError
+    from conformance.cases.arrays import fill
+    from conformance.cases.strategies import strategy
     from conformance.kernels.load import load
     from conformance.kernels.subject import Subject, SubjectError
     from conformance.running.settings import Settings
@@ -17,8 +19,8 @@ if TYPE_CHECKING:
     from conformance.verdicts.verdict import Report
 
 __all__ = [
-    "Case", "CaseError", "Report", "Settings", "Subject", "SubjectError", "Verdict", "WrongUsage", "check", "load",
-    "matrix",
+    "Case", "CaseError", "Report", "Settings", "Subject", "SubjectError", "Verdict", "WrongUsage", "check", "fill",
+    "load", "matrix", "strategy",
 ]  # fmt: skip
 
 _HOMES = {
@@ -31,8 +33,10 @@ _HOMES = {
     "Verdict": "suite.matrix",
     "WrongUsage": "usage",
     "check": "usage",
+    "fill": "cases.arrays",
     "load": "kernels.load",
     "matrix": "suite.matrix",
+    "strategy": "cases.strategies",
 }
 
 

@@ -121,12 +121,9 @@ class Case:
     @property
     def options(self) -> dict[str, Any]:
         """The keyword arguments that a kernel is called with."""
-        given = {name: getattr(self, name) for name in keywords_of(self.operation)}
-        if self.written == "lists":
-            given = {
-                name: list(value) if isinstance(value, tuple) else value for name, value in given.items()
-            }
-        return given
+        written = list if self.written == "lists" else tuple
+        given = ((name, getattr(self, name)) for name in keywords_of(self.operation))
+        return {name: written(value) if isinstance(value, tuple) else value for name, value in given}
 
     @property
     def kernel_size(self) -> Number:
@@ -183,8 +180,7 @@ class Case:
             return self._refused
         if self.malformed and (how := self.family.malformations[self.malformed]).changes(self):
             return f"{how.array} {how.mistake}".strip()
-        counts = (getattr(self, name) for name in self.family.few)
-        if min(self.image) < 1 or min(counts) < 1:
+        if min(self.image) < 1 or min(getattr(self, name) for name in self.family.few) < 1:
             return "an extent is 0"
         if min(self.output_extents) < self.family.least_output:
             return f"the {self.family.window} exceeds the padded image"
@@ -308,6 +304,9 @@ class Case:
             [self.operation, *(f"{n}={write_field(n, v)}" for n, v, default in named if v != default)]
         )
 
+    def __repr__(self) -> str:  # as Python reads it back
+        return f"Case.parse({str(self)!r})"
+
     @staticmethod
     def parse(text: str) -> Case:
         """The case that `str(case)` printed; CaseError lists what exists where a word is unknown."""
@@ -338,7 +337,9 @@ def _class_of(operation: str) -> type[Any]:
         "__doc__": Case.__doc__,
     }
     about |= lacking  # of an option that the family has and the operation lacks, its default
-    made = make_dataclass(operation, named, bases=(Case,), namespace=about, frozen=True, kw_only=True)
+    made = make_dataclass(
+        operation, named, bases=(Case,), namespace=about, frozen=True, kw_only=True, repr=False
+    )
     made.__module__ = Case.__module__
     return made
 

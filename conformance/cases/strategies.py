@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,11 +14,39 @@ from conformance.cases.conditions import basic, is_small, reach
 from conformance.cases.covering import as_claimed, build, classes_of, forms
 from conformance.cases.features import Features, features_of
 from conformance.cases.sizes import claimed
+from conformance.cases.text import CaseError, suggest
 from conformance.cases.values import PLANTED, VALUES, fits
+from conformance.operations import OPERATIONS
 
+GIVEN = ("dtype", "values")  # fields of every case that a strategy draws; the others are drawn
 LONGEST = 3000  # of an extent or option that is drawn by itself
 SEVERAL = 3  # of them in a case
 POWERS = 30  # of ten, up to which and down to which numbers are that values lie beyond or below
+
+
+def strategy(operation: str, *, without: Collection[str] = (), **given: str) -> st.SearchStrategy[Case]:
+    """Valid cases of an operation, for a @given test of one's own; a failing one shrinks towards the plainest.
+
+    without  features that no case needs, in the words of a report: ("groups", "unbatched")
+    given    the dtype or values of every case: dtype="float64", values="integers"
+
+    conformance.fill(case) makes the arrays of a case, in the order in which a kernel takes them, and case.options the
+    keyword arguments. CaseError where a word does not exist.
+
+    >>> strategy("conv2d", without=("groups",), dtype="float64").example().groups  # doctest: +SKIP
+    1
+    """
+    if operation not in OPERATIONS:
+        raise CaseError(f"{operation}: no such operation{suggest(operation, tuple(OPERATIONS))}")
+    every, left_out = features_of(operation), {without} if isinstance(without, str) else set(without)
+    for word in sorted(left_out - every):
+        raise CaseError(
+            f"without {word}: {operation} has no such feature{suggest(word, tuple(sorted(every)))}"
+        )
+    for name in given.keys() - {*GIVEN}:
+        raise CaseError(f"{name}={given[name]}: every case may be given {' and '.join(GIVEN)}")
+    Case.of(operation, **given)  # raises where there is no such dtype or family of values
+    return cases(operation, every - left_out, **given)
 
 
 @st.composite
