@@ -200,6 +200,9 @@ def test_a_watched_kernel_is_judged_again_when_a_file_that_it_loads_has_changed(
             stdout=output,
             stderr=output,
             start_new_session=True,
+            preexec_fn=lambda: signal.signal(
+                signal.SIGINT, signal.SIG_DFL
+            ),  # a job in the background ignores it
         )
         try:
             wait_until(lambda: "watching helper.py, mine.py; Ctrl-C ends" in told.read_text())

@@ -9,12 +9,11 @@ import jsonschema
 import pytest
 from click.testing import CliRunner
 
-import conformance
 from conformance.cli import main
 from conformance.reports.stored import SCHEMA
 from conformance.verdicts.judgement import GRAVEST
 
-DOCS = Path(conformance.__file__).parents[1] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 TEXT = importlib.resources.files("conformance.reports").joinpath("report.schema.json").read_text()
 PUBLISHED = json.loads(TEXT)
 
