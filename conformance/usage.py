@@ -108,6 +108,8 @@ def settings(
     check_words(operations, (*requirements, *skipped), dtypes, profile)
     if not isinstance(seed, int) or seed < 0:
         raise WrongUsage(f"seed {seed!r}: must be an int of at least 0")
+    if requirements and set(requirements) <= set(skipped):
+        raise WrongUsage(f"{_listed(requirements)}: asked for and skipped, so nothing is left")
     for operation in operations:
         if operation not in subject.operations:
             raise WrongUsage(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from conformance.cli.shared import write, wrong_usage
+from conformance.cli.shared import whole_report, write, wrong_usage
 
 
 @click.group("baseline")
@@ -28,8 +28,9 @@ def update(file: str, run: str) -> None:
 
     with wrong_usage():
         data = read_report("", run)
-        baseline.check_whole(run, data)
-        before, text = baseline.update(file, data)
+        with whole_report(run):
+            baseline.check_whole(run, data)
+            before, text = baseline.update(file, data)
         usage.check_report("FILE", file)
     write("FILE", file, text)
     name = data["subject"]["name"]

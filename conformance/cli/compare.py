@@ -7,7 +7,7 @@ import sys
 
 import click
 
-from conformance.cli.shared import console, show, write, wrong_usage
+from conformance.cli.shared import console, show, whole_report, write, wrong_usage
 
 
 @click.command("compare")
@@ -15,7 +15,7 @@ from conformance.cli.shared import console, show, write, wrong_usage
 @click.argument("new", metavar="NEW.json")
 @click.option(
     "--factor",
-    type=click.FloatRange(min=1, min_open=True),
+    type=click.FloatRange(min=1, min_open=True, max=1e6),
     default=2.0,
     show_default=True,
     metavar="F",
@@ -39,7 +39,8 @@ def command(old: str, new: str, factor: float, json_path: str | None) -> None:
     with wrong_usage():
         usage.check_report("--json", json_path)
         reports = read_report("", old), read_report("", new)
-    made = comparison.compare(*reports, factor)
+    with whole_report(f"{old} or {new}"):
+        made = comparison.compare(*reports, factor)
     out = console(stderr=json_path == "-")
     show(out, comparison.lines(made, out.width))
     if json_path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Collection, Mapping, Sequence
@@ -64,9 +65,15 @@ def check_files(context: click.Context, files: Mapping[str, str | None]) -> None
     """Whether each of several subjects has files of its own."""
     subjects = _subjects(context)
     for name, file in files.items():
-        if file is not None and len({_file_of(subject, file) for subject in subjects}) < len(subjects):
-            rule = f"{len(subjects)} subjects do not go to one file; write {PLACE} where their names are to stand"
-            raise click.UsageError(f"{name} {file}: {rule}")
+        taken: dict[str, str] = {}
+        for subject in subjects if file is not None else ():
+            own = _file_of(subject, str(file))
+            if own in taken:
+                place = "" if PLACE in str(file) else f"; write {PLACE} where their names are to stand"
+                raise click.UsageError(
+                    f"{name} {file}: {taken[own]} and {subject} do not go to one file{place}"
+                )
+            taken[own] = subject
 
 
 def files_of(
@@ -96,7 +103,7 @@ def _each(subjects: Sequence[str]) -> int:
     """A run of each, as it was typed; the worst of their exit statuses."""
     ended: dict[str, int] = {}
     for subject in subjects:
-        status = subprocess.run([sys.executable, "-m", "conformance", *sys.argv[1:], subject]).returncode
+        status = _run([*sys.argv[1:], subject])
         ended[subject] = 128 - status if status < 0 else status  # as a shell counts signals
         click.echo()
         if ended[subject] == INTERRUPTED:
@@ -104,3 +111,15 @@ def _each(subjects: Sequence[str]) -> int:
     for subject, status in ended.items():
         click.echo(f"{subject} {_STATUS.get(status, f'ended with status {status}')}")
     return max(ended.values())
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The exit status of a run, to which signals that end this process are passed on: it says how far it was."""
+    process = subprocess.Popen([sys.executable, "-m", "conformance", *arguments])
+    ending = (signal.SIGINT, signal.SIGTERM)
+    before = {each: signal.signal(each, lambda number, _: process.send_signal(number)) for each in ending}
+    try:
+        return process.wait()
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)

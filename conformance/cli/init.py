@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +56,7 @@ def command(file: str) -> None:
             raise WrongUsage(f"{file}: init takes a Python file")
         check_name(file)
         source = Path(file)
-        target = source.with_name(f"{PREFIX}{source.stem.replace('-', '_')}.py")
+        target = source.with_name(f"{PREFIX}{_word(source.stem)}.py")
         if target.exists():
             raise WrongUsage(f"{target}: is there already, and is not written over")
         module = imported(file)
@@ -91,10 +93,10 @@ def _text(
     source: Path, target: Path, names: Sequence[str], made: Mapping[str, Sequence[str]], framework: str
 ) -> str:
     """What is written: the functions as they are, or those around them beside the others."""
-    module, is_name = source.stem, source.stem.isidentifier()
+    module, is_name = source.stem, source.stem.isidentifier() and not iskeyword(source.stem)
     imports = ["import conformance", f"import {module}"]
     if not is_name:
-        module = source.stem.replace("-", "_")
+        module = f"kernels_of_{_word(source.stem)}"
         imports = [
             "import importlib",
             "",
@@ -116,6 +118,11 @@ def _text(
         kernels=kernels,
         framework=framework,
     )
+
+
+def _word(stem: str) -> str:
+    """The name of a file as a part of names in Python."""
+    return re.sub(r"\W", "_", stem)
 
 
 def _definition(lines: Sequence[str]) -> Sequence[str]:

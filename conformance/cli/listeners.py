@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -51,16 +51,21 @@ def events_to(path: str | None) -> Iterator[list[Listener]]:
     if path is None:
         yield []
         return
-    with _opened(path) as file:
+    file, lost = _opened(path), False
 
-        def write(line: str) -> None:
-            try:
+    def write(line: str) -> None:
+        nonlocal lost
+        try:
+            if not lost:
                 file.write(line)
                 file.flush()
-            except OSError as error:
-                raise click.ClickException(f"--events {path}: cannot be written: {error.strerror}") from None
+        except OSError as error:  # the run goes on
+            lost = True
+            click.echo(f"--events {path}: cannot be written: {error.strerror}; the rest is not", err=True)
 
-        yield [EventLog(write)]
+    yield [EventLog(write)]
+    with suppress(OSError):  # of what was lost
+        file.close()
 
 
 def _opened(path: str) -> TextIO:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from conformance.cli.shared import INTERRUPTED, ended_by_sigterm, thoroughness, write, wrong_usage
+from conformance.cli.shared import INTERRUPTED, ended_once, thoroughness, write, wrong_usage
 
 if TYPE_CHECKING:
     from conformance.audit.report import Audit
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     help="How many processes; one for each core if not given.",
 )
 @click.option("--json", "json_path", metavar="FILE", help="Also write the result as JSON.")
-@ended_by_sigterm()
+@ended_once()
 def command(
     operations: tuple[str, ...], profile: str, only: str, right: bool, jobs: int | None, json_path: str | None
 ) -> None:

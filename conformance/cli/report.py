@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from conformance.cli.run import FORMATS, write_format
-from conformance.cli.shared import Command, wrong_usage
+from conformance.cli.shared import Command, check_apart, whole_report, wrong_usage
 
 
 def _writing(command: Command) -> Command:
@@ -33,7 +33,7 @@ def command(run: str, **options: str | None) -> None:
 
     files = {name: path for name, path in options.items() if path is not None}
     with wrong_usage():
-        _check(files)
+        _check(run, files)
         for name, path in files.items():
             usage.check_report(f"--{name}", path)
         data = read_report("", run)
@@ -41,18 +41,13 @@ def command(run: str, **options: str | None) -> None:
         _write(run, name, path, data)
 
 
-def _check(files: dict[str, str]) -> None:
+def _check(run: str, files: dict[str, str]) -> None:
     if not files:
         raise click.UsageError(f"no format is named; there are {', '.join(f'--{name}' for name in FORMATS)}")
-    if len(on_output := [name for name, path in files.items() if path == "-"]) > 1:
-        named = " and ".join(f"--{name} -" for name in on_output)
-        raise click.UsageError(f"{named}: standard output is one file")
+    check_apart({"RUN.json": run, **{f"--{name}": path for name, path in files.items()}})
 
 
 def _write(run: str, name: str, path: str, data: dict[str, Any]) -> None:
     """An error of usage where the data lacks what a report has: it was written by hand, or by another version."""
-    try:
+    with whole_report(run):
         write_format(name, path, data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-        raise click.UsageError(f"{run}: is no whole report of this version: {what}") from None

@@ -21,8 +21,10 @@ from conformance.cli.shared import (
     INTERRUPTED,
     Command,
     beginning,
+    check_apart,
     console,
-    ended_by_sigterm,
+    deaf,
+    ended_once,
     judging,
     printing_to,
     several,
@@ -128,7 +130,12 @@ def command(context: click.Context, /, subject: str | None, scripts: bool, **opt
     options = files_of(context, subject, options, [*_FILES, "baseline"])
     if options.pop("watch"):
         sys.exit(watch([word for word in sys.argv[1:] if word != "--watch"], subject))
-    baseline, resume, folder = (options.pop(name) for name in ("baseline", "resume", "folder"))
+    _run(subject, scripts, options)
+
+
+@ended_once()
+def _run(subject: str, scripts: bool, options: dict[str, Any]) -> None:
+    """Judge a subject, tell, and end with the exit status."""
     from conformance.operations.dtypes import USUAL
     from conformance.reports.baseline import read_baseline
     from conformance.reports.document import document
@@ -137,6 +144,7 @@ def command(context: click.Context, /, subject: str | None, scripts: bool, **opt
     from conformance.reports.script_files import check_folder
     from conformance.usage import ANSWERS, declared_in_words
 
+    baseline, resume, folder = (options.pop(name) for name in ("baseline", "resume", "folder"))
     files = {name: path for name in FORMATS if (path := options.pop(name)) is not None}
     runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
     words = {name: options.pop(name) for name in DECLARING}
@@ -169,11 +177,7 @@ _FILES = {**{name: name for name in (*FORMATS, "events", "resume")}, "folder": "
 
 def _check_together(options: Mapping[str, Any]) -> None:
     """What is asked at once must go together."""
-    on_output = [name for name in (*FORMATS, "events") if options[name] == "-"]
-    if len(on_output) > 1:
-        raise click.UsageError(
-            f"{' and '.join(f'--{name} -' for name in on_output)}: standard output is one file"
-        )
+    check_apart({f"--{name}": options[name] for name in (*FORMATS, "events", "resume", "baseline")})
     if options["failed"] and options["resume"] is not None:
         raise click.UsageError("--failed and --resume: a journal is one of a whole run")
     if options["first_failure"] and options["baseline"] is not None:
@@ -210,7 +214,7 @@ def judged(
     requirements = (*chosen["requirements"], *chosen["skipped"])
     usage.check_words(chosen["operations"], requirements, chosen["dtypes"], chosen["profile"])
     opened = usage.opened(name, oracle, operations=chosen["operations"], **runner)
-    with ended_by_sigterm(), progress() as line, opened as (subject, examining):
+    with progress() as line, opened as (subject, examining):
         settings = usage.settings(subject, **chosen)
         if failed:
             settings = _of_last_time(subject, settings)
@@ -252,6 +256,7 @@ def tell(
     from conformance.reports import text
     from conformance.reports.data import as_data
 
+    deaf()
     out = console(stderr=to_stderr)
     try:
         show(out, text.lines(document, out.width, scripts))
@@ -268,9 +273,11 @@ def tell(
 
 def _write_scripts(folder: str, data: Mapping[str, Any]) -> None:
     from conformance.reports.lines import plural
-    from conformance.reports.script_files import scripts_of
+    from conformance.reports.script_files import scripts_of, stale
 
     texts = scripts_of(data["failures"])
+    for file in stale(Path(folder), data["subject"]["name"], texts):
+        file.unlink()
     for name, text in texts.items():
         write("--scripts", str(Path(folder) / name), text)
     click.echo(f"{plural(len(texts), 'script')} in {folder}", err=True)

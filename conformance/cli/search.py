@@ -16,6 +16,7 @@ from conformance.cli.shared import (
     DECLARING,
     INTERRUPTED,
     beginning,
+    ended_once,
     judging,
     printing_to,
     several,
@@ -69,17 +70,20 @@ def command(subject: str, seconds: float, **options: Any) -> None:
     from conformance.requirements import REQUIREMENTS
     from conformance.usage import ANSWERS, declared_in_words
 
-    start, began = time.perf_counter(), beginning()
-    runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
-    words = {name: options.pop(name) for name in DECLARING}
-    searched = tuple(name for name, each in REQUIREMENTS.items() if each.searched)
-    chosen: dict[str, Any] = {"requirements": searched, "skipped": (), "dtypes": (), "profile": "deep"}
-    with wrong_usage(), printing_to(sys.stderr, 2):
-        declared = declared_in_words(**words)
-        runner["declared"] = dict(declared)
-        report, _ = judged(subject, {}, None, runner, is_over=_clock(seconds), **options, **chosen)
-    how = options["oracle"], "deep", options["seed"]
-    run = RunInfo(*how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared, **began)
-    tell(document(report, run), {}, False, None)
-    wrong = any(not row.passed for row in report.rows)
-    sys.exit(INTERRUPTED if report.interrupted else 1 if wrong else 0)
+    with ended_once():
+        start, began = time.perf_counter(), beginning()
+        runner = {name: options.pop(name) for name in ("jobs", "in_process", "timeout")}
+        words = {name: options.pop(name) for name in DECLARING}
+        searched = tuple(name for name, each in REQUIREMENTS.items() if each.searched)
+        chosen: dict[str, Any] = {"requirements": searched, "skipped": (), "dtypes": (), "profile": "deep"}
+        with wrong_usage(), printing_to(sys.stderr, 2):
+            declared = declared_in_words(**words)
+            runner["declared"] = dict(declared)
+            report, _ = judged(subject, {}, None, runner, is_over=_clock(seconds), **options, **chosen)
+        how = options["oracle"], "deep", options["seed"]
+        run = RunInfo(
+            *how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared, **began
+        )
+        tell(document(report, run), {}, False, None)
+        wrong = any(not row.passed for row in report.rows)
+        sys.exit(INTERRUPTED if report.interrupted else 1 if wrong else 0)

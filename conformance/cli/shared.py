@@ -90,13 +90,54 @@ def beginning() -> Mapping[str, Any]:
 
 
 @contextmanager
-def ended_by_sigterm() -> Iterator[None]:
-    """SIGTERM, as of a CI job whose time is up, ends a run as Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def ended_once() -> Iterator[None]:
+    """SIGTERM, as of a CI job whose time is up, ends a run as Ctrl-C does; a second signal costs no report.
+
+    A process in the background that ignores Ctrl-C goes on doing so.
+    """
+
+    ended = False
+
+    def end(number: int, frame: Any) -> None:
+        nonlocal ended
+        ended = True
+        deaf()
+        raise KeyboardInterrupt
+
+    heard = [each for each in _ENDING if signal.getsignal(each) != signal.SIG_IGN or each == signal.SIGTERM]
+    before = {each: signal.signal(each, end) for each in heard}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for each, handler in before.items() if not ended else ():  # else the process ends now
+            signal.signal(each, handler)
+
+
+def deaf() -> None:
+    """From here on no signal that ends a run does: its report is being written.
+
+    Signals are taken and not ignored: an ignored SIGINT tells a call that it is one in a worker.
+    """
+    for each in _ENDING:
+        signal.signal(each, lambda number, frame: None)
+
+
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+
+def check_apart(files: Mapping[str, str | None]) -> None:
+    """Whether each option has a file of its own; standard output is one file, too."""
+    taken: dict[str, str] = {}
+    for option, path in files.items():
+        if path is None or (os.path.exists(path) and not os.path.isfile(path)):  # noqa: PTH110, PTH113 (a device may be named twice)
+            continue
+        if path == "":
+            raise click.UsageError(f"{option} '': a file has a name")
+        place = path if path == "-" else os.path.realpath(path)
+        if place in taken:
+            also = "standard output is one file" if path == "-" else "one file for both"
+            raise click.UsageError(f"{taken[place]} and {option} {path}: {also}")
+        taken[place] = f"{option} {path}"
 
 
 @contextmanager
@@ -121,12 +162,26 @@ def wrong_usage() -> Iterator[None]:
         raise click.ClickException(f"the suite itself failed, so there is no verdict: {error}") from None
 
 
+@contextmanager
+def whole_report(path: str) -> Iterator[None]:
+    """An error of usage where the data of a report lacks what one has: it was edited, or is of another version."""
+    from conformance.usage import WrongUsage
+
+    try:
+        yield
+    except WrongUsage:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
+        raise click.UsageError(f"{path}: is no whole report of this version: {what}") from None
+
+
 def write(option: str, path: str, text: str) -> None:
     """A file that a user asked for; an error that names the option where it cannot be written."""
     from pathlib import Path
 
     try:
-        Path(path).write_text(text, encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise click.ClickException(f"{option} {path}: cannot be written: {error.strerror}") from None
 

@@ -53,9 +53,8 @@ def of_call(call: Callable[[], Any]) -> Any:
         state = f"comes with a change of NumPy's error state (np.{', np.'.join(changed)})"
         return Malformed(state) if changed else answer
     except KeyboardInterrupt as error:
-        # In a worker nobody presses Ctrl-C; in a run of the command line SIGTERM is as good.
-        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-        if not ignored or signal.getsignal(signal.SIGTERM) is signal.default_int_handler:
+        # In a worker, which ignores it, nobody presses Ctrl-C.
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
             raise
         return _refusal(error)
     except BaseException as error:

@@ -76,6 +76,7 @@ def _check(named: str, data: Data) -> None:
     try:
         every = [each for of in data["subjects"].values() for each in of["failures"]]
         whole = all(each.keys() == set(Entry._fields) for each in every)
+        whole &= all(of.keys() >= {*_DRAWN, "failures"} for of in data["subjects"].values())
     except (AttributeError, KeyError, TypeError):
         whole = False
     if not whole:

@@ -217,6 +217,8 @@ def lines(of: Comparison, width: int) -> Iterator[Line]:
     name = " and ".join(dict.fromkeys(map(printable, of.subjects)))
     was, now = of.verdicts
     yield [(name, "head"), (f": {f'{was} before, {now} now' if was != now else f'{now} as before'}", "")]
+    if len(set(of.subjects)) > 1:
+        yield [("two subjects", "odd"), (", not one before and after a change", "")]
     for label, style, texts in _parts(of):
         for text in texts:
             yield from wrapped(f"{label:<10}", printable(text), width, style)
@@ -261,12 +263,7 @@ def _because(of: Comparison) -> str:
         "new failure": len(of.new), "failure gone": len(of.gone), "verdict worse": len(of.worse),
         "verdict better": len(of.better), "operation lost": len(of.lost),
     }  # fmt: skip
-    several = {
-        "failure gone": "failures gone",
-        "verdict worse": "verdicts worse",
-        "verdict better": "verdicts better",
-    }
-    told = [plural(count, noun, several.get(noun, "")) for noun, count in counts.items() if count]
+    told = [plural(count, noun, _SEVERAL.get(noun, "")) for noun, count in counts.items() if count]
     return ", ".join(told) or ("the run does not pass any more" if of.fails_now else "no verdict changed")
 
 

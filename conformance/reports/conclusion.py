@@ -72,9 +72,10 @@ def _conforms(report: Report, _: Sequence[Finding]) -> str:
     judged = [row for row in report.rows if row.verdict != "not claimed"]
     share = max(row.share for row in judged)
     excused = Counter(row.verdict for row in judged if row.failure and not row.failure.baseline)
+    exact = [] if any(row.failure for row in judged) else ["every answer exact"]
     parts = [
         f"{plural(report.cases, 'case')}, {plural(len(judged), 'verdict')}",
-        f"worst error {share:.2f} of what rounding explains" if share else "every answer exact",
+        *([f"worst error {share:.2f} of what rounding explains"] if share else exact),
         *(plural(number, verdict) for verdict, number in excused.items()),
     ]
     return "; ".join(parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
@@ -60,5 +61,5 @@ def _texts(cases: Sequence[Case]) -> list[str]:
 
 def _file(subject: str) -> Path:
     """By its name and where it is: files of the same name are not taken for each other."""
-    digest = hashlib.sha256(subject.encode()).hexdigest()[:8]
+    digest = hashlib.sha256(os.fsencode(subject)).hexdigest()[:8]
     return Path(FOLDER) / f"{re.sub(r'[^A-Za-z0-9]+', '-', subject).strip('-')}-{digest}.json"

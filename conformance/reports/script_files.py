@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from conformance.reports.brief import every_failure, fingerprint
+from conformance.reports.script import BEGINNING
 from conformance.usage import WrongUsage, check_writable
 
 Data = Mapping[str, Any]
@@ -25,6 +26,13 @@ def check_folder(option: str, path: str) -> None:
 def scripts_of(failures: Iterable[Data]) -> dict[str, str]:
     """The text of each file: one for each failure that a script can show."""
     return {_name(each): each["script"] for each in every_failure(failures) if each["script"]}
+
+
+def stale(folder: Path, subject: str, texts: Mapping[str, str]) -> list[Path]:
+    """Scripts that earlier runs of the subject left there, of failures that it has no more."""
+    head = f"{BEGINNING}{subject} "
+    others = (file for file in sorted(folder.glob("*.py")) if file.name not in texts)
+    return [file for file in others if file.read_text(errors="replace").startswith(head)]
 
 
 def _name(failure: Data) -> str:

@@ -69,7 +69,8 @@ class Journal:
                 self._append(heading)
                 return
             written, *units = [json.loads(line) for line in lines] or [{}]
-            other = [name for name in heading if written.get(name) != heading[name]]
+            names = dict.fromkeys([*heading, *written])
+            other = [name for name in names if written.get(name) != heading.get(name)]
             if not other:
                 for line in units:
                     self._rows[Unit(**line["unit"])] = [Row.from_data(data) for data in line["rows"]]
@@ -78,7 +79,7 @@ class Journal:
                 f"{self.path}: not the journal of a run ({type(error).__name__}: {error})"
             ) from None
         if other:
-            was, now = written.get(other[0]), heading[other[0]]
+            was, now = written.get(other[0]), heading.get(other[0])
             raise JournalError(
                 f"{self.path}: the journal of another run: its {other[0]} is {was!r}, not {now!r}"
             )

@@ -448,8 +448,17 @@ WRONG = {
     "a folder named as a file": (["run", "folder.py"], "folder.py: is a folder"),
     "a function of a file": (["run", "bare.py:conv2d"], "max_unpool2d, max_unpool3d (did you mean bare.py?)"),
     "report over a kernel": (["run", "bare.py", "--json", "bare.py"], "bare.py: a report is not written over a Python"),
-    "journal without a name": (["run", "bare.py", "--resume", ""], "--resume : cannot be written"),
+    "journal without a name": (["run", "bare.py", "--resume", ""], "--resume '': a file has a name"),
     "text in no mutant's name": (["mutants", "--only", "zz"], "zz: no mutant and no right kernel has this in its name"),
+    "one file for two reports": (
+        ["run", "npcnn", "--json", "r", "--junit", "./r"], "--json r and --junit ./r: one file for both"
+    ),
+    "one file for a report and a journal": (["run", "npcnn", "--json", "r", "--resume", "r"], "one file for both"),
+    "a baseline that would be replaced": (["run", "npcnn", "--json", "r", "--baseline", "r"], "one file for both"),
+    "a requirement asked for and skipped": (
+        ["run", "npcnn", "--requirement", "exact", "--skip", "exact"],
+        "exact: asked for and skipped, so nothing is left",
+    ),
     "negative extent": (["replay", "npcnn", "conv2d image=-1,3"], "image=-1,3: image is not negative"),
     "case too large": (
         ["replay", "npcnn", "conv2d image=9999,9999"], "its arrays have 199,960,003 elements; a case may have 33,554",
@@ -688,6 +697,30 @@ def conv2d(input, weight, bias=None):
     assert run.returncode == 130
     assert "Traceback" not in errors
     assert output.splitlines()[-1].startswith("interrupted: nothing wrong in ")
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+def test_a_second_signal_costs_no_report(write_kernel, second):
+    source = """
+import pathlib, time
+calls = itertools.count()
+def conv2d(input, weight, bias=None):
+    if next(calls) == 10:
+        pathlib.Path("begun").touch()
+        time.sleep(600)
+    return npcnn.conv2d(input, weight, bias)
+"""
+    files = ["--json", "report.json", "--events", "events"]
+    with process("run", write_kernel("slow", source), "--oracle", "reference", "--in-process", *files) as run:
+        wait_until(Path("begun").exists)
+        run.send_signal(signal.SIGINT)
+        while run.poll() is None and not Path("report.json").exists():
+            run.send_signal(second)
+            time.sleep(0.002)
+        output, errors = run.communicate(timeout=60)
+    assert (run.returncode, "Traceback" in errors) == (130, False)
+    assert json.loads(Path("report.json").read_text())["verdict"] == "interrupted"
+    assert output.splitlines()[-1].startswith("interrupted: ")
 
 
 @pytest.mark.parametrize("ended_by", ["SIGINT", "SIGTERM"])

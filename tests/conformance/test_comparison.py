@@ -327,7 +327,7 @@ def test_the_conclusion_names_the_baseline():
     made = Report(SUBJECT, [row(failure=failure()), row("grad_input")])
     last = document(made, RUN, Baseline("known.json", (), [entry()])).conclusion
     assert last.words == "conforms but for 1 known failure of known.json"
-    assert last.because == "3 cases, 2 verdicts; every answer exact"
+    assert last.because == "3 cases, 2 verdicts"
 
 
 def test_the_conclusion_counts_what_is_known_beside_what_is_new():

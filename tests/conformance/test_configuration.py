@@ -321,13 +321,14 @@ def test_several_subjects_do_not_go_to_one_file(file, run):
     result = run('subjects = ["right.py", "wrong.py"]', "--json", file)
     assert result.exit_code == 2
     assert result.output.splitlines()[-1] == (
-        f"Error: --json {file}: 2 subjects do not go to one file; write {{subject}} where their names are to stand"
+        f"Error: --json {file}: right.py and wrong.py do not go to one file; write {{subject}} where their names are "
+        "to stand"
     )
 
 
 def test_several_subjects_whose_names_would_be_one_in_a_file_do_not_go_to_it(run):
     result = run('subjects = ["a/b.py", "a-b.py"]', "--json", "{subject}.json")
-    assert "Error: --json {subject}.json: 2 subjects do not go to one file" in result.output
+    assert "Error: --json {subject}.json: a/b.py and a-b.py do not go to one file\n" in result.output
 
 
 def test_several_subjects_are_not_watched_at_once(run):

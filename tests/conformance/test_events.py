@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -185,3 +186,13 @@ def test_events_on_standard_output_leave_the_report_to_standard_error(write_kern
 def test_events_that_cannot_be_written_are_told_before_the_run(arguments, message, write_kernel):
     ran = run_command(write_kernel("right", ""), *arguments)
     assert (ran.exit_code, message in ran.output) == (2, True)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+def test_events_that_can_no_longer_be_written_cost_no_report(write_kernel):
+    ran = run_command(write_kernel("right", ""), "--events", "/dev/full", "--json", "report.json")
+    assert (ran.exit_code, json.loads(Path("report.json").read_text())["verdict"]) == (0, "conforms")
+    assert (
+        ran.output.count("--events /dev/full: cannot be written: No space left on device; the rest is not")
+        == 1
+    )

@@ -82,6 +82,14 @@ def test_a_file_whose_name_is_no_word_is_imported_all_the_same(write_kernel):
     assert load("conformance_my_kernel.py").operations == ("conv2d",)
 
 
+@pytest.mark.parametrize("name", ["class", "1", "my kern-\u00e9"])
+def test_a_file_of_any_name_gets_one_that_can_be_imported(name, write_kernel):
+    ran = command("init", write_kernel(name, ""))
+    (written,) = Path().glob("conformance_*.py")
+    assert load(str(written)).operations == ("conv2d",)
+    compile(ran.output.partition("in a test file,")[2].replace("\n    ", "\n"), "test", "exec")
+
+
 @pytest.mark.parametrize(
     ("file", "source", "message"),
     [

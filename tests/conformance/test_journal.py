@@ -168,3 +168,9 @@ def test_the_report_tells_how_much_was_taken_from_a_journal(write_kernel):
     assert "taken" not in first
     cases = first.partition(" cases in ")[0]
     assert second.startswith(f"{cases} cases in ") and f" s, {cases} cases taken from run.jsonl" in second
+
+
+def test_a_journal_of_a_run_that_ended_at_its_first_failure_is_no_other_run_s(subject, tmp_path):
+    Journal(tmp_path / "cut.jsonl", subject, {"seed": 0, "first_failure": True})
+    with pytest.raises(JournalError, match="its first_failure is True, not None"):
+        Journal(tmp_path / "cut.jsonl", subject, {"seed": 0})
