@@ -491,3 +491,21 @@ def test_compare_and_a_baseline_follow_a_kernel_that_gets_better_and_worse(tmp_p
     assert "worse: 1 new failure" in said
     assert "second to third: 1" in said
     assert "1 file changed" in said
+
+
+def test_two_subjects_are_told_to_be_two():
+    other = RIGHT | {"subject": RIGHT["subject"] | {"name": "b.py"}}
+    assert "two subjects, not one before and after a change" in told(RIGHT, other)
+    assert "two subjects, not one before and after a change" not in told(RIGHT, RIGHT)
+
+
+@pytest.mark.parametrize("entry", ["verdict", "seconds", "versions"])
+def test_a_report_that_was_edited_is_told(entry, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("run.json").write_text(json.dumps(RIGHT))
+    Path("edited.json").write_text(json.dumps({name: of for name, of in RIGHT.items() if name != entry}))
+    ran = CliRunner().invoke(main, ["compare", "run.json", "edited.json"])
+    assert (ran.exit_code, "run.json or edited.json: is no whole report of this version" in ran.output) == (
+        2,
+        True,
+    )

@@ -210,3 +210,12 @@ def test_a_folder_that_cannot_be_made_is_told_before_the_run(write_kernel):
     assert (
         result.output.splitlines()[-1] == "Error: --scripts scripts: no folder can be made there: File exists"
     )
+
+
+def test_the_script_of_a_failure_that_is_gone_is_deleted_and_no_other_file(write_kernel):
+    _, _, before = run(write_kernel("mended", STRIDE_DROPPED), "exact", "-x")
+    for name, text in {"mine.py": "print(1)", "other.py": '# conformance replay others.py "conv2d"'}.items():
+        Path("scripts", name).write_text(text)
+    _, report, after = run(write_kernel("mended", ""), "exact", "-x")
+    assert (len(before), report["verdict"]) == (1, "conforms")
+    assert [file.name for file in after] == ["mine.py", "other.py"]
