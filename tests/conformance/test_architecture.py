@@ -30,7 +30,7 @@ ORDERED = {  # so do the files of these folders
     ],
     "reports": [
         "lines", "run_info", "claims", "advice", "tables", "findings", "progress", "event_log", "last_time", "brief",
-        "stored", "script_files", "entries", "baseline", "conclusion", "document", "script", "finding_arrays", "data",
+        "stored", "entries", "baseline", "conclusion", "document", "script", "script_files", "finding_arrays", "data",
         "text", "arrays", "replay", "comparison", "html", "formats",
     ],
 }  # fmt: skip
