@@ -21,10 +21,10 @@ def parameters_of(operation: str) -> tuple[str, ...]:
     return (*names, "axes") if OPERATIONS[operation].dimensions > 1 else tuple(names)
 
 
-def classes_of(case: Case) -> tuple[str, ...]:
+def classes_met(case: Case) -> tuple[str, ...]:
     """The class of each parameter, in the order of parameters_of.
 
-    >>> dict(zip(parameters_of("conv1d"), classes_of(Case.parse("conv1d image=9 stride=2")), strict=True))["image"]
+    >>> dict(zip(parameters_of("conv1d"), classes_met(Case.parse("conv1d image=9 stride=2")), strict=True))["image"]
     '9 to 64'
     """
     names = parameters_of(case.operation)

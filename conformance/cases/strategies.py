@@ -32,9 +32,6 @@ def strategy(operation: str, *, without: Collection[str] = (), **given: str) -> 
 
     conformance.fill(case) makes the arrays of a case, in the order in which a kernel takes them, and case.options the
     keyword arguments. CaseError where a word does not exist.
-
-    >>> strategy("conv2d", without=("groups",), dtype="float64").example().groups  # doctest: +SKIP
-    1
     """
     if operation not in OPERATIONS:
         raise CaseError(f"{operation}: no such operation{suggest(operation, tuple(OPERATIONS))}")

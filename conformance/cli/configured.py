@@ -52,7 +52,7 @@ def subject_of(context: click.Context, typed: str | None) -> str:
     return typed if typed is not None else configured[0]
 
 
-def several(context: click.Context, typed: str | None) -> bool:
+def has_several(context: click.Context, typed: str | None) -> bool:
     return typed is None and len(_subjects(context)) > 1
 
 

@@ -181,13 +181,11 @@ def _compared(replay: Replay) -> Replay:
     from conformance.kernels.call import Caller
     from conformance.kernels.framework import oracle
     from conformance.kernels.surroundings import restored
-    from conformance.requirements.answers import limits_of
+    from conformance.requirements.answers import expected_of
 
-    trusted, case, arrays = oracle(replay.oracle), replay.case, replay.arrays
-    expected = trusted(case, arrays)
-    limits = limits_of(replay.subject, trusted, case, arrays, expected)
+    expected, limits = expected_of(replay.subject, oracle(replay.oracle), replay.case, replay.arrays)
     with restored():
-        got = Caller(replay.subject).answer(case, arrays)
+        got = Caller(replay.subject).answer(replay.case, replay.arrays)
     return replace(replay, got=got, expected=expected, limits=limits)
 
 

@@ -6,21 +6,13 @@ from typing import Any
 
 import click
 
-from conformance.cli.run import FORMATS, write_format
-from conformance.cli.shared import Command, check_apart, whole_report, wrong_usage
-
-
-def _writing(command: Command) -> Command:
-    """An option for each file of reports/formats."""
-    for name in FORMATS:
-        text = f"Write the report as {name.upper()}; - is standard output."
-        command = click.option(f"--{name}", metavar="FILE", help=text)(command)
-    return command
+from conformance.cli.run import FORMATS, write_format, writing
+from conformance.cli.shared import check_apart, whole_report, wrong_usage
 
 
 @click.command("report")
 @click.argument("run", metavar="RUN.json")
-@_writing
+@writing("Write the report")
 def command(run: str, **options: str | None) -> None:
     """Write the report of an earlier run in other formats, as many as are wanted.
 

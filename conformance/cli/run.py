@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conformance.cli.configured import Configured, check_files, files_of, subject_of
-from conformance.cli.configured import several as several_subjects
+from conformance.cli.configured import Configured, check_files, files_of, has_several, subject_of
 from conformance.cli.listeners import events_to, progress
 from conformance.cli.shared import (
     DECLARING,
@@ -60,12 +59,16 @@ def _choosing(command: Command) -> Command:
     return command
 
 
-def _writing(command: Command) -> Command:
-    """An option for each file of reports/formats."""
-    for name in FORMATS:
-        text = f"Also write the report as {name.upper()}; - is standard output."
-        command = click.option(f"--{name}", metavar="FILE", help=text)(command)
-    return command
+def writing(says: str) -> Callable[[Command], Command]:
+    """An option for each file of reports/formats, whose help begins so."""
+
+    def add(command: Command) -> Command:
+        for name in FORMATS:
+            text = f"{says} as {name.upper()}; - is standard output."
+            command = click.option(f"--{name}", metavar="FILE", help=text)(command)
+        return command
+
+    return add
 
 
 def _again(command: Command) -> Command:
@@ -102,7 +105,7 @@ def _again(command: Command) -> Command:
     metavar="FILE",
     help="Fail on new failures only: FILE has the known ones (`conformance baseline update`, or a --json).",
 )
-@_writing
+@writing("Also write the report")
 @click.option(
     "--script",
     "scripts",
@@ -122,7 +125,7 @@ def command(context: click.Context, /, subject: str | None, scripts: bool, **opt
     holds where an option is not typed.
     """
     _check_together(options)
-    if several_subjects(context, subject):
+    if has_several(context, subject):
         if options["watch"]:
             raise click.UsageError("--watch: one subject at a time")
         check_files(context, {f"--{name}": options[parameter] for parameter, name in _FILES.items()})

@@ -58,6 +58,14 @@ def units(every: Iterable[Data]) -> str:
     return requirements((each["requirement"], each["dtype"]) for each in every)
 
 
+def by_unit(data: Data) -> dict[tuple[str, str, str], list[Data]]:
+    """The rows of each operation, requirement and dtype: one for each output."""
+    found: dict[tuple[str, str, str], list[Data]] = {}
+    for row in data["rows"]:
+        found.setdefault((row["operation"], row["requirement"], row["dtype"]), []).append(row)
+    return found
+
+
 def cut_short(data: Data) -> bool:
     """Whether not all was judged that the kernel claims, be it that something is wrong all the same."""
     return bool(data["conclusion"]["limited"]) or _was_interrupted(data)
@@ -90,12 +98,17 @@ def _not_whole(data: Data) -> Iterator[str]:
         yield data["conclusion"]["limited"]
 
 
-def _not_claimed(data: Data) -> Iterator[str]:
+def not_claimed(data: Data) -> Iterator[tuple[str, str]]:
+    """Operations, each with what of it was not claimed, and why."""
     features: dict[tuple[str, str], list[str]] = {}
     for each in data["not_claimed"]:
         features.setdefault((each["operation"], each["reason"]), []).append(each["feature"])
     for (operation, reason), names in features.items():
-        yield f"not claimed: {operation}: {', '.join(names)} ({reason})"
+        yield operation, f"{', '.join(names)} ({reason})"
+
+
+def _not_claimed(data: Data) -> Iterator[str]:
+    yield from (f"not claimed: {operation}: {what}" for operation, what in not_claimed(data))
 
 
 def _misnamed(data: Data) -> Iterator[str]:
@@ -103,13 +116,18 @@ def _misnamed(data: Data) -> Iterator[str]:
         yield f"{each['name']} is not called; did you mean {each['meant']}?"
 
 
-def _untested(data: Data) -> Iterator[str]:
-    outputs: dict[str, list[str]] = {}
+def untested(data: Data) -> Iterator[tuple[str, str]]:
+    """Operations, each with an output of it and the requirements under which nothing is known of that."""
+    outputs: dict[tuple[str, str], list[str]] = {}
     for row in data["rows"]:
         if row["verdict"] == "untested":
-            outputs.setdefault(f"{row['operation']} {row['output']}", []).append(row["requirement"])
-    for output, names in outputs.items():
-        yield f"untested: {output}: {', '.join(dict.fromkeys(names))}"
+            outputs.setdefault((row["operation"], row["output"]), []).append(row["requirement"])
+    for (operation, output), names in outputs.items():
+        yield operation, f"{output}: {', '.join(dict.fromkeys(names))}"
+
+
+def _untested(data: Data) -> Iterator[str]:
+    yield from (f"untested: {operation} {what}" for operation, what in untested(data))
 
 
 def _unreached(data: Data) -> Iterator[str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from conformance.reports.baseline import drawn
-from conformance.reports.brief import cut_short, decides, every_failure, units
+from conformance.reports.brief import by_unit, cut_short, decides, every_failure, units
 from conformance.reports.entries import Entry, matched
 from conformance.reports.lines import Line, plural, printable, wrapped
 from conformance.verdicts.judgement import ADVICE, GRAVEST
@@ -197,11 +197,10 @@ def _times(old: Data, new: Data, factor: float) -> Iterator[Time]:
 
 def _seconds(data: Data) -> dict[str, float]:
     """Of the whole run, and of each operation under each requirement; a unit has its time in each of its rows."""
-    units = {(row["operation"], row["requirement"], row["dtype"]): row["seconds"] for row in data["rows"]}
     seconds = {"the run": data["seconds"]}
-    for (operation, requirement, _), time in units.items():
+    for (operation, requirement, _), (row, *_) in by_unit(data).items():
         name = f"{operation} {requirement}"
-        seconds[name] = round(seconds.get(name, 0) + time, 3)
+        seconds[name] = round(seconds.get(name, 0) + row["seconds"], 3)
     return seconds
 
 

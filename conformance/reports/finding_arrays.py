@@ -11,7 +11,7 @@ from conformance.kernels.framework import REFERENCE, oracle
 from conformance.kernels.subject import Subject
 from conformance.reports.findings import Finding
 from conformance.requirements import REQUIREMENTS
-from conformance.requirements.answers import limits_of
+from conformance.requirements.answers import expected_of
 from conformance.verdicts.judgement import DIFFERS, LOOKED_INTO, looked_into, number
 
 
@@ -35,12 +35,10 @@ def arrays_of(finding: Finding, subject: Subject) -> list[Shown]:
         return []
     with np.errstate(all="ignore"):
         arguments = plain[0].fill(case)
-        shown = [_shown(name, array) for name, array in arguments.items()]
-        if finding.status != DIFFERS or finding.failure.judgement.answer is None:
-            return shown
-        trusted = oracle(REFERENCE)
-        expected = trusted(case, arguments)
-        limits = limits_of(subject, trusted, case, arguments, expected)
+    shown = [_shown(name, array) for name, array in arguments.items()]
+    if finding.status != DIFFERS or finding.failure.judgement.answer is None:
+        return shown
+    expected, limits = expected_of(subject, oracle(REFERENCE), case, arguments)
     got = looked_into(finding.failure.judgement, case.dtype)
     answers = {"got": got, "expected": expected[finding.output], "bound": limits.get(finding.output)}
     return [*shown, *(_shown(name, array) for name, array in answers.items() if array is not None)]

@@ -15,9 +15,9 @@ def plain(line: Line) -> str:
     return "".join(text for text, _ in line)
 
 
-def printable(text: str) -> str:
-    """Text of the subject's making, with what would drive a terminal written out."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def printable(text: str, kept: str = "") -> str:
+    """Text of the subject's making, with what would drive a terminal or turn the text around it written out."""
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
 
 
 def plural(count: int, noun: str, several: str = "") -> str:

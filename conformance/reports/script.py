@@ -25,7 +25,7 @@ from conformance.operations.dtypes import COMPLEX, REAL
 from conformance.reports.findings import Finding
 from conformance.reports.lines import Line
 from conformance.requirements import REQUIREMENTS
-from conformance.requirements.answers import limits_of
+from conformance.requirements.answers import expected_of
 
 BEGINNING = "# conformance replay "  # of every script
 LARGEST = 150  # elements that are written out
@@ -123,10 +123,7 @@ def _compared(subject: Subject, case: Case, output: str, arrays: Arrays, bound: 
 
 def _bound(subject: Subject, case: Case, output: str) -> dict[str, Array]:
     """How far rounding alone may move each element of the answer, in the kernel's layout; {} where not at all."""
-    arrays, trusted = fill(case), oracle(REFERENCE)
-    with np.errstate(all="ignore"):
-        expected = trusted(case, arrays)
-        limits = limits_of(subject, trusted, case, arrays, expected)
+    expected, limits = expected_of(subject, oracle(REFERENCE), case, fill(case))
     if output not in limits:
         return {}
     limit = np.broadcast_to(limits[output], expected[output].shape)

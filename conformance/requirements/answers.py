@@ -101,6 +101,15 @@ def as_filled(case: Case, arrays: Arrays) -> Arrays:
     return {name: array.reshape(shapes[name]) for name, array in arrays.items()}
 
 
+def expected_of(
+    subject: Subject, oracle: Oracle, case: Case, arrays: Arrays
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """What an oracle answers, and the bounds of a subject's answers."""
+    with np.errstate(all="ignore"):
+        expected = oracle(case, arrays)
+        return expected, limits_of(subject, oracle, case, arrays, expected)
+
+
 def limits_of(
     subject: Subject, oracle: Oracle, case: Case, arrays: Arrays, expected: dict[str, Array]
 ) -> dict[str, Array]:

@@ -13,7 +13,7 @@ import numpy as np
 from conformance.cases import Case
 from conformance.cases.arrays import fill
 from conformance.requirements import REQUIREMENTS
-from conformance.running.runner import Judged, Runner
+from conformance.running.runner import OneJudgement, Runner
 from conformance.running.tasks import Task
 from conformance.verdicts import diagnosis
 from conformance.verdicts.diagnosis import Evidence
@@ -27,7 +27,7 @@ READ = 48  # more of them, where the others are read out
 CANDIDATES = 5000  # cases for a diagnosis to choose from: a deep profile has more than need be held
 
 
-def explained(runner: Runner, task: Task, failure: Failure, failures: Sequence[Judged]) -> Failure:
+def explained(runner: Runner, task: Task, failure: Failure, failures: Sequence[OneJudgement]) -> Failure:
     """The failure with its diagnosis, or where it is; only a plain answer has numbers to look at."""
     if failure.judgement.answer is None or not REQUIREMENTS[task.requirement].plain:
         return failure
@@ -65,7 +65,7 @@ class _Witness:
         examined = self.runner.examine(self.requirement, cases)
         return self.evidence((case, judgement) for case, judgements in examined for judgement in judgements)
 
-    def evidence(self, judged: Iterable[Judged]) -> list[Evidence]:
+    def evidence(self, judged: Iterable[OneJudgement]) -> list[Evidence]:
         return [
             Evidence(case, self.output, looked_into(judgement, case.dtype) if judgement.failed else None)
             for case, judgement in judged

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from conformance.cases import Case
 from conformance.cases.shrink import cost, shrink
 from conformance.requirements import REPEATED_CALLS, REQUIREMENTS
-from conformance.running.runner import Judged, Runner, judgements_of
+from conformance.running.runner import OneJudgement, Runner, judgements_of
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, HUNG, Judgement
 from conformance.verdicts.verdict import Failure
@@ -27,7 +27,7 @@ def nobodys(requirement: str, case: Case, judgement: Judgement) -> str:
 def failure_of(
     runner: Runner,
     task: Task,
-    failures: Sequence[Judged],
+    failures: Sequence[OneJudgement],
     earlier: Sequence[Failure] = (),
     fault: Fault = nobodys,
 ) -> Failure:
@@ -72,7 +72,7 @@ def smallest_failure(
     judgement: Judgement,
     small: Iterable[Case] = (),
     fault: Fault = nobodys,
-) -> Judged:
+) -> OneJudgement:
     """Shrink a failure of one output: simpler cases count only where the same output fails the same way.
 
     Small cases that failed before are tried first, so that one mistake is shown by one case.
@@ -105,7 +105,7 @@ class _Search:
         self.failing.append(candidate)
         return True
 
-    def confirmed(self, runner: Runner) -> Judged | None:
+    def confirmed(self, runner: Runner) -> OneJudgement | None:
         """The smallest that such a runner finds failing as well; where they hang, only some are asked."""
         smaller = self.failing[::-1]
         while smaller:
@@ -130,7 +130,7 @@ def _asks_no_more(other: Case, case: Case) -> bool:
 
 
 def _tried_first(
-    case: Case, judgement: Judgement, failures: Sequence[Judged], earlier: Sequence[Failure]
+    case: Case, judgement: Judgement, failures: Sequence[OneJudgement], earlier: Sequence[Failure]
 ) -> list[Case]:
     """Cases that failed before: those that ended the process, and the smallest of the same kind of failure."""
     alike = [f.case for f in earlier if _is_alike(f, case, judgement)]
@@ -143,7 +143,7 @@ def _is_alike(failure: Failure, case: Case, judgement: Judgement) -> bool:
     return same and bool(failure.case.problem) == bool(case.problem)
 
 
-def _dead(case: Case, failures: Sequence[Judged], earlier: Sequence[Failure]) -> list[Case]:
+def _dead(case: Case, failures: Sequence[OneJudgement], earlier: Sequence[Failure]) -> list[Case]:
     """Smaller cases that ended the process: a shrink costs a process for each death, a hang its time."""
     dead = [other for other, judgement in failures if judgement.status in DEATHS]
     of_others = (f for f in earlier if f.judgement.status in DEATHS)

@@ -15,7 +15,7 @@ from conformance.running import known
 from conformance.running.events import Found, Listener, Shrinking, nobody
 from conformance.running.failures import failure_of, nobodys
 from conformance.running.fault import Faults
-from conformance.running.runner import Examined, Judged, Runner
+from conformance.running.runner import Examined, OneJudgement, Runner
 from conformance.running.tally import COSTLY, Tally
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, Judgement
@@ -67,9 +67,9 @@ def judge(
 
 
 def _timed(tally: Tally, begun: float) -> list[Row]:
-    rows = tally.in_order
+    rows, seconds = tally.in_order, time.perf_counter() - begun
     for row in rows:
-        row.seconds = time.perf_counter() - begun
+        row.seconds = seconds
     return rows
 
 
@@ -141,7 +141,7 @@ class _Explainer:
             tally.rows[new[1].output].add(self._failure([new]))
             rest = rest[tally.done - before :]
 
-    def _failure(self, failures: Sequence[Judged]) -> Failure:
+    def _failure(self, failures: Sequence[OneJudgement]) -> Failure:
         """The first of the failures of an output, shrunk and explained."""
         task, (case, judgement) = self.tally.task, failures[0]
         self.listener(Shrinking(task.unit, judgement.output, case))

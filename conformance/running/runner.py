@@ -12,7 +12,7 @@ from conformance.requirements import REQUIREMENTS
 from conformance.running.ran import Near, Ran
 from conformance.verdicts.judgement import Judgement
 
-Judged = tuple[Case, Judgement]  # of one output
+OneJudgement = tuple[Case, Judgement]  # of one output
 Examined = tuple[Case, list[Judgement]]  # of every output
 
 

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from conformance.cases import Case
-from conformance.cases.classes import classes_of
+from conformance.cases.classes import classes_met
 from conformance.cases.shrink import explains, options_of
 from conformance.operations import OUTPUTS
 from conformance.requirements import REQUIREMENTS
 from conformance.running.events import Judged, Listener
 from conformance.running.failures import Fault
-from conformance.running.runner import Examined
-from conformance.running.runner import Judged as JudgedCase
+from conformance.running.runner import Examined, OneJudgement
 from conformance.running.tasks import Task
 from conformance.verdicts.coverage import BETWEEN
 from conformance.verdicts.judgement import DEATHS, Judgement
@@ -44,10 +43,10 @@ class Tally:
     done: int = 0  # cases of the task that were judged, in their order
     met: Counter[tuple[str, ...]] = field(default_factory=Counter)  # classes of their parameters
     rows: dict[str, Row] = field(default_factory=dict)
-    failing: dict[str, list[JudgedCase]] = field(default_factory=dict)
-    excused: dict[str, list[JudgedCase]] = field(default_factory=dict)
-    forms: dict[tuple[str, frozenset[str]], JudgedCase] = field(default_factory=dict)
-    foreign: dict[str, list[JudgedCase]] = field(default_factory=dict)
+    failing: dict[str, list[OneJudgement]] = field(default_factory=dict)
+    excused: dict[str, list[OneJudgement]] = field(default_factory=dict)
+    forms: dict[tuple[str, frozenset[str]], OneJudgement] = field(default_factory=dict)
+    foreign: dict[str, list[OneJudgement]] = field(default_factory=dict)
 
     def take(self, examined: Iterable[Examined], listener: Listener) -> None:
         """Every case, until more would show nothing new."""
@@ -59,7 +58,7 @@ class Tally:
 
     def take_others(
         self, examined: Iterable[Examined], shown: Sequence[Failure], listener: Listener
-    ) -> JudgedCase | None:
+    ) -> OneJudgement | None:
         """Further cases, until an output fails as none of the failures shown explains; that one."""
         for case, judgements in examined:
             self._note(case, listener)
@@ -83,7 +82,7 @@ class Tally:
 
     def _note(self, case: Case, listener: Listener) -> None:
         self.done += 1
-        self.met[classes_of(case)] += 1
+        self.met[classes_met(case)] += 1
         listener(Judged(self.task.unit, self.done))
 
     def _add(self, case: Case, judgements: Iterable[Judgement]) -> None:

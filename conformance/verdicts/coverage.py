@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -59,8 +60,5 @@ def _counts(cases: list[tuple[tuple[str, ...], int]], place: int) -> dict[str, i
 
 def _order(name: str) -> tuple[bool, float, str]:
     """Numbers and ranges as they rise, then words."""
-    first = name.removeprefix("above ").partition(" ")[0].replace(",", "")
-    number = (
-        float(first) + name.startswith("above") if first.removeprefix("-").replace(".", "").isdigit() else 0.0
-    )
-    return not first[-1:].isdigit(), number, name
+    number = re.match(r"(?:above )?(\d[\d,.]*)", name)
+    return (False, float(number[1].replace(",", "")), "") if number else (True, 0.0, name)

@@ -679,9 +679,7 @@ def conv2d(input, weight, bias=None, stride=1):
     assert smallest_case(output).size <= 8
 
 
-@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_prints_the_verdict_so_far(write_kernel, ended_by):
-    source = """
+SLEEPS = """
 import pathlib, time
 calls = itertools.count()
 def conv2d(input, weight, bias=None):
@@ -690,7 +688,11 @@ def conv2d(input, weight, bias=None):
         time.sleep(600)
     return npcnn.conv2d(input, weight, bias)
 """
-    with process("run", write_kernel("slow", source), "--oracle", "reference", "--in-process") as run:
+
+
+@pytest.mark.parametrize("ended_by", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_prints_the_verdict_so_far(write_kernel, ended_by):
+    with process("run", write_kernel("slow", SLEEPS), "--oracle", "reference", "--in-process") as run:
         wait_until(Path("begun").exists)
         run.send_signal(ended_by)
         output, errors = run.communicate(timeout=60)
@@ -701,17 +703,8 @@ def conv2d(input, weight, bias=None):
 
 @pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
 def test_a_second_signal_costs_no_report(write_kernel, second):
-    source = """
-import pathlib, time
-calls = itertools.count()
-def conv2d(input, weight, bias=None):
-    if next(calls) == 10:
-        pathlib.Path("begun").touch()
-        time.sleep(600)
-    return npcnn.conv2d(input, weight, bias)
-"""
     files = ["--json", "report.json", "--events", "events"]
-    with process("run", write_kernel("slow", source), "--oracle", "reference", "--in-process", *files) as run:
+    with process("run", write_kernel("slow", SLEEPS), "--oracle", "reference", "--in-process", *files) as run:
         wait_until(Path("begun").exists)
         run.send_signal(signal.SIGINT)
         while run.poll() is None and not Path("report.json").exists():

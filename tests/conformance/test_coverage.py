@@ -4,7 +4,7 @@ import pytest
 
 from conformance.cases import Case
 from conformance.cases.arrays import fill
-from conformance.cases.classes import classes_of, parameters_of
+from conformance.cases.classes import classes_met, parameters_of
 from conformance.kernels.subject import Subject
 from conformance.reports.document import document
 from conformance.reports.finding_arrays import arrays_of
@@ -19,7 +19,7 @@ from npcnn import avg_pool1d, conv1d
 
 def class_of(text, name):
     case = Case.parse(text)
-    return dict(zip(parameters_of(case.operation), classes_of(case), strict=True))[name]
+    return dict(zip(parameters_of(case.operation), classes_met(case), strict=True))[name]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_pairs_of_classes_are_counted_where_both_parameters_vary():
     cases = ("conv1d stride=2", "conv1d stride=2 bias=true", "conv1d bias=true", "conv1d stride=2 bias=true")
     met: dict[str, int] = {}
     for text in cases:
-        classes = "|".join(classes_of(Case.parse(text)))
+        classes = "|".join(classes_met(Case.parse(text)))
         met[classes] = met.get(classes, 0) + 1
     found = coverage("conv1d", met)
     assert (found.cases, found.parameters["stride"]) == (4, {"1": 1, "2": 3})
@@ -62,8 +62,8 @@ def test_pairs_of_classes_are_counted_where_both_parameters_vary():
 
 def test_classes_stand_as_numbers_rise_and_words_behind_them():
     extents = ("1025", "65", "9", "4", "2")
-    met = {"|".join(classes_of(Case.parse(f"conv1d image={n}"))): 1 for n in extents}
-    met |= {"|".join(classes_of(Case.parse("conv1d batch=none"))): 1}
+    met = {"|".join(classes_met(Case.parse(f"conv1d image={n}"))): 1 for n in extents}
+    met |= {"|".join(classes_met(Case.parse("conv1d batch=none"))): 1}
     found = coverage("conv1d", met).parameters
     assert list(found["image"]) == ["1", "2", "4 to 8", "9 to 64", "65 to 1,024", "above 1,024"]
     assert list(found["batch"]) == ["1", "unbatched"]
@@ -75,7 +75,7 @@ def report_of(functions, requirement="exact"):
     return run(subject, InProcess(subject, checked_oracle("reference")), chosen)
 
 
-def test_a_report_counts_the_classes_of_every_case():
+def test_a_report_counts_the_classes_met_every_case():
     (found,) = report_of({"conv1d": conv1d}).coverage
     assert found.operation == "conv1d"
     assert all(sum(counts.values()) == found.cases for counts in found.parameters.values())

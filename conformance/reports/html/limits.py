@@ -34,23 +34,6 @@ def _interrupted(data: Data) -> Iterator[Item]:
         )
 
 
-def _untested(data: Data) -> Iterator[Item]:
-    requirements: dict[tuple[str, str], list[str]] = {}
-    for row in data["rows"]:
-        if row["verdict"] == "untested":
-            requirements.setdefault((row["operation"], row["output"]), []).append(row["requirement"])
-    for (operation, output), of in requirements.items():
-        yield operation, f"{output}: {', '.join(dict.fromkeys(of))}"
-
-
-def _not_claimed(data: Data) -> Iterator[Item]:
-    features: dict[tuple[str, str], list[str]] = {}
-    for each in data["not_claimed"]:
-        features.setdefault((each["operation"], each["reason"]), []).append(each["feature"])
-    for (operation, reason), names in features.items():
-        yield operation, f"{', '.join(names)} ({reason})"
-
-
 def _hints(data: Data) -> Iterator[Item]:
     yield from data["hints"].items()
 
@@ -69,21 +52,17 @@ def _unreached(data: Data) -> Iterator[Item]:
 
 
 def _faults(data: Data) -> Iterator[Item]:
-    for each in brief.every_failure(data["failures"]):
-        if each["fault"]:
-            yield (
-                each["operation"],
-                f"{each['output']} {each['status']} on {each['case']}: {brief.excuse(each)}",
-            )
+    return (_item(each) for each in brief.every_failure(data["failures"]) if each["fault"])
 
 
 def _known(data: Data) -> Iterator[Item]:
-    for each in brief.every_failure(data["failures"]):
-        if not each["fault"] and not brief.decides(each):
-            yield (
-                each["operation"],
-                f"{each['output']} {each['status']} on {each['case']}: {brief.excuse(each)}",
-            )
+    excused = (each for each in brief.every_failure(data["failures"]) if not brief.decides(each))
+    return (_item(each) for each in excused if not each["fault"])
+
+
+def _item(failure: Data) -> Item:
+    what = f"{failure['output']} {failure['status']} on {failure['case']}"
+    return failure["operation"], f"{what}: {brief.excuse(failure)}"
 
 
 def _stale(data: Data) -> Iterator[Item]:
@@ -114,10 +93,10 @@ def _parameters(data: Data) -> Iterator[Item]:
 
 _LIMITS: tuple[tuple[str, str, Callable[[Data], Iterator[Item]]], ...] = (
     ("Interrupted", "The run ended before everything was judged.", _interrupted),
-    ("Untested", "No case ran, or none whose expected answer varies: nothing is known of these.", _untested),
+    ("Untested", "No case ran, or none whose expected answer varies: nothing is known of these.", brief.untested),
     ("Known failures that no longer fail", "Take them out of known_failures.", _stale),
     ("Failures of the baseline that are gone", "Update the baseline, so that they do not come back unseen.", _gone),
-    ("Not claimed", "The kernel does not offer these, so they were not judged.", _not_claimed),
+    ("Not claimed", "The kernel does not offer these, so they were not judged.", brief.not_claimed),
     ("Even the plainest call is refused", "What the kernel may have to declare.", _hints),
     ("Not called because of its name", "Functions that were not judged.", _misnamed),
     ("Lines that no case ran", "Nothing is known of these lines of the kernel.", _unreached),

@@ -8,6 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from conformance.reports import brief
 from conformance.reports.html.svg import element, picture
 
 Data = Mapping[str, Any]
@@ -57,7 +58,7 @@ def _of_bound(share: float) -> Markup:
 
 @dataclass(frozen=True)
 class Time:
-    """Seconds that something took, all its processes together."""
+    """Seconds that something took."""
 
     name: str
     seconds: float
@@ -67,9 +68,8 @@ class Time:
 
 def times(data: Data, by: str) -> list[Time]:
     """The seconds by requirement or operation, the longest first; outputs and their dtype share those of a unit."""
-    units = {(row["operation"], row["requirement"], row["dtype"]): row for row in data["rows"]}
     seconds: dict[str, float] = {}
-    for row in units.values():
+    for row, *_ in brief.by_unit(data).values():
         seconds[row[by]] = seconds.get(row[by], 0.0) + row["seconds"]
     return list(_times(sorted(seconds.items(), key=lambda item: -item[1])))
 

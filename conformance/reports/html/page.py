@@ -86,7 +86,7 @@ def _context(data: Mapping[str, Any], findings: Sequence[Shown], maps: Sequence[
             text.certified([Certificate(**each) for each in data["certified"]], UNBROKEN)
         ),
         "numbers": _sentences(text.numbers([Numbers(**each) for each in data["numbers"]], UNBROKEN)),
-        "sampled": _sampled(rows),
+        "sampled": _sampled(data),
         "maps": maps,
         "choices": {
             name: list(dict.fromkeys(row[name] for row in rows))
@@ -101,13 +101,9 @@ def _sentences(lines: Iterable[Line]) -> list[tuple[str, str]]:
     return [(operation, said) for operation, _, said in below]
 
 
-def _sampled(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, int]]:
+def _sampled(data: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
     """How many cases each requirement judged, all operations and dtypes together."""
-    units: dict[tuple[str, str, str], int] = {}
-    for row in rows:
-        unit = row["operation"], row["requirement"], row["dtype"]
-        units[unit] = max(units.get(unit, 0), row["cases"])
     counts: dict[str, int] = {}
-    for (_, requirement, _), cases in units.items():
-        counts[requirement] = counts.get(requirement, 0) + cases
+    for (_, requirement, _), rows in brief.by_unit(data).items():
+        counts[requirement] = counts.get(requirement, 0) + max(row["cases"] for row in rows)
     yield from counts.items()

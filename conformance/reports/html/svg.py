@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from markupsafe import Markup, escape
 
+from conformance.reports.lines import printable
+
 LONGEST = 1500  # characters of a text: what is longer is cut, and that is said
 
 
@@ -34,8 +36,8 @@ def squares(places: Iterable[tuple[float, float]], width: float, height: float) 
 
 
 def clean(text: str) -> str:
-    """What no reader sees, or what turns the text around it, written out."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+    """Text of a page, which may have lines."""
+    return printable(text, kept="\n\t")
 
 
 def shown(value: object) -> object:
