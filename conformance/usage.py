@@ -18,10 +18,10 @@ from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
 from conformance.requirements import PROFILES, REQUIREMENTS, requirement_of
 from conformance.running.in_process import InProcess
+from conformance.running.journal import Journal, JournalError
 from conformance.running.run import run
 from conformance.running.runner import Runner
 from conformance.running.settings import Settings
-from conformance.verdicts.journal import Journal, JournalError
 from conformance.verdicts.verdict import Report
 
 ROOM = 1 << 18  # bytes that a report may need

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from conformance.kernels.subject import Subject
     from conformance.reports.document import Document
     from conformance.running.events import Listener
+    from conformance.running.journal import Journal
     from conformance.running.settings import Settings
-    from conformance.verdicts.journal import Journal
     from conformance.verdicts.verdict import Report, Unit
 
 FORMATS = tuple(module.name for module in pkgutil.iter_modules(formats.__path__))

@@ -20,7 +20,7 @@ from conformance.running.events import (
     Searching,
     Shrinking,
 )
-from conformance.verdicts.journal import own_files
+from conformance.running.state import own_files
 from conformance.verdicts.verdict import Unit
 
 EVERY = 1.0  # seconds between two lines that say how many cases of a unit are judged

@@ -12,11 +12,11 @@ from conformance.running.claims import Claims, claims_of
 from conformance.running.events import Begun, Ended, Finished, Listener, Planned, Searching, nobody
 from conformance.running.judge import Interrupted, judge
 from conformance.running.merge import merge
+from conformance.running.results import Results, Searched
 from conformance.running.runner import Runner
 from conformance.running.search import Search
 from conformance.running.settings import Settings
 from conformance.running.tasks import Task, plan, plans
-from conformance.verdicts.journal import Journal
 from conformance.verdicts.unreached import Reached, Unreached
 from conformance.verdicts.verdict import Failure, Report, Row
 
@@ -29,14 +29,15 @@ def run(
     runner: Runner,
     settings: Settings,
     listener: Listener = nobody,
-    journal: Journal | None = None,
+    results: Results | None = None,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Judge a subject: every unit of every operation it has. KeyboardInterrupt ends it with the verdict so far.
 
-    A journal keeps what is finished; units that it holds already are not judged again. A search ends where `is_over`.
+    results   keep what is finished, and have what was; that is not judged again
+    is_over   where a search ends
     """
-    here = _Here(subject, runner, listener, journal, settings.first_failure)
+    here = _Here(subject, runner, listener, results or Results(), settings.first_failure)
     listener(Begun(subject))
     stale, interrupted, limited = [], False, "" if settings.only is None else LAST
     try:
@@ -82,26 +83,29 @@ class _Here:
     subject: Subject
     runner: Runner
     listener: Listener
-    journal: Journal | None
+    results: Results
     first: bool = False
     claims: list[Claims] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
-    searches: list[Search] = field(default_factory=list)
+    searches: list[Searched] = field(default_factory=list)
 
     def judge(self, task: Task) -> None:
-        rows = self.journal.rows(task.unit) if self.journal else None
-        resumed = rows is not None
-        if rows is None:
-            earlier = self._failures_of(task.plan.operation)
-            rows = judge(
-                task, self.subject, self.runner, earlier=earlier, listener=self.listener, first=self.first
-            )
-            if self.journal:
-                self.journal.keep(task.unit, rows)
+        judged = self.results.judged(task.unit)
+        if judged:
+            self.runner.ran.take(judged.lines)
+        rows = judged.rows if judged else self._judge(task)
         self.tasks.append(task)
         self.rows += rows
-        self.listener(Ended(task.unit, rows, resumed))
+        self.listener(Ended(task.unit, rows, resumed=bool(judged)))
+
+    def _judge(self, task: Task) -> list[Row]:
+        earlier = self._failures_of(task.plan.operation)
+        rows = judge(
+            task, self.subject, self.runner, earlier=earlier, listener=self.listener, first=self.first
+        )
+        self.results.keep(task.unit, rows, self.runner.ran.news())
+        return rows
 
     def search(self, claims: Claims, settings: Settings, is_over: Callable[[], bool]) -> None:
         """What a search finds that the other cases did not come to, judged as they are."""
@@ -111,11 +115,14 @@ class _Here:
                 continue
             self.listener(Searching(claims.operation))
             every = {each.dtype: each for each in plans(self.subject, claims, settings)}
-            search = Search(name, list(every.values()), self.runner, budget, is_over)
-            search.run()
-            self.searches.append(search)
+            searched = self.results.searched(claims.operation, name)
+            if searched is None:
+                search = Search(name, list(every.values()), self.runner, budget, is_over)
+                searched = search.run()
+                self.results.keep_search(searched)
+            self.searches.append(searched)
             for dtype, each in every.items():
-                found = tuple(case for case in search.cases if case.dtype == dtype)
+                found = tuple(case for case in searched.cases if case.dtype == dtype)
                 if found:
                     self.judge(Task(each, name, only=found))
 
@@ -125,15 +132,18 @@ class _Here:
 
     def unreached(self, interrupted: bool, limited: str) -> Unreached:
         """The lines that no case ran, where all cases ran here."""
-        if interrupted or (self.journal and self.journal.taken):
-            return Unreached(unknown="the run was " + ("interrupted" if interrupted else "resumed"))
+        if interrupted:
+            return Unreached(unknown="the run was interrupted")
         if limited:
             return Unreached(unknown=limited)
         ran = self.runner.ran
         left = ran.unreached({claims.operation for claims in self.claims if claims.dtypes})
-        reached = {number: str(case) for each in self.searches for number, case in each.reached.items()}
-        found = tuple(Reached(ran.stretches[number][0], case) for number, case in reached.items())
-        return replace(left, searched=sum(len(each.asked) for each in self.searches), reached=found)
+        found = tuple(
+            Reached(ran.stretches[file, number][0], case)
+            for each in self.searches
+            for file, number, case in each.reached
+        )
+        return replace(left, searched=sum(each.asked for each in self.searches), reached=found)
 
     def _failures_of(self, operation: str) -> list[Failure]:
         rows = (row for row in self.rows if row.unit.operation == operation)

@@ -20,6 +20,7 @@ from conformance.cases.sizes import claimed
 from conformance.cases.values import PLANTED, fits
 from conformance.requirements import Plan
 from conformance.running.ran import Near
+from conformance.running.results import Searched
 from conformance.running.runner import Runner
 
 _Waiting = tuple[float, int, Iterator[Case]]  # how far a case is, when it came, and what may come nearer
@@ -65,7 +66,7 @@ class Search:
         self._unreached = set(self.sought)
         self._number = itertools.count()
 
-    def run(self) -> None:
+    def run(self) -> Searched:
         """Ask until everything is reached, or enough was asked."""
         for stage in (self._match, self._draw):
             try:
@@ -73,6 +74,8 @@ class Search:
                     stage()
             except _Enough:
                 continue
+        reached = tuple((*number, str(case)) for number, case in self.reached.items())
+        return Searched(self.plan.operation, self.requirement, len(self.asked), reached, tuple(self.cases))
 
     def _ask(self, case: Case, budget: int) -> dict[Number, Near]:
         """How far a case is from each stretch that is sought."""

@@ -25,7 +25,7 @@ from conformance.cli.run import FORMATS
 from conformance.kernels.framework import framework
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
-from conformance.verdicts.journal import Journal
+from conformance.running.journal import Journal
 
 REPOSITORY = Path(conformance.__file__).parents[1]
 QUICK = ["--in-process", "--oracle", "reference", "--profile", "quick", "--dtype", "float32"]
@@ -395,7 +395,7 @@ def test_a_disk_that_fills_up_during_the_run_costs_the_journal_and_not_the_verdi
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("conformance.verdicts.journal.Journal.keep", no_room(Journal.keep, full))
+    monkeypatch.setattr("conformance.running.journal.Journal.keep", no_room(Journal.keep, full))
     result = judged("npcnn", "empty", "--op", "avg_pool2d", "--resume", "journal")
     assert result.exit_code == 0
     assert "--resume journal: cannot be written: No space left on device" in result.stderr

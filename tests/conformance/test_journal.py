@@ -14,9 +14,10 @@ from conformance.kernels.framework import oracle
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
 from conformance.running.in_process import InProcess
+from conformance.running.journal import Journal, JournalError
 from conformance.running.run import run
 from conformance.running.settings import Settings
-from conformance.verdicts.journal import Journal, JournalError
+from conformance.running.workers import Workers
 
 SETTINGS = Settings(requirements=("empty", "arguments"), dtypes=("float32",), profile="quick")
 
@@ -37,7 +38,7 @@ class Counting(InProcess):
 
 def journalled(subject, path, runner=InProcess):
     journal = Journal(path, subject, {"seed": 0})
-    return run(subject, runner(subject, oracle("reference")), SETTINGS, journal=journal)
+    return run(subject, runner(subject, oracle("reference")), SETTINGS, results=journal)
 
 
 def test_a_run_that_goes_on_reports_what_an_undisturbed_one_does(subject, tmp_path):
@@ -174,3 +175,34 @@ def test_a_journal_of_a_run_that_ended_at_its_first_failure_is_no_other_run_s(su
     Journal(tmp_path / "cut.jsonl", subject, {"seed": 0, "first_failure": True})
     with pytest.raises(JournalError, match="its first_failure is True, not None"):
         Journal(tmp_path / "cut.jsonl", subject, {"seed": 0})
+
+
+BRANCHING = """
+from npcnn import conv2d as right
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    output = right(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    if input.shape[-1] == 61:
+        output = output + 0
+    if weight.shape == (91, 91, 91, 91):
+        output = output - 0
+    return output
+"""
+
+
+def test_a_run_that_goes_on_knows_which_lines_ran_and_what_a_search_found(tmp_path):
+    (tmp_path / "branching.py").write_text(BRANCHING)
+    subject = load(str(tmp_path / "branching.py"))
+    settings = Settings(requirements=("empty", "search"), dtypes=("float32",))
+
+    def judged(name):
+        with Workers(subject.name, "reference", jobs=1) as workers:
+            return run(subject, workers, settings, results=Journal(tmp_path / name, subject, {}))
+
+    whole = judged("whole.jsonl")
+    assert [place.why for place, _ in whole.unreached.found] == ["if input.shape[-1] == 61"]
+    assert whole.unreached.count == 1
+    lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    for kept in range(2, 1 + len(lines)):
+        (tmp_path / "cut.jsonl").write_text("".join(lines[:kept]))
+        resumed = judged("cut.jsonl")
+        assert (resumed.rows, resumed.unreached) == (whole.rows, whole.unreached)
