@@ -99,6 +99,7 @@ def settings(
     seed: int = 0,
     skipped: Sequence[str] = (),
     first_failure: bool = False,
+    shard: tuple[int, int] | None = None,
 ) -> Settings:
     """Settings in which every word exists and every operation is one of the subject's; a word alone is one of one.
 
@@ -115,7 +116,9 @@ def settings(
             raise WrongUsage(
                 f"{operation}: {name_of(subject)} has no {operation}; it has {_listed(subject.operations)}"
             )
-    return Settings(operations, requirements, dtypes, profile, seed, skipped, first_failure=first_failure)
+    return Settings(
+        operations, requirements, dtypes, profile, seed, skipped, first_failure=first_failure, shard=shard
+    )
 
 
 def _words(given: Sequence[str]) -> tuple[str, ...]:
@@ -175,10 +178,10 @@ def check_writable(option: str, path: str | None) -> None:
             os.truncate(file, before)
 
 
-def journal_of(path: str, subject: Subject, setup: dict[str, Any]) -> Journal:
+def journal_of(path: str, heading: Mapping[str, Any]) -> Journal:
     """The journal of a run, new or to go on with."""
     try:
-        return Journal(Path(path), subject, setup)
+        return Journal(Path(path), heading)
     except JournalError as error:
         raise WrongUsage(f"--resume {error}") from None
     except OSError as error:

@@ -26,7 +26,15 @@ def _no_verdict() -> Iterator[None]:
         sys.exit(INTERRUPTED)
 
 
-_SHARED = ("configured", "group", "listeners", "shared", "watching")  # files that hold no command
+_SHARED = (
+    "configured",
+    "group",
+    "judging",
+    "listeners",
+    "shared",
+    "watching",
+    "writing",
+)  # files that hold no command
 
 
 class _Commands(click.Group):

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from conformance.cli.run import FORMATS, write_format, writing
 from conformance.cli.shared import check_apart, whole_report, wrong_usage
+from conformance.cli.writing import FORMATS, write_format, writing
 
 
 @click.command("report")

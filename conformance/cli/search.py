@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from conformance.cli.run import judged, tell
+from conformance.cli.judging import judged, tell
 from conformance.cli.shared import (
     DECLARING,
     INTERRUPTED,
@@ -79,11 +79,11 @@ def command(subject: str, seconds: float, **options: Any) -> None:
         with wrong_usage(), printing_to(sys.stderr, 2):
             declared = declared_in_words(**words)
             runner["declared"] = dict(declared)
-            report, _ = judged(subject, {}, None, runner, is_over=_clock(seconds), **options, **chosen)
+            report, *_ = judged(subject, {}, None, runner, is_over=_clock(seconds), **options, **chosen)
         how = options["oracle"], "deep", options["seed"]
         run = RunInfo(
             *how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared, **began
         )
-        tell(document(report, run), {}, False, None)
+        tell(document(report, run), {}, False)
         wrong = any(not row.passed for row in report.rows)
         sys.exit(INTERRUPTED if report.interrupted else 1 if wrong else 0)

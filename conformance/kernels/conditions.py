@@ -53,7 +53,7 @@ def numbers_of(subject: Subject, operation: str) -> tuple[tuple[str, ...], str]:
 def _loading(subject: Subject, operation: str) -> Iterator[str]:
     """The texts beside files that load native code."""
     functions_of = reached(subject.functions_of(operation).values())
-    for file in {function.__code__.co_filename for function in functions_of}:
+    for file in dict.fromkeys(function.__code__.co_filename for function in functions_of):
         with contextlib.suppress(OSError):  # which is told elsewhere
             if not LOADING.isdisjoint(re.findall(r"\w+", read_text(file))):
                 yield from foreign_files(file)
@@ -87,7 +87,8 @@ def _written(file: str) -> dict[Key, Function]:
 
 def _names(function: FunctionType, node: ast.AST) -> Names:
     numbers = {
-        name: function.__globals__[name] for name in names_in(function.__code__) & function.__globals__.keys()
+        name: function.__globals__[name]
+        for name in sorted(names_in(function.__code__) & function.__globals__.keys())
     }
     for name, home in [*numbers.items(), ("self", _class_of(function)), ("cls", _class_of(function))]:
         if isinstance(home, (ModuleType, type)):

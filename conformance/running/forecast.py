@@ -21,7 +21,7 @@ from conformance.requirements import Plan
 from conformance.running.claims import Claims, requirements_of
 from conformance.running.limits import die_with_parent
 from conformance.running.settings import Settings
-from conformance.running.tasks import Task, plan
+from conformance.running.tasks import Task, plan, share
 from conformance.verdicts.verdict import Unit
 
 
@@ -34,9 +34,8 @@ def tasks_of(subject: Subject, settings: Settings, isolated: bool) -> Iterator[T
         numbers, _ = numbers_of(subject, operation)
         asked = Plan(operation, "", features, accuracy=subject.accuracy, numbers=numbers)
         names, _ = requirements_of(subject, asked, settings, isolated)
-        yield from plan(
-            subject, Claims(operation, dtypes, features.union(dtypes), names, numbers=numbers), settings
-        )
+        claims = Claims(operation, dtypes, features.union(dtypes), names, numbers=numbers)
+        yield from share(list(plan(subject, claims, settings)), settings.shard)
 
 
 class Forecast:

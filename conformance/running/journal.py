@@ -8,11 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conformance.kernels.subject import Subject
 from conformance.running.results import Results
-from conformance.running.state import state_of
-
-FORMAT = 2
+from conformance.running.state import other_run
 
 
 class JournalError(ValueError):
@@ -20,13 +17,11 @@ class JournalError(ValueError):
 
 
 class Journal(Results):
-    """Opens the journal of a run at a path, or begins it; its first line says who was judged, and how."""
+    """Opens the journal of a run at a path, or begins it; its heading, the first line, says who is judged, and how."""
 
-    def __init__(self, path: Path, subject: Subject, setup: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, heading: Mapping[str, Any]) -> None:
         super().__init__()
         self.path = path
-        self.lost = ""  # why the rest is not kept
-        heading = heading_of(subject, setup)
         if path.exists() and path.stat().st_size:
             self._read(heading)
         else:
@@ -38,15 +33,15 @@ class Journal(Results):
         try:
             self._append(line)
         except OSError as error:  # the disk is full: the run goes on
-            self.lost = str(error.strerror)
+            self.lost = str(self.path), str(error.strerror)
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def _append(self, line: Mapping[str, Any]) -> None:
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
-    def _read(self, heading: dict[str, Any]) -> None:
+    def _read(self, heading: Mapping[str, Any]) -> None:
         try:
             # A line without its end was being written when the run was killed.
             whole, _, cut = self.path.read_text(encoding="utf-8").rpartition("\n")
@@ -70,18 +65,3 @@ class Journal(Results):
 
 
 _BEGINNING = '{"subject": '
-
-
-def heading_of(subject: Subject, setup: Mapping[str, Any]) -> dict[str, Any]:
-    """Who is judged, and how: what two runs must have alike if one is to go on with the results of the other."""
-    heading = {"subject": subject.name, "format": FORMAT, **setup, **state_of(subject, setup)}
-    return dict(json.loads(json.dumps(heading)))
-
-
-def other_run(written: Mapping[str, Any], heading: Mapping[str, Any]) -> str:
-    """What a heading has otherwise than this run, first of all; "" where it is of the same."""
-    for name in dict.fromkeys([*heading, *written]):
-        was, now = written.get(name), heading.get(name)
-        if was != now:
-            return f"its {name} is {was!r}, not {now!r}"
-    return ""

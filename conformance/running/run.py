@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
@@ -16,10 +17,11 @@ from conformance.running.results import Results, Searched
 from conformance.running.runner import Runner
 from conformance.running.search import Search
 from conformance.running.settings import Settings
-from conformance.running.tasks import Task, plan, plans
+from conformance.running.tasks import Task, plan, plans, share
 from conformance.verdicts.unreached import Reached, Unreached
 from conformance.verdicts.verdict import Failure, Report, Row
 
+SHARD = "shard {} of {} was judged; conformance merge joins them"
 FIRST = "the run ended at its first failure"
 LAST = "only what failed last time was judged"
 
@@ -39,17 +41,18 @@ def run(
     """
     here = _Here(subject, runner, listener, results or Results(), settings.first_failure)
     listener(Begun(subject))
-    stale, interrupted, limited = [], False, "" if settings.only is None else LAST
+    stale, interrupted, limited = [], False, _limited(settings)
     try:
         for claims in claims_of(subject, runner, settings):
             here.claims.append(claims)
-            tasks = list(plan(subject, claims, settings))
+            here.planned[claims.operation] = list(plan(subject, claims, settings))
+            tasks = share(here.planned[claims.operation], settings.shard)
             listener(Planned(claims.operation, tuple(task.unit for task in tasks)))
             for task in tasks:
                 here.judge(task)
                 if settings.first_failure and here.differs:
                     raise _Enough
-        if settings.only is None:
+        if not limited:
             for claims in list(here.claims):
                 here.search(claims, settings, is_over)
             stale = known.stale(subject, runner, settings.operations, here.rows)
@@ -72,13 +75,23 @@ def run(
     return report
 
 
+def _limited(settings: Settings) -> str:
+    """Why not all is judged that a subject claims, where that is wanted."""
+    if settings.shard is not None:
+        return SHARD.format(*settings.shard)
+    return "" if settings.only is None else LAST
+
+
 class _Enough(Exception):
     """A failure was found, and no more is wanted."""
 
 
 @dataclass
 class _Here:
-    """What was judged in this run, in turn."""
+    """What was judged in this run, in turn.
+
+    planned  the tasks of each operation, also those of other shards
+    """
 
     subject: Subject
     runner: Runner
@@ -86,6 +99,7 @@ class _Here:
     results: Results
     first: bool = False
     claims: list[Claims] = field(default_factory=list)
+    planned: dict[str, list[Task]] = field(default_factory=dict)
     tasks: list[Task] = field(default_factory=list)
     rows: list[Row] = field(default_factory=list)
     searches: list[Searched] = field(default_factory=list)
@@ -100,12 +114,27 @@ class _Here:
         self.listener(Ended(task.unit, rows, resumed=bool(judged)))
 
     def _judge(self, task: Task) -> list[Row]:
-        earlier = self._failures_of(task.plan.operation)
-        rows = judge(
-            task, self.subject, self.runner, earlier=earlier, listener=self.listener, first=self.first
-        )
+        """The rows of a task; of one that fails, they depend on the failures of those before it."""
+        before = [each for each in self._before(task) if not self.results.judged(each.unit)]
+        rows = judge(task, self.subject, self.runner, shrinks=False, first=True) if before else []
+        if not before or any(row.failure for row in rows):
+            for each in before:  # of other shards
+                self._judge(each)
+            earlier = self._failures_before(task)
+            rows = judge(
+                task, self.subject, self.runner, earlier=earlier, listener=self.listener, first=self.first
+            )
         self.results.keep(task.unit, rows, self.runner.ran.news())
         return rows
+
+    def _before(self, task: Task) -> Iterator[Task]:
+        """The tasks of the operation that come before one; all of them where that came up in the run."""
+        planned = self.planned[task.plan.operation]
+        return takewhile(lambda each: each.unit != task.unit, planned)
+
+    def _failures_before(self, task: Task) -> list[Failure]:
+        judged = [self.results.judged(each.unit) for each in self._before(task)]
+        return [failure for each in judged if each for row in each.rows for failure in row.failures]
 
     def search(self, claims: Claims, settings: Settings, is_over: Callable[[], bool]) -> None:
         """What a search finds that the other cases did not come to, judged as they are."""
@@ -144,7 +173,3 @@ class _Here:
             for file, number, case in each.reached
         )
         return replace(left, searched=sum(each.asked for each in self.searches), reached=found)
-
-    def _failures_of(self, operation: str) -> list[Failure]:
-        rows = (row for row in self.rows if row.unit.operation == operation)
-        return [failure for row in rows for failure in row.failures]

@@ -17,6 +17,7 @@ class Settings:
     skipped   requirements that it is not held to
     only      cases of units, where nothing else is judged
     first_failure  whether that ends the run
+    shard     (3, 8) where only the third of eight parts is judged
     """
 
     operations: Sequence[str] = ()
@@ -27,6 +28,7 @@ class Settings:
     skipped: Sequence[str] = ()
     only: Mapping[Unit, Sequence[Case]] | None = None
     first_failure: bool = False
+    shard: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if self.profile not in PROFILES:

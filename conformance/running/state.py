@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import inspect
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
@@ -15,6 +16,23 @@ from conformance.kernels.framework import PLAIN
 from conformance.kernels.own import is_own
 from conformance.kernels.subject import Subject
 from conformance.kernels.versions import versions
+
+FORMAT = 2  # of the results that a run leaves to another
+
+
+def heading_of(subject: Subject, setup: Mapping[str, Any]) -> dict[str, Any]:
+    """Who is judged, and how: what two runs must have alike if one is to go on with the results of the other."""
+    heading = {"subject": subject.name, "format": FORMAT, **setup, **state_of(subject, setup)}
+    return dict(json.loads(json.dumps(heading)))
+
+
+def other_run(written: Mapping[str, Any], heading: Mapping[str, Any]) -> str:
+    """What a heading has otherwise than this run, first of all; "" where it is of the same."""
+    for name in dict.fromkeys([*heading, *written]):
+        was, now = written.get(name), heading.get(name)
+        if was != now:
+            return f"its {name} is {was!r}, not {now!r}"
+    return ""
 
 
 def state_of(subject: Subject, setup: Mapping[str, Any]) -> dict[str, Any]:

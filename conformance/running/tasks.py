@@ -9,6 +9,7 @@ from typing import Any
 
 from conformance.cases import Case
 from conformance.kernels.subject import Subject
+from conformance.operations import OPERATIONS
 from conformance.requirements import REQUIREMENTS, Plan
 from conformance.running.claims import Claims
 from conformance.running.settings import Settings
@@ -77,6 +78,15 @@ def plan(subject: Subject, claims: Claims, settings: Settings) -> Iterator[Task]
         for requirement in claims.requirements:
             if REQUIREMENTS[requirement].is_judged(each):
                 yield Task(each, requirement)
+
+
+def share(tasks: Sequence[Task], shard: tuple[int, int] | None) -> list[Task]:
+    """Those of one operation that a shard judges: every eighth of eight, from another one on in each operation."""
+    if shard is None:
+        return list(tasks)
+    number, of = shard
+    first = list(OPERATIONS).index(tasks[0].plan.operation) if tasks else 0
+    return list(tasks[(number - 1 - first) % of :: of])
 
 
 def _only(plan: Plan, only: Mapping[Unit, Sequence[Case]]) -> Iterator[Task]:

@@ -21,7 +21,7 @@ from conformance.cases.arrays import VIEWS
 from conformance.cases.guarded import GUARDS
 from conformance.cli import listeners, main
 from conformance.cli.list import LISTS
-from conformance.cli.run import FORMATS
+from conformance.cli.writing import FORMATS
 from conformance.kernels.framework import framework
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError

@@ -17,6 +17,7 @@ from conformance.running.in_process import InProcess
 from conformance.running.journal import Journal, JournalError
 from conformance.running.run import run
 from conformance.running.settings import Settings
+from conformance.running.state import heading_of
 from conformance.running.workers import Workers
 
 SETTINGS = Settings(requirements=("empty", "arguments"), dtypes=("float32",), profile="quick")
@@ -37,7 +38,7 @@ class Counting(InProcess):
 
 
 def journalled(subject, path, runner=InProcess):
-    journal = Journal(path, subject, {"seed": 0})
+    journal = Journal(path, heading_of(subject, {"seed": 0}))
     return run(subject, runner(subject, oracle("reference")), SETTINGS, results=journal)
 
 
@@ -58,9 +59,9 @@ def test_what_is_finished_is_not_asked_again(subject, tmp_path):
 
 
 def test_a_journal_of_another_run_is_not_gone_on_with(subject, tmp_path):
-    Journal(tmp_path / "run.jsonl", subject, {"seed": 0})
+    Journal(tmp_path / "run.jsonl", heading_of(subject, {"seed": 0}))
     with pytest.raises(JournalError, match="its seed is 0, not 1"):
-        Journal(tmp_path / "run.jsonl", subject, {"seed": 1})
+        Journal(tmp_path / "run.jsonl", heading_of(subject, {"seed": 1}))
 
 
 def _kernel(folder):
@@ -96,38 +97,38 @@ def declared(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("change", [_kernel, _inner, _declaration, _library])
 def test_a_change_of_what_is_loaded_beside_a_kernel_is_another_run(declared, change):
-    Journal(declared / "run.jsonl", load(str(declared / "declared.py")), {})
+    Journal(declared / "run.jsonl", heading_of(load(str(declared / "declared.py")), {}))
     change(declared)
     with pytest.raises(JournalError, match="its source is"):
-        Journal(declared / "run.jsonl", load(str(declared / "declared.py")), {})
+        Journal(declared / "run.jsonl", heading_of(load(str(declared / "declared.py")), {}))
 
 
 def test_what_lies_beside_a_kernel_and_takes_no_part_is_no_change(declared):
-    Journal(declared / "run.jsonl", load(str(declared / "declared.py")), {})
+    Journal(declared / "run.jsonl", heading_of(load(str(declared / "declared.py")), {}))
     (declared / "notes.py").write_text("# another")
-    Journal(declared / "run.jsonl", load(str(declared / "declared.py")), {})
+    Journal(declared / "run.jsonl", heading_of(load(str(declared / "declared.py")), {}))
 
 
 def test_another_declaration_is_another_run(subject, tmp_path):
-    Journal(tmp_path / "run.jsonl", subject, {})
+    Journal(tmp_path / "run.jsonl", heading_of(subject, {}))
     with pytest.raises(JournalError, match="its accuracy is 'direct', not 'winograd'"):
-        Journal(tmp_path / "run.jsonl", replace(subject, accuracy="winograd"), {})
+        Journal(tmp_path / "run.jsonl", heading_of(replace(subject, accuracy="winograd"), {}))
 
 
 def test_another_version_is_another_run(subject, tmp_path, monkeypatch):
-    Journal(tmp_path / "run.jsonl", subject, {})
+    Journal(tmp_path / "run.jsonl", heading_of(subject, {}))
     monkeypatch.setattr(importlib.metadata, "version", lambda name: "0.0")
     with pytest.raises(JournalError, match=r"its numpy is '.*', not '0\.0'"):
-        Journal(tmp_path / "run.jsonl", subject, {})
+        Journal(tmp_path / "run.jsonl", heading_of(subject, {}))
 
 
 @pytest.mark.parametrize("length", [3, 40])
 def test_a_journal_without_a_whole_line_is_empty(subject, tmp_path, length):
     path = tmp_path / "run.jsonl"
-    Journal(path, subject, {})
+    Journal(path, heading_of(subject, {}))
     whole = path.read_text()
     path.write_text(whole[:length])  # killed while it wrote the heading
-    Journal(path, subject, {})
+    Journal(path, heading_of(subject, {}))
     assert path.read_text() == whole
 
 
@@ -138,7 +139,7 @@ def test_what_is_no_journal_is_told(subject, tmp_path, text):
     path = tmp_path / "run.jsonl"
     path.write_bytes(text)
     with pytest.raises(JournalError, match=r"run\.jsonl: "):
-        Journal(path, subject, {})
+        Journal(path, heading_of(subject, {}))
 
 
 def test_a_journal_is_plain_json(subject, tmp_path):
@@ -172,9 +173,9 @@ def test_the_report_tells_how_much_was_taken_from_a_journal(write_kernel):
 
 
 def test_a_journal_of_a_run_that_ended_at_its_first_failure_is_no_other_run_s(subject, tmp_path):
-    Journal(tmp_path / "cut.jsonl", subject, {"seed": 0, "first_failure": True})
+    Journal(tmp_path / "cut.jsonl", heading_of(subject, {"seed": 0, "first_failure": True}))
     with pytest.raises(JournalError, match="its first_failure is True, not None"):
-        Journal(tmp_path / "cut.jsonl", subject, {"seed": 0})
+        Journal(tmp_path / "cut.jsonl", heading_of(subject, {"seed": 0}))
 
 
 BRANCHING = """
@@ -196,7 +197,7 @@ def test_a_run_that_goes_on_knows_which_lines_ran_and_what_a_search_found(tmp_pa
 
     def judged(name):
         with Workers(subject.name, "reference", jobs=1) as workers:
-            return run(subject, workers, settings, results=Journal(tmp_path / name, subject, {}))
+            return run(subject, workers, settings, results=Journal(tmp_path / name, heading_of(subject, {})))
 
     whole = judged("whole.jsonl")
     assert [place.why for place, _ in whole.unreached.found] == ["if input.shape[-1] == 61"]

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import main
-from conformance.cli.run import FORMATS
+from conformance.cli.writing import FORMATS
 from conformance.reports import formats
 
 

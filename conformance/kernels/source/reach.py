@@ -90,11 +90,11 @@ def _named_by(value: Any, homes: set[str]) -> Iterator[Any]:
 
 def _named_in(function: FunctionType, homes: set[str]) -> Iterator[Any]:
     names = names_in(function.__code__)
-    for name in names & function.__globals__.keys():
+    for name in sorted(names & function.__globals__.keys()):  # every process comes to them in one order
         value = function.__globals__[name]
         yield value
         if isinstance(value, ModuleType) and _is_of(getattr(value, "__file__", None) or "", homes):
-            yield from (vars(value)[other] for other in names & vars(value).keys())
+            yield from (vars(value)[other] for other in sorted(names & vars(value).keys()))
     for cell in function.__closure__ or ():
         try:
             yield cell.cell_contents
