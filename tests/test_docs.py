@@ -33,7 +33,7 @@ WRITTEN = [
     *map(file_of, words_explained()),
 ]
 LONG = ("run", "search", "mutants")  # where no output is shown, commands that judge for long are not run
-OF_REPORTS = ("report", "compare", "baseline")  # nor those of reports, which are not at hand
+OF_REPORTS = ("report", "compare", "baseline", "merge")  # nor those of reports, which are not at hand
 TOOLS = ("conformance", "python", "pytest", "tox", "pip")
 
 
