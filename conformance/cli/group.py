@@ -30,6 +30,7 @@ _SHARED = (
     "configured",
     "group",
     "judging",
+    "many",
     "listeners",
     "shared",
     "watching",

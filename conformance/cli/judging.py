@@ -178,10 +178,10 @@ def tell(
         for name, path in files.items():
             write_format(name, path, data)
         if folder:
-            _write_scripts(folder, data)
+            write_scripts(folder, data)
 
 
-def _write_scripts(folder: str, data: Mapping[str, Any]) -> None:
+def write_scripts(folder: str, data: Mapping[str, Any]) -> None:
     from conformance.reports.lines import plural
     from conformance.reports.script_files import scripts_of, stale
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
@@ -41,6 +42,25 @@ def progress() -> Iterator[Progress]:
     spinner = "dots" if terminal.encoding == "utf-8" else "line"
     with terminal.status("loading", spinner=spinner) as status:
         yield Progress(status.update, 0.0, SHOWN_SECONDS, tell=terminal.print)
+
+
+@contextmanager
+def saying() -> Iterator[Callable[[str], None]]:
+    """How a line of progress is said: on the terminal; in a log, one now and then."""
+    if sys.stderr.isatty():
+        terminal = console(stderr=True)
+        with terminal.status("loading", spinner="dots" if terminal.encoding == "utf-8" else "line") as status:
+            yield status.update
+        return
+    due = time.monotonic() + FIRST_SECONDS
+
+    def say(text: str) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + LOG_SECONDS
+            click.echo(text, err=True)
+
+    yield say
 
 
 @contextmanager

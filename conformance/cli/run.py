@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 
-from conformance.cli.configured import Configured, check_files, files_of, has_several, subject_of
+from conformance.cli.configured import Configured, check_files, files_of, subjects_of
 from conformance.cli.judging import judge_and_end
+from conformance.cli.many import WHOLE, check_elsewhere, is_whole, judge_many
 from conformance.cli.shared import Command, check_apart, judging, several, thoroughness, wrong_usage
 from conformance.cli.watching import watch
 from conformance.cli.writing import FORMATS, writing
@@ -39,6 +40,20 @@ def _shard(context: click.Context, parameter: click.Parameter, text: str | None)
     return int(number), int(of)
 
 
+def _elsewhere(command: Command) -> Command:
+    """The options that say by whom it is judged."""
+    for option in (
+        click.option("--carry", multiple=True, metavar="PATH",
+                     help="With these, a file or folder that the kernel needs beside it; may be repeated."),
+        click.option("--dask", metavar="ADDRESS",
+                     help="Judge on a Dask cluster: the address of its scheduler, or local for one on this machine."),
+        click.option("--executor", metavar="MODULE:FACTORY",
+                     help="Judge by the concurrent.futures.Executor that a function returns."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 def _again(command: Command) -> Command:
     """The options of one who mends a kernel, and runs it again and again."""
     for option in (
@@ -54,7 +69,7 @@ def _again(command: Command) -> Command:
 
 
 @click.command("run", cls=Configured)
-@click.argument("subject", required=False)
+@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
 @thoroughness
 @_choosing
 @click.option(
@@ -89,22 +104,31 @@ def _again(command: Command) -> Command:
 @click.option(
     "--scripts", "folder", metavar="FOLDER", help="Write that script of each failure to a file in FOLDER."
 )
+@_elsewhere
 @judging
 @_again
 @click.pass_context
-def command(context: click.Context, /, subject: str | None, scripts: bool, **options: Any) -> None:
+def command(context: click.Context, /, subjects: tuple[str, ...], scripts: bool, **options: Any) -> None:
     """Judge SUBJECT: every operation it has, under every requirement.
 
-    Without SUBJECT those that conformance.toml or [tool.conformance] of pyproject.toml names. What is written there
-    holds where an option is not typed.
+    Several subjects make one table; @FILE stands for those that a file names, one a line. Without SUBJECT those that
+    conformance.toml or [tool.conformance] of pyproject.toml names. What is written there holds where an option is not
+    typed.
     """
     _check_together(options)
-    if has_several(context, subject):
-        if options["watch"]:
-            raise click.UsageError("--watch: one subject at a time")
-        check_files(context, {f"--{name}": options[parameter] for parameter, name in _FILES.items()})
-    subject = subject_of(context, subject)
-    options = files_of(context, subject, options, [*_FILES, "baseline"])
+    names = subjects_of(context, subjects)
+    several = len(names) > 1
+    if several or options["executor"] or options["dask"]:
+        whole = (WHOLE,) if several and is_whole(options) else ()
+        check_files(names, {f"--{name}": options[each] for each, name in _OWN.items() if each not in whole})
+        check_elsewhere(options)
+        judge_many(names, scripts, options, lambda name, each: files_of(context, name, options, [each])[each])
+    (subject,) = names
+    options = files_of(context, subject, options, [*_OWN, "events", "resume", "baseline"])
+    if options["carry"]:
+        raise click.UsageError("--carry: goes with --executor or --dask; here files are taken where they lie")
+    for name in ("executor", "dask", "carry"):
+        options.pop(name)
     if options.pop("watch"):
         sys.exit(watch([word for word in sys.argv[1:] if word != "--watch"], subject))
     resume = options.pop("resume")
@@ -117,7 +141,7 @@ def command(context: click.Context, /, subject: str | None, scripts: bool, **opt
     judge_and_end(subject, scripts, options, partial(usage.journal_of, resume), f"taken from {resume}")
 
 
-_FILES = {**{name: name for name in (*FORMATS, "events", "resume")}, "folder": "scripts"}  # by parameter
+_OWN = {**{name: name for name in FORMATS}, "folder": "scripts"}  # files that each subject has of its own
 
 
 def _check_together(options: Mapping[str, Any]) -> None:
@@ -127,6 +151,8 @@ def _check_together(options: Mapping[str, Any]) -> None:
         raise click.UsageError("--failed and --resume: a journal is one of a whole run")
     if options["first_failure"] and options["baseline"] is not None:
         raise click.UsageError("--first-failure and --baseline: the first failure may be a known one")
+    if options["executor"] is not None and options["dask"] is not None:
+        raise click.UsageError("--executor and --dask: one of them")
     for other in ("first_failure", "failed", "watch"):
         if options["shard"] and options[other]:
             raise click.UsageError(

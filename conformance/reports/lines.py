@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 Line = list[tuple[str, str]]  # pieces of text, each with a word of STYLES
 STYLES = {"good": "green", "bad": "bold red", "odd": "yellow", "dim": "dim", "head": "bold", "": ""}
@@ -41,3 +41,23 @@ def broken(line: Line, width: int) -> Iterator[Line]:
         end = start + len(row)
         pieces = itertools.groupby(zip(row, styles[start:end], strict=True), key=lambda each: each[1])
         yield [("".join(letter for letter, _ in letters), style) for style, letters in pieces]
+
+
+def columns(rows: Sequence[Sequence[Line]], least: Sequence[int]) -> Iterator[Line]:
+    """Cells one below the other, in columns as wide as what they hold and at least so wide."""
+    widths = [max(n, *map(_length, column)) for n, column in zip(least, zip(*rows, strict=True), strict=True)]
+    for row in rows:
+        yield _padded(row, widths)
+
+
+def _length(line: Line) -> int:
+    return len(plain(line))
+
+
+def _padded(row: Sequence[Line], widths: Sequence[int]) -> Line:
+    """The cells of a row, each padded to its column; nothing after the last."""
+    padded = ([*cell, (" " * (w + 2 - _length(cell)), "")] for cell, w in zip(row, widths, strict=True))
+    pieces = [piece for cell in padded for piece in cell]
+    while not pieces[-1][0].strip():
+        pieces.pop()
+    return pieces

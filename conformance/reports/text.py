@@ -13,7 +13,7 @@ from conformance.reports.baseline import Known
 from conformance.reports.claims import NotClaimed
 from conformance.reports.document import Document
 from conformance.reports.findings import Finding, replay_of, requirements, with_replay
-from conformance.reports.lines import NARROWEST, Line, broken, plain, plural, printable, wrapped
+from conformance.reports.lines import NARROWEST, Line, broken, columns, plain, plural, printable, wrapped
 from conformance.reports.run_info import RunInfo
 from conformance.reports.script import of_finding, script_lines
 from conformance.reports.tables import MILD, Cell, Table
@@ -71,23 +71,7 @@ def table(of: Table) -> Iterator[Line]:
     for name, cells in of.cells.items():
         written = (cell(cells[output]) if output in cells else [("", "")] for output in of.outputs)
         rows.append([[(f"  {name}", "")], *written])
-    least = (FIRST, *(OTHERS for _ in of.outputs))
-    widths = [max(n, *map(_length, column)) for n, column in zip(least, zip(*rows, strict=True), strict=True)]
-    for row in rows:
-        yield _columns(row, widths)
-
-
-def _length(line: Line) -> int:
-    return len(plain(line))
-
-
-def _columns(row: Sequence[Line], widths: Sequence[int]) -> Line:
-    """The cells of a row, each padded to its column; nothing after the last."""
-    padded = ([*cell, (" " * (w + 2 - _length(cell)), "")] for cell, w in zip(row, widths, strict=True))
-    pieces = [piece for cell in padded for piece in cell]
-    while not pieces[-1][0].strip():
-        pieces.pop()
-    return pieces
+    return columns(rows, (FIRST, *(OTHERS for _ in of.outputs)))
 
 
 def cell(of: Cell) -> Line:
@@ -206,7 +190,7 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
     word = (each.status.upper(), "bad") if failure.decides else (failure.verdict, "odd")
     heading = f"{each.case.operation} {each.output}"
     first: Line = [(f"{heading}  ", "head"), word, ("  ", "")]
-    indent = _length(first)
+    indent = len(plain(first))
     message, *more = textwrap.wrap(_message(each), max(width - indent, NARROWEST)) or [""]
     yield [*first, (message, "")]
     yield from ([(" " * indent + text, "")] for text in more)

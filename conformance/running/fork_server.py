@@ -12,21 +12,26 @@ from multiprocessing import connection
 from typing import Any
 
 from conformance.kernels.subject import SubjectError
-from conformance.running.server import kill_group
+from conformance.running.limits import die_with_parent
+from conformance.running.server import kill_group, serve
 
 SERVERS = 50  # started for one run, where a kernel kills them
 
 
 class ForkServer:
-    """The process that workers are forked from; where a kernel kills it, another one follows."""
+    """The process that workers are forked from; where a kernel kills it, another one follows.
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    forked  whether the first of them is a fork of this process; a later one may not be, which has the subject loaded
+    """
+
+    def __init__(self, options: dict[str, Any], forked: bool = False) -> None:
         self.options = options
+        self.forked = forked
         self.servers = 0  # started so far
         self.started: dict[int, int] = {}  # the process of each worker whose start was not yet noticed
         self.ended: dict[int, dict[str, Any]] = {}  # how workers ended, until it is noticed
         self._alive: dict[int, int] = {}  # the process of each worker
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: subprocess.Popen[bytes] | Fork | None = None
         self._text = b""
 
     @property
@@ -37,6 +42,9 @@ class ForkServer:
     def start(self) -> None:
         self.servers, self._text = self.servers + 1, b""
         self.control, theirs = socket.socketpair()
+        if self.forked and self.servers == 1:
+            self._process = Fork(self.control, theirs, self.options)
+            return
         code = (
             "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from conformance.running.server import serve; "
             "serve(int(sys.argv[1]), json.loads(sys.argv[3]))"
@@ -47,7 +55,7 @@ class ForkServer:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C goes to this process alone
-            env=_ONE_THREAD | os.environ,
+            env=ONE_THREAD | os.environ,
         )
         theirs.close()
 
@@ -98,7 +106,27 @@ class ForkServer:
         self.start()
 
 
+class Fork:
+    """A server that is a fork of this process."""
+
+    def __init__(self, control: socket.socket, theirs: socket.socket, options: dict[str, Any]) -> None:
+        parent = os.getpid()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                die_with_parent(parent)
+                os.setsid()  # Ctrl-C goes to the first process alone
+                control.close()
+                serve(theirs.detach(), options)
+            finally:
+                os._exit(1)
+        theirs.close()
+
+    def wait(self) -> None:
+        os.waitpid(self.pid, 0)
+
+
 # Threads of BLAS would fight over the cores that the workers share; a kernel's own OpenMP threads are its own.
-_ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1") | {
+ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1") | {
     "OMP_WAIT_POLICY": "passive"
 }

@@ -63,10 +63,10 @@ class Worker:
 class Pool:
     """The server, the workers it forks, and what comes from them."""
 
-    def __init__(self, options: dict[str, Any]) -> None:
+    def __init__(self, options: dict[str, Any], forked: bool = False) -> None:
         self.subject = options["subject"]
         self.workers: list[Worker] = []
-        self.server = ForkServer(options)
+        self.server = ForkServer(options, forked)
         self._numbers = count(1)
         self._stillborn = 0  # workers in a row that were killed before they were ready
 

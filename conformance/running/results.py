@@ -37,11 +37,13 @@ class Results:
     """The units that are judged and the searches that are over; each is plain data, and may be kept as a line of JSON.
 
     taken   cases whose verdicts another run found
+    closed  whether nothing more is to be judged: the run was interrupted
     lost    why the rest is not kept, where it should be: the file, and the error
     """
 
     def __init__(self) -> None:
         self.taken = 0
+        self.closed = False
         self.lost: tuple[str, str] | None = None
         self._units: dict[Unit, Judged] = {}
         self._searches: dict[tuple[str, str], Searched] = {}

@@ -49,10 +49,13 @@ def run(
             tasks = share(here.planned[claims.operation], settings.shard)
             listener(Planned(claims.operation, tuple(task.unit for task in tasks)))
             for task in tasks:
+                if here.results.closed and not here.results.judged(task.unit):
+                    interrupted = True
+                    continue
                 here.judge(task)
                 if settings.first_failure and here.differs:
                     raise _Enough
-        if not limited:
+        if not limited and not here.results.closed:
             for claims in list(here.claims):
                 here.search(claims, settings, is_over)
             stale = known.stale(subject, runner, settings.operations, here.rows)

@@ -48,6 +48,7 @@ class Workers:
     memory    bytes that a worker may take beyond what it has when it is given cases; None: all there is
     declared  what the subject declares beside what stands in its file
     ran       which of its lines did
+    forked    whether the server is a fork of this process, which has loaded what it needs and has no threads
     """
 
     isolated = True
@@ -60,13 +61,14 @@ class Workers:
         timeout: float = TIMEOUT,
         memory: int | None = MEMORY,
         declared: Mapping[str, Any] | None = None,
+        forked: bool = False,
     ) -> None:
         self.jobs = jobs or os.cpu_count() or 1
         self.timeout = timeout
         self.memory = sys.maxsize >> 1 if memory is None else memory
         self.inquest = Inquest(self._alone, oracle_name, self.timeout, self.memory)
         options = {"subject": subject_name, "oracle": oracle_name, "declared": dict(declared or {})}
-        self._pool = Pool(options)
+        self._pool = Pool(options, forked)
         self._numbers = count(1)  # of chunks
         self._seconds = 0.005  # a case takes about so long
         self._others: dict[str, Workers] = {}

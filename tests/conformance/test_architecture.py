@@ -19,7 +19,7 @@ ROOT = Path(conformance.__file__).parent
 LAYERS = [  # each imports itself and those before it only
     ("operations",), ("cases",), ("kernels",), ("audit.mutants", "audit.right"), ("verdicts",),
     ("requirements",), ("explanations",), ("running",), ("usage",),
-    ("reports",), ("configuration",), ("audit",), ("cli",), ("suite", "pytest_plugin"),
+    ("reports",), ("configuration",), ("elsewhere",), ("audit",), ("cli",), ("suite", "pytest_plugin"),
 ]  # fmt: skip
 ENTRANCES = {"__init__", "__main__"}  # load what they name when it is needed
 ORDERED = {  # so do the files of these folders
@@ -31,7 +31,7 @@ ORDERED = {  # so do the files of these folders
     "reports": [
         "lines", "run_info", "claims", "advice", "tables", "findings", "progress", "event_log", "last_time", "brief",
         "stored", "entries", "baseline", "conclusion", "document", "script", "script_files", "finding_arrays", "data",
-        "text", "arrays", "replay", "comparison", "html", "formats",
+        "text", "arrays", "replay", "comparison", "many", "shards", "html", "formats",
     ],
 }  # fmt: skip
 FRAMEWORKS = {"torch", "jax", "jaxlib", "onnx", "onnxruntime", "tensorflow"}

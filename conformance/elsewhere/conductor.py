@@ -1,0 +1,288 @@
+"""The work of all subjects shared among all workers: orders given, answers folded, what dies given again."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from conformance.elsewhere.desks import fulfil
+from conformance.elsewhere.executors.executor import Hands, LostError
+from conformance.elsewhere.order import Answer, Order, Work
+from conformance.elsewhere.place import differences
+from conformance.running.journal import JournalFile
+from conformance.verdicts.verdict import Unit
+
+SHORT, LONG = 2.0, 20.0  # seconds of an order, where work is to be shared, and where there is enough for all
+RETRIES = 5  # times that an order is given again after what fulfilled it ended
+LOOK = 0.5  # seconds between two looks at how many workers there are, and whether the run is to end
+
+Line = dict[str, Any]
+
+
+@dataclass
+class Ended:
+    """A subject of which no more is asked: its report, or why there is none."""
+
+    name: str
+    seconds: float
+    cases: int = 0
+    data: dict[str, Any] | None = None
+    text: list[Any] = field(default_factory=list)
+    error: tuple[str, str] | None = None
+
+
+@dataclass
+class _Operation:
+    """The units of an operation of a subject, in their order, and how far they are.
+
+    known    units that are judged, each with its line
+    failing  whether any fails: then what comes later is judged in turn, since it hangs on what failed before it
+    """
+
+    units: list[Unit]
+    known: dict[Unit, Line] = field(default_factory=dict)
+    out: set[Unit] = field(default_factory=set)
+    failing: bool = False
+
+    @property
+    def left(self) -> list[Unit]:
+        return [unit for unit in self.units if unit not in self.known and unit not in self.out]
+
+    def next(self, most: int) -> list[Unit]:
+        """So many of those that are left, between which none is out."""
+        found: list[Unit] = []
+        for unit in self.units:
+            if unit in self.out and found:
+                break
+            if unit not in self.known and unit not in self.out and len(found) < most:
+                found.append(unit)
+        return found
+
+    def is_settled(self, units: list[Unit]) -> bool:
+        """Whether all that comes before these is judged."""
+        return all(unit in self.known for unit in self.units[: self.units.index(units[0])])
+
+    def take(self, line: Line) -> None:
+        unit = Unit(**line["unit"])
+        self.known[unit] = line
+        self.failing = self.failing or _fails(line)
+
+
+def _fails(line: Line) -> bool:
+    return any(row.get("failure") for row in line.get("rows", ()))
+
+
+@dataclass
+class _Subject:
+    """A subject that is not ended.
+
+    heading, lines  of its journal: what is judged
+    operations      once it has been loaded somewhere
+    out             orders that are not answered
+    spent           seconds that its orders took
+    """
+
+    work: Work
+    heading: Mapping[str, Any] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    operations: dict[str, _Operation] | None = None
+    out: int = 0
+    begun: float = 0.0
+    finishing: bool = False
+
+    @property
+    def cases(self) -> int:
+        rows = (max((row["cases"] for row in line.get("rows", ())), default=0) for line in self.lines)
+        return sum(rows)
+
+    def take(self, answer: Answer) -> None:
+        """Fold in what a desk found."""
+        self.heading = self.heading or answer.heading
+        if self.operations is None:
+            self.operations = {name: _Operation(units) for name, units in answer.planned.items()}
+            for line in self.lines:
+                self._note(line)
+        for line in answer.lines:
+            self.lines.append(line)
+            self._note(line)
+        if answer.unsettled:
+            self.operations[answer.unsettled.operation].failing = True
+
+    def _note(self, line: Line) -> None:
+        assert self.operations is not None
+        operation = line["unit"]["operation"] if "unit" in line else ""
+        if operation in self.operations:
+            self.operations[operation].take(line)
+
+
+class Conductor:
+    """Judges subjects by an executor.
+
+    here      what this process is made of: see place.py
+    journal   keeps what is judged, and has what was
+    warn      is told what is otherwise where a subject is judged, each once
+    cases     judged so far, also of subjects that have not ended
+    lost      why the executor is gone
+    """
+
+    def __init__(
+        self,
+        hands: Hands,
+        works: list[Work],
+        here: Mapping[str, Any],
+        journal: JournalFile | None = None,
+        warn: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        self.hands, self.here, self.journal, self.warn = hands, here, journal, warn
+        headings, lines = (journal.headings, journal.lines) if journal else ({}, {})
+        self.waiting = [
+            _Subject(work, headings.get(work.name, {}), [*lines.get(work.name, ())]) for work in works
+        ]
+        self.opened: list[_Subject] = []
+        self.cases = 0
+        self.lost = ""
+        self._stopped = False
+        self._flying: dict[Future[Answer], tuple[_Subject, Order, int]] = {}
+        self._warned: set[str] = set()
+
+    def stop(self) -> None:
+        """End the run soon, with the verdicts so far; from a handler of a signal, or another thread."""
+        self._stopped = True
+
+    @property
+    def ended_early(self) -> bool:
+        return self._stopped or bool(self.lost)
+
+    def run(self) -> Iterator[Ended]:
+        """Each subject when it has ended; where the run ends early, those that were begun as far as they are."""
+        try:
+            while not self._stopped and (self.waiting or self.opened):
+                self._give()
+                yield from self._answers()
+        except LostError as error:
+            self.lost = str(error)
+        yield from self._broken_off()
+
+    def _give(self) -> None:
+        """Orders for all who have none."""
+        width = max(1, self.hands.width())
+        while len(self._flying) < width and (given := self._next(width)):
+            self._submit(*given, 0)
+
+    def _next(self, width: int) -> tuple[_Subject, Order] | None:
+        """The next order: first of subjects that are begun."""
+        for subject in self.opened:
+            if order := self._of(subject, width):
+                return subject, order
+        if not self.waiting:
+            return None
+        subject = self.waiting.pop(0)
+        self.opened.append(subject)
+        subject.begun = time.monotonic()
+        seconds = LONG if len(self.waiting) >= width or subject.work.settings.first_failure else SHORT
+        return subject, self._order(subject, None, known=subject.lines, seconds=seconds)
+
+    def _of(self, subject: _Subject, width: int) -> Order | None:
+        """What is to be judged next of a subject that is begun; None where others have to answer first."""
+        if subject.operations is None or subject.finishing:
+            return None
+        if subject.work.settings.first_failure:
+            return None if subject.out else self._order(subject, None, known=subject.lines, seconds=LONG)
+        left = sum(len(each.left) for each in subject.operations.values())
+        for each in subject.operations.values():
+            if not each.left or (each.failing and each.out):
+                continue
+            share = len(each.left) if each.failing else max(1, -(-left // (2 * width)))
+            units = each.next(share)
+            failing = [line for line in each.known.values() if _fails(line)]
+            return self._order(
+                subject, tuple(units), known=failing, settled=each.is_settled(units), finish=False
+            )
+        if subject.out:
+            return None
+        subject.finishing = True
+        return self._order(subject, (), known=subject.lines)
+
+    def _order(self, subject: _Subject, units: tuple[Unit, ...] | None, **more: Any) -> Order:
+        known = tuple(more.pop("known"))
+        elapsed = time.monotonic() - subject.begun
+        return Order(subject.work, units, known, subject.heading, elapsed=elapsed, **more)
+
+    def _submit(self, subject: _Subject, order: Order, tried: int) -> None:
+        subject.out += not tried
+        for unit in order.units or ():
+            subject.operations[unit.operation].out.add(unit)  # type: ignore[index]
+        try:
+            future = self.hands.executor.submit(fulfil, order)
+        except RuntimeError as error:  # it was shut down
+            raise LostError(str(error)) from error
+        self._flying[future] = subject, order, tried
+
+    def _answers(self) -> Iterator[Ended]:
+        """What is answered by now."""
+        done, _ = concurrent.futures.wait(self._flying, LOOK, FIRST_COMPLETED)
+        for future in done:
+            subject, order, tried = self._flying.pop(future)
+            try:
+                answer = future.result()
+            except BaseException as error:
+                if self.hands.lost(error):
+                    raise LostError(f"{type(error).__name__}: {error}") from error
+                if tried < RETRIES and not isinstance(error, ModuleNotFoundError):
+                    self._submit(subject, order, tried + 1)
+                    continue
+                answer = Answer(error=(type(error).__name__, str(error)))
+            subject.out -= 1
+            yield from self._fold(subject, order, answer)
+
+    def _fold(self, subject: _Subject, order: Order, answer: Answer) -> Iterator[Ended]:
+        if subject not in self.opened:
+            return  # it ended while this was on its way
+        self._compare(answer)
+        if not answer.error:
+            before = len(subject.lines)
+            subject.take(answer)
+            for unit in order.units or ():
+                subject.operations[unit.operation].out.discard(unit)  # type: ignore[index]
+            if self.journal:
+                self.journal.begin(subject.heading)
+                self.journal.keep(subject.work.name, subject.lines[before:])
+            self.cases += sum(max((row["cases"] for row in line["rows"]), default=0) for line in answer.lines)
+        if answer.error or answer.data is not None:
+            self.opened.remove(subject)
+            yield self._ended(subject, answer)
+
+    def _ended(self, subject: _Subject, answer: Answer) -> Ended:
+        seconds = time.monotonic() - subject.begun
+        return Ended(subject.work.name, seconds, subject.cases, answer.data, answer.text, answer.error)
+
+    def _compare(self, answer: Answer) -> None:
+        """Say what is otherwise where a subject was judged; another version of the suite is an error."""
+        there = answer.place
+        if not there:
+            return
+        if there["suite"] != self.here["suite"] and not answer.error:
+            answer.error = ("WrongUsage", f"{there['machine']}: the suite there is another version than here")
+        for each in differences(there, self.here):
+            text = f"{there['machine']}: {each}"
+            if text not in self._warned:
+                self._warned.add(text)
+                self.warn(text)
+
+    def _broken_off(self) -> Iterator[Ended]:
+        """What there is of the subjects that were begun, told by desks of this process."""
+        for future in self._flying:
+            future.cancel()
+        for subject in self.opened:
+            answer = Answer()
+            if subject.operations is not None:
+                order = self._order(subject, (), known=subject.lines, closed=True)
+                try:
+                    answer = fulfil(order)
+                except Exception as error:
+                    answer = Answer(error=(type(error).__name__, str(error)))
+            yield self._ended(subject, answer)

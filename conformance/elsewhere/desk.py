@@ -1,0 +1,173 @@
+"""A process that judges one subject, order after order; it has been forked from a nursery for that."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from conformance import usage
+from conformance.elsewhere.order import Answer, Order, Work
+from conformance.elsewhere.place import place
+from conformance.kernels.framework import MissingFramework
+from conformance.kernels.load import load
+from conformance.kernels.subject import Subject, SubjectError
+from conformance.reports import last_time, text
+from conformance.reports.data import as_data
+from conformance.reports.document import document
+from conformance.reports.run_info import RunInfo
+from conformance.running.claims import claims_of
+from conformance.running.judge import judge
+from conformance.running.results import Results
+from conformance.running.run import run
+from conformance.running.state import heading_of, other_run
+from conformance.running.tasks import Task, plan
+from conformance.running.workers import ExaminationError, Workers
+from conformance.verdicts.verdict import Failure
+
+TOLD = (SubjectError, MissingFramework, usage.WrongUsage, ExaminationError)  # each in its own words
+
+
+def attend(connection: Connection, folder: Path) -> None:
+    """Fulfil orders of one subject until nobody has one more; its files are unpacked into the folder."""
+    with ExitStack() as open_until_then, contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        desk: Desk | None = None
+        while True:
+            order: Order = connection.recv()
+            try:
+                desk = desk or Desk.opened(order.work, folder, open_until_then)
+                answer = desk.fulfil(order)
+            except TOLD as error:
+                answer = Answer(error=(type(error).__name__, str(error)))
+            except Exception:
+                answer = Answer(error=("an error of the suite", traceback.format_exc()))
+            answer.place = answer.place or place(order.work.oracle)
+            connection.send(_named(answer, order.work, folder))
+
+
+def _named(answer: Answer, work: Work, folder: Path) -> Answer:
+    """The answer with the names that files have where they come from."""
+    names = work.parcel.names(folder) if work.parcel and work.parcel.files else []
+    if not names:
+        return answer
+    texts = {"lines": answer.lines, "data": answer.data, "text": answer.text, "error": answer.error}
+    return replace(answer, **_renamed(texts, names))
+
+
+def _renamed(data: Any, names: Iterable[tuple[str, str]]) -> Any:
+    text = json.dumps(data)
+    for there, here in names:
+        text = text.replace(json.dumps(there)[1:-1], json.dumps(here)[1:-1])
+    return json.loads(text)
+
+
+@dataclass
+class Desk:
+    """A subject that is loaded, and its worker process.
+
+    heading  of the run
+    planned  the tasks of each operation, in their order
+    names    of files there, and where they come from
+    """
+
+    work: Work
+    subject: Subject
+    workers: Workers
+    heading: dict[str, Any]
+    planned: dict[str, list[Task]]
+    names: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def opened(cls, work: Work, folder: Path, until: ExitStack) -> Desk:
+        """Load the subject, first where it can do no harm; SubjectError or WrongUsage where that fails."""
+        parcel, names = work.parcel, []
+        if parcel and parcel.files:
+            parcel.unpack(folder)
+            os.chdir(folder)
+            if parcel.path:
+                sys.path.insert(0, str(folder / parcel.path))
+            names = parcel.names(folder)
+        name = parcel.name if parcel else work.name
+        usage.check_oracle(work.oracle)
+        declared = {**work.declared}
+        workers = until.enter_context(
+            Workers(name, work.oracle, 1, work.timeout, declared=declared, forked=True)
+        )
+        subject = replace(load(name, **declared), name=work.name)
+        chosen = ("operations", "requirements", "dtypes", "profile", "seed", "skipped")
+        usage.settings(subject, **{each: getattr(work.settings, each) for each in chosen})
+        setup = {"oracle": work.oracle, "profile": work.settings.profile, "seed": work.settings.seed}
+        setup |= {"first_failure": True} if work.settings.first_failure else {}
+        claimed = claims_of(subject, workers, work.settings)
+        planned = {claims.operation: list(plan(subject, claims, work.settings)) for claims in claimed}
+        return cls(work, subject, workers, heading_of(subject, setup), planned, names)
+
+    def fulfil(self, order: Order) -> Answer:
+        """Judge what is asked for as long as there is time, and report, if that is wanted and all is judged."""
+        begun, results = time.monotonic(), Results()
+        if order.heading and (other := other_run(order.heading, self.heading)):
+            raise usage.WrongUsage(f"the journal is of another run: {other}")
+        for line in _renamed(order.known, [(here, there) for there, here in self.names]):
+            results.take(line)
+        answer = Answer(
+            place(self.work.oracle, self.subject.array_framework),
+            self.heading,
+            {operation: [task.unit for task in tasks] for operation, tasks in self.planned.items()},
+        )
+        wanted, enough = list(self._wanted(order, results)), False
+        while wanted and not enough:
+            if answer.lines and time.monotonic() - begun > order.seconds:
+                break
+            enough = self._judge(wanted.pop(0), order, results, answer)
+        if order.finish and (enough or not wanted) and not answer.unsettled:
+            results.closed = order.closed
+            self._report(results, answer, order.elapsed + time.monotonic() - begun)
+        return answer
+
+    def _wanted(self, order: Order, results: Results) -> Iterator[Task]:
+        """The tasks that are asked for and not judged."""
+        for task in (task for tasks in self.planned.values() for task in tasks if not order.closed):
+            if not results.judged(task.unit) and (order.units is None or task.unit in order.units):
+                yield task
+
+    def _judge(self, task: Task, order: Order, results: Results, answer: Answer) -> bool:
+        """Judge a task; whether it is the last that is wanted."""
+        first = self.work.settings.first_failure
+        if order.settled:
+            earlier = self._earlier(task, results)
+            rows = judge(task, self.subject, self.workers, earlier=earlier, first=first)
+        else:
+            rows = judge(task, self.subject, self.workers, shrinks=False, first=True)
+            if any(row.failure for row in rows):
+                answer.unsettled = task.unit
+                return True
+        results.keep(task.unit, rows, self.workers.ran.news())
+        answer.lines.append(results.lines[-1])
+        return first and any(failure.decides for row in rows for failure in row.failures)
+
+    def _earlier(self, task: Task, results: Results) -> list[Failure]:
+        """The failures of the units of an operation that come before one, as far as they are known."""
+        before = self.planned[task.plan.operation]
+        units = [each.unit for each in before[: before.index(task)]]
+        judged = [found for unit in units if (found := results.judged(unit))]
+        return [failure for each in judged for row in each.rows for failure in row.failures]
+
+    def _report(self, results: Results, answer: Answer, seconds: float) -> None:
+        work = self.work
+        report = run(self.subject, self.workers, work.settings, results=results)
+        how = work.oracle, work.settings.profile, work.settings.seed
+        info = RunInfo(*how, seconds, usage.ANSWERS, work.timeout, declared=work.words, **work.began)
+        told = document(report, info, work.baseline)
+        if work.keeps:
+            last_time.keep(report)
+        answer.data = as_data(told)
+        answer.text = list(text.lines(told, work.width, work.scripts))

@@ -1,0 +1,116 @@
+"""Orders fulfilled here, by desks that are kept for the next order of their subject: what an executor is given."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+from multiprocessing.connection import Connection
+
+from conformance.elsewhere.order import Answer, Order, Work
+from conformance.running.fork_server import ONE_THREAD
+
+KEPT = 4  # desks without an order
+
+
+class DeskError(RuntimeError):
+    """A desk ended before it answered: somebody killed it, or the machine has no memory left."""
+
+
+def fulfil(order: Order) -> Answer:
+    """The answer to an order, from a desk that has its subject loaded or a new one."""
+    desk = _HERE.take(order.work)
+    try:
+        desk.connection.send(order)
+        answer: Answer = desk.connection.recv()
+    except (EOFError, OSError) as error:
+        desk.connection.close()
+        raise DeskError(f"{order.work.name}: the process that judged it was ended") from error
+    except BaseException:
+        desk.connection.close()  # it goes on with what nobody waits for
+        raise
+    if answer.error or answer.data is not None:
+        desk.connection.close()  # nothing more will be asked of it
+    else:
+        _HERE.give_back(desk)
+    return answer
+
+
+class _Desk:
+    def __init__(self, work: Work, connection: Connection) -> None:
+        self.work, self.connection = work, connection
+
+
+class _Nursery:
+    """A process that desks are forked from."""
+
+    def __init__(self, oracle: str) -> None:
+        self.control, theirs = socket.socketpair()
+        code = (
+            "import json, sys; sys.path[:] = json.loads(sys.argv[2]); "
+            "from conformance.elsewhere.nursery import serve; serve(int(sys.argv[1]), sys.argv[3])"
+        )
+        arguments = [str(theirs.fileno()), json.dumps(sys.path), oracle]
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-c", code, *arguments],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C goes to the first process alone
+            env=ONE_THREAD | os.environ,
+        )
+        theirs.close()
+
+    def desk(self, work: Work) -> _Desk:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self.control, [b"desk"], [theirs.fileno()])
+        return _Desk(work, Connection(ours.detach()))
+
+    def close(self) -> None:
+        self.control.close()
+        self.process.wait()
+
+
+class _Desks:
+    """The desks of this process, whichever threads use them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[_Desk] = []
+        self._nurseries: dict[str, _Nursery] = {}
+
+    def take(self, work: Work) -> _Desk:
+        with self._lock:
+            for desk in self._idle:
+                if desk.work == work:
+                    self._idle.remove(desk)
+                    return desk
+            nursery = self._nurseries.get(work.oracle)
+            if not nursery or nursery.process.poll() is not None:
+                nursery = self._nurseries[work.oracle] = _Nursery(work.oracle)
+            return nursery.desk(work)
+
+    def give_back(self, desk: _Desk) -> None:
+        with self._lock:
+            self._idle.append(desk)
+            while len(self._idle) > KEPT:
+                self._idle.pop(0).connection.close()
+
+    def close(self) -> None:
+        """End every desk, and what it was forked from."""
+        with self._lock:
+            for desk in self._idle:
+                desk.connection.close()
+            for nursery in self._nurseries.values():
+                nursery.close()
+            self._idle.clear()
+            self._nurseries.clear()
+
+
+_HERE = _Desks()
+close = _HERE.close
+atexit.register(close)

@@ -1,0 +1,1 @@
+"""Who hands orders to processes and machines: each file is one kind of executor."""

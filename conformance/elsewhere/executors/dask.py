@@ -1,0 +1,48 @@
+"""Dask: a cluster by the address of its scheduler, or one that is made here."""
+
+from __future__ import annotations
+
+import importlib
+from concurrent.futures import CancelledError
+from typing import Any
+
+from conformance.elsewhere.executors.executor import Hands
+from conformance.usage import WrongUsage, cores
+
+LOCAL = "local"
+SECONDS = 20  # until a scheduler has answered
+
+
+def hands(option: str, address: str, jobs: int | None) -> Hands:
+    try:
+        dask: Any = importlib.import_module("dask")
+        distributed: Any = importlib.import_module("distributed")
+    except ImportError:
+        raise WrongUsage(f"{option}: needs Dask; pip install 'npcnn-conformance[dask]'") from None
+    # A worker that dies is no reason to give up an order: that is counted here, where it is known what it asked.
+    dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "1h"})
+    cluster: Any = None
+    try:
+        if address == LOCAL:
+            cluster = distributed.LocalCluster(
+                n_workers=jobs or cores(), threads_per_worker=1, dashboard_address=None
+            )
+        client = distributed.Client(cluster or address, timeout=SECONDS, set_as_default=False)
+    except (OSError, ValueError, TimeoutError) as error:
+        raise WrongUsage(f"{option} {address}: no scheduler answers there: {error}") from None
+
+    def width() -> int:
+        return jobs or sum(client.nthreads().values())
+
+    def lost(error: BaseException) -> bool:
+        return isinstance(error, (CancelledError, distributed.comm.CommClosedError)) or client.status not in (
+            "running",
+            "connecting",
+        )
+
+    def close() -> None:
+        client.close(timeout=1)
+        if cluster:
+            cluster.close(timeout=5)
+
+    return Hands(client.get_executor(pure=False), width, lost, True, close)

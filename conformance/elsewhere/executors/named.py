@@ -1,0 +1,34 @@
+"""Any executor of concurrent.futures, by the name of a function that makes it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from concurrent.futures.process import BrokenProcessPool
+
+from conformance.elsewhere.executors.executor import Hands
+from conformance.kernels.load import imported
+from conformance.kernels.subject import SubjectError
+from conformance.usage import WrongUsage, cores
+
+
+def hands(option: str, name: str, jobs: int | None) -> Hands:
+    """The executor that a function of a module returns; as wide as a pool says that it is, or as there are cores."""
+    where, _, factory = name.partition(":")
+    if not factory or not where:
+        raise WrongUsage(f"{option} {name}: write module:factory, or file.py:factory")
+    try:
+        make = getattr(imported(where), factory, None)
+        made = make() if callable(make) else None
+    except (SubjectError, OSError) as error:
+        raise WrongUsage(f"{option} {name}: {error}") from None
+    except Exception as error:
+        raise WrongUsage(f"{option} {name}: it raises {type(error).__name__}: {error}") from error
+    if not isinstance(made, concurrent.futures.Executor):
+        found = f"returns {type(made).__name__}" if callable(make) else "is no function"
+        raise WrongUsage(f"{option} {name}: {found}; it must return a concurrent.futures.Executor")
+    width = jobs or getattr(made, "_max_workers", None) or cores()
+
+    def close() -> None:
+        made.shutdown(wait=False, cancel_futures=True)
+
+    return Hands(made, lambda: width, lambda error: isinstance(error, BrokenProcessPool), True, close)
