@@ -240,15 +240,16 @@ class _Reports:
     def finish(self, began: Mapping[str, Any], seconds: float) -> None:
         """Write what holds all of them; subjects that were not begun are interrupted."""
         from conformance.reports.many import INTERRUPTED, Verdict
+        from conformance.reports.stored import RUNS, SCHEMA
 
         for name in self.subjects:
             self.verdicts.setdefault(name, Verdict(name, INTERRUPTED, {}, 0, 0.0))
         if not self._whole:
             return
         counts = dict(Counter(each.verdict for each in self.verdicts.values()))
-        head = {"schema": 1, **began, "seconds": round(seconds, 3), "verdicts": counts}
+        head = {"schema": SCHEMA, **began, "seconds": round(seconds, 3), "verdicts": counts}
         runs = ",\n".join(map(self._run, self.subjects))
-        text = f'{json.dumps(head)[:-1]}, "runs": [\n{runs}\n]}}\n'
+        text = f'{json.dumps(head)[:-1]}, "{RUNS}": [\n{runs}\n]}}\n'
         if self.options[WHOLE] == "-":
             self._out = text
         else:

@@ -183,12 +183,20 @@ class Conductor:
         subject = self.waiting.pop(0)
         self.opened.append(subject)
         subject.begun = time.monotonic()
-        seconds = LONG if len(self.waiting) >= width or subject.work.settings.first_failure else SHORT
-        return subject, self._order(subject, None, known=subject.lines, seconds=seconds)
+        if len(self.waiting) < width and not subject.work.settings.first_failure:
+            return subject, self._loading(subject)  # it is shared from the first unit on
+        return subject, self._order(subject, None, known=subject.lines, seconds=LONG)
+
+    def _loading(self, subject: _Subject) -> Order:
+        """Only to load a subject, and to say which units it has."""
+        return self._order(subject, (), known=(), finish=False)
 
     def _of(self, subject: _Subject, width: int) -> Order | None:
         """What is to be judged next of a subject that is begun; None where others have to answer first."""
-        if subject.operations is None or subject.finishing:
+        if subject.operations is None:
+            alone = not self.waiting and not subject.work.settings.first_failure
+            return self._loading(subject) if alone and subject.out < width else None
+        if subject.finishing:
             return None
         if subject.work.settings.first_failure:
             return None if subject.out else self._order(subject, None, known=subject.lines, seconds=LONG)

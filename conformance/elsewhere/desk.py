@@ -20,6 +20,7 @@ from conformance.elsewhere.order import Answer, Order, Work
 from conformance.elsewhere.place import place
 from conformance.kernels.framework import MissingFramework
 from conformance.kernels.load import load
+from conformance.kernels.own import tell_from
 from conformance.kernels.subject import Subject, SubjectError
 from conformance.reports import last_time, text
 from conformance.reports.data import as_data
@@ -36,6 +37,9 @@ from conformance.verdicts.verdict import Failure
 
 TOLD = (SubjectError, MissingFramework, usage.WrongUsage, ExaminationError)  # each in its own words
 
+LACKING = ("No module named", "No such file", "cannot open shared object")
+HINT = "; what it imports by name travelled with it, --carry PATH takes more along"
+
 
 def attend(connection: Connection, folder: Path) -> None:
     """Fulfil orders of one subject until nobody has one more; its files are unpacked into the folder."""
@@ -47,7 +51,8 @@ def attend(connection: Connection, folder: Path) -> None:
                 desk = desk or Desk.opened(order.work, folder, open_until_then)
                 answer = desk.fulfil(order)
             except TOLD as error:
-                answer = Answer(error=(type(error).__name__, str(error)))
+                hint = HINT if order.work.parcel and any(word in str(error) for word in LACKING) else ""
+                answer = Answer(error=(type(error).__name__, f"{error}{hint}"))
             except Exception:
                 answer = Answer(error=("an error of the suite", traceback.format_exc()))
             answer.place = answer.place or place(order.work.oracle)
@@ -96,6 +101,8 @@ class Desk:
             if parcel.path:
                 sys.path.insert(0, str(folder / parcel.path))
             names = parcel.names(folder)
+        if parcel:
+            tell_from(parcel.sent, names[:1])
         name = parcel.name if parcel else work.name
         usage.check_oracle(work.oracle)
         declared = {**work.declared}
@@ -109,7 +116,8 @@ class Desk:
         setup |= {"first_failure": True} if work.settings.first_failure else {}
         claimed = claims_of(subject, workers, work.settings)
         planned = {claims.operation: list(plan(subject, claims, work.settings)) for claims in claimed}
-        return cls(work, subject, workers, heading_of(subject, setup), planned, names)
+        heading = heading_of(replace(subject, name=name), setup) | {"subject": work.name}
+        return cls(work, subject, workers, heading, planned, names)
 
     def fulfil(self, order: Order) -> Answer:
         """Judge what is asked for as long as there is time, and report, if that is wanted and all is judged."""

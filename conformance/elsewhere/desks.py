@@ -85,13 +85,17 @@ class _Desks:
 
     def take(self, work: Work) -> _Desk:
         with self._lock:
-            for desk in self._idle:
-                if desk.work == work:
-                    self._idle.remove(desk)
+            for desk in [desk for desk in self._idle if desk.work == work]:
+                self._idle.remove(desk)
+                if not desk.connection.poll():  # else it has ended: it says nothing that it is not asked
                     return desk
-            nursery = self._nurseries.get(work.oracle)
-            if not nursery or nursery.process.poll() is not None:
-                nursery = self._nurseries[work.oracle] = _Nursery(work.oracle)
+                desk.connection.close()
+            if work.oracle in self._nurseries:
+                try:
+                    return self._nurseries[work.oracle].desk(work)
+                except OSError:  # somebody killed it
+                    self._nurseries.pop(work.oracle).close()
+            nursery = self._nurseries[work.oracle] = _Nursery(work.oracle)
             return nursery.desk(work)
 
     def give_back(self, desk: _Desk) -> None:

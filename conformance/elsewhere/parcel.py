@@ -26,11 +26,13 @@ class Parcel:
     """Files by their way from the working directory; none where the subject is installed.
 
     name   of the subject, where they are unpacked
+    sent   the working directory that they are sent from
     home   the folder that they come from, and its way from the working directory, or OUTSIDE
     path   what modules are found in, by its way from there
     """
 
     name: str
+    sent: str
     home: str = ""
     way: str = ""
     path: str = ""
@@ -45,13 +47,10 @@ class Parcel:
     def names(self, folder: Path) -> list[tuple[str, str]]:
         """What stands in texts where it is unpacked, and what stands for that where it comes from."""
         if self.way != OUTSIDE:
-            here = Path(self.home)
-            for _ in Path(self.way).parts:
-                here = here.parent
-            return [(str(folder), str(here))]
+            return [(str(folder), self.sent)]
         return [
             (str(folder / OUTSIDE), self.home),
-            (f"{OUTSIDE}/", f"{os.path.relpath(self.home)}/"),
+            (f"{OUTSIDE}/", f"{os.path.relpath(self.home, self.sent)}/"),
         ]
 
 
@@ -66,7 +65,7 @@ def parcel_of(name: str, carried: Sequence[str] = ()) -> Parcel:
         own = {file, *_imported(file), *_beside(file.parent)}
         return _packed(name, file, own, carried, inside=f"{colon}{inside}")
     if where in FRAMEWORKS or not (folder := _folder_of(where.partition(".")[0])):
-        return Parcel(name)
+        return Parcel(name, str(Path.cwd()))
     top = folder / where.partition(".")[0]
     own = (
         set(_below(top))
@@ -128,4 +127,4 @@ def _packed(
     packed = tuple((file.relative_to(home).as_posix(), file.read_bytes()) for file in sorted(files))
     way = home.relative_to(here).as_posix() if home.is_relative_to(here) else OUTSIDE
     there = name if inside is None else f"{Path(way, top.name).as_posix()}{inside}"
-    return Parcel(there, str(home), way, way if inside is None else "", packed)
+    return Parcel(there, str(here), str(home), way, way if inside is None else "", packed)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+from conformance.kernels.own import from_here
 from conformance.reports.findings import requirements
 from conformance.reports.lines import plural
 from conformance.reports.tables import severity
@@ -79,11 +78,6 @@ def place(of: Data) -> str:
     """Lines of a file, as mykernels.py:87-93."""
     last = f"-{of['last']}" if of["last"] > of["first"] else ""
     return f"{from_here(of['file'])}:{of['first']}{last}"
-
-
-def from_here(file: str) -> str:
-    """The way to a file from the working directory."""
-    return Path(os.path.relpath(file)).as_posix()
 
 
 def limits(data: Data) -> list[str]:

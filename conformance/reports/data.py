@@ -10,10 +10,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from conformance.kernels.own import from_here
 from conformance.kernels.source.reach import code_of
 from conformance.kernels.subject import Subject
 from conformance.reports.baseline import Known
-from conformance.reports.brief import from_here
 from conformance.reports.conclusion import Conclusion
 from conformance.reports.document import Document
 from conformance.reports.finding_arrays import arrays_of

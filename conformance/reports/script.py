@@ -19,6 +19,7 @@ from conformance.cases.arrays import Array, fill
 from conformance.kernels.call import Caller
 from conformance.kernels.framework import REFERENCE, framework, oracle
 from conformance.kernels.layout import moves_of
+from conformance.kernels.own import whole
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES
 from conformance.operations.dtypes import COMPLEX, REAL
@@ -256,7 +257,7 @@ def _path(where: str) -> Sequence[str]:
     """The lines that let the folder of a file be imported from."""
     if not where.endswith(".py"):
         return ()
-    return (f"sys.path.insert(0, {str(Path(where).resolve().parent)!r})",)
+    return (f"sys.path.insert(0, {str(whole(where).parent)!r})",)
 
 
 def _named(module: str, inside: str) -> Sequence[str]:

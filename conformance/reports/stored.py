@@ -8,14 +8,31 @@ from typing import Any
 
 from conformance.usage import WrongUsage
 
+RUNS = "runs"  # the reports of several subjects in one file
 SCHEMA = 1  # of the reports that this version writes and reads
 ENTRIES = {"schema", "subject", "rows", "failures"}  # without which it is no report
 ADDED = {"conclusion", "baseline"}  # later on; the schema stayed the same
 
 
+def read_reports(option: str, path: str) -> list[dict[str, Any]]:
+    """The data of the report of a run, or of each subject of a run of several that was judged."""
+    data = read_json(option, path)
+    if RUNS not in data:
+        return [_checked(data, option, path)]
+    return [_checked(each, option, path) for each in data[RUNS] if "rows" in each]
+
+
 def read_report(option: str, path: str) -> dict[str, Any]:
     """The data of a report; an error of usage that begins with the option where it is none, or of another schema."""
     data = read_json(option, path)
+    if RUNS in data:
+        raise WrongUsage(
+            f"{_named(option, path)}: holds the reports of {len(data[RUNS])} subjects; one is wanted"
+        )
+    return _checked(data, option, path)
+
+
+def _checked(data: dict[str, Any], option: str, path: str) -> dict[str, Any]:
     if not data.keys() >= ENTRIES:
         raise WrongUsage(f"{_named(option, path)}: is no report that conformance run --json FILE writes")
     if data["schema"] != SCHEMA:

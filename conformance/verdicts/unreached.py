@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from conformance.kernels.own import from_here
 
 
 class Stretch(NamedTuple):
@@ -35,9 +36,7 @@ class Place(NamedTuple):
     @property
     def words(self) -> str:
         """Where it is, as "mykernels.py:87-93"."""
-        return f"{os.path.relpath(self.file)}:{self.first}" + (
-            f"-{self.last}" if self.last > self.first else ""
-        )
+        return f"{from_here(self.file)}:{self.first}" + (f"-{self.last}" if self.last > self.first else "")
 
 
 class Reached(NamedTuple):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import logging
+import re
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -19,13 +21,18 @@ def hands(option: str, address: str, jobs: int | None) -> Hands:
         distributed: Any = importlib.import_module("distributed")
     except ImportError:
         raise WrongUsage(f"{option}: needs Dask; pip install 'npcnn-conformance[dask]'") from None
+    if address != LOCAL and not re.fullmatch(r"(\w+://)?[^/\s]+:\d+", address):
+        raise WrongUsage(f"{option} {address}: write tcp://HOST:8786, as the scheduler says, or {LOCAL}")
     # A worker that dies is no reason to give up an order: that is counted here, where it is known what it asked.
     dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "1h"})
     cluster: Any = None
     try:
         if address == LOCAL:
             cluster = distributed.LocalCluster(
-                n_workers=jobs or cores(), threads_per_worker=1, dashboard_address=None
+                n_workers=jobs or cores(),
+                threads_per_worker=1,
+                dashboard_address=":0",
+                silence_logs=logging.CRITICAL,
             )
         client = distributed.Client(cluster or address, timeout=SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from conformance.explanations import explanation
-from conformance.reports.brief import decides, every_failure, excuse, fingerprint, found_by, from_here
+from conformance.kernels.own import from_here
+from conformance.reports.brief import decides, every_failure, excuse, fingerprint, found_by
 from conformance.reports.lines import printable
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -1,0 +1,429 @@
+"""Kernels judged elsewhere: the same report as here, whatever dies; files that travel; what is told."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import conformance
+from conformance.cli import main
+from conformance.elsewhere import conductor, desks
+from conformance.elsewhere.conductor import RETRIES, Conductor
+from conformance.elsewhere.executors import named, threads
+from conformance.elsewhere.executors.executor import Hands
+from conformance.elsewhere.order import Answer, Order, Work
+from conformance.elsewhere.parcel import parcel_of
+from conformance.elsewhere.place import differences, place
+from conformance.running.journal import JournalFile
+from conformance.running.settings import Settings
+from conformance.usage import WrongUsage
+from conformance.verdicts.verdict import Unit
+
+RIGHT = "from npcnn import conv2d, conv2d_backward, avg_pool2d\n"
+WRONG = """
+from npcnn import avg_pool2d, conv2d as right, conv2d_backward
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    output = right(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
+    return output * 2 if input.shape[-1] == 5 else output
+"""
+CRASHING = """
+import ctypes
+from npcnn import avg_pool2d
+def conv2d(input, weight, bias=None):
+    if input.shape[-1] == 5:
+        ctypes.string_at(0)
+    raise NotImplementedError
+"""
+LOADING = "import nowhere\n"
+ASKED = ["--oracle", "reference", "--profile", "quick", "--requirement", "empty,memory,exact", "--no-cache"]
+SETTINGS = Settings(("conv2d", "avg_pool2d"), ("empty", "memory", "exact"), ("float32",), "quick")
+
+
+@pytest.fixture(autouse=True)
+def kernels(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, text in {"right": RIGHT, "wrong": WRONG, "crashing": CRASHING, "loading": LOADING}.items():
+        Path(f"{name}.py").write_text(text)
+    yield tmp_path
+    desks.close()
+
+
+def judged(*words: str, status: int = 0) -> str:
+    """What the command prints, in a process of its own, as it takes signals and ends children."""
+    environment = os.environ | {"COLUMNS": "120", "PYTHONPATH": str(Path(conformance.__file__).parents[1])}
+    command = [sys.executable, "-m", "conformance", "run", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert ended.returncode == status, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def timeless(data):
+    """A report without what differs from run to run."""
+    if isinstance(data, dict):
+        return {
+            name: timeless(of) for name, of in data.items() if name not in ("seconds", "started", "command")
+        }
+    return [timeless(each) for each in data] if isinstance(data, list) else data
+
+
+def report(name: str):
+    return timeless(json.loads(Path(name).read_text()))
+
+
+def work(name: str, **more) -> Work:
+    return Work(name, SETTINGS, "reference", 10.0, **more)
+
+
+def conducted(hands: Hands, *works: Work, **more) -> dict[str, conductor.Ended]:
+    return {ended.name: ended for ended in Conductor(hands, list(works), place(), **more).run()}
+
+
+# Many subjects.
+
+
+@pytest.mark.slow
+def test_subjects_judged_together_have_the_reports_that_each_has_alone():
+    names = ("wrong", "right", "crashing")
+    told = judged(
+        *(f"{name}.py" for name in names), "loading.py", *ASKED, "--json", "{subject}.json", status=2
+    )
+    for name in names:
+        judged(f"{name}.py", *ASKED, "--json", "alone.json", status=0 if name == "right" else 1)
+        assert report("alone.json") == report(f"{name}.json")
+    rows = {line.split()[0]: line.split()[1] for line in told.splitlines()[1:5]}
+    assert rows == {
+        "wrong.py": "differs", "right.py": "conforms", "crashing.py": "differs", "loading.py": "not"
+    }  # fmt: skip
+    assert "conv2d output differs: " in told and "conv2d output crashed: " in told
+    assert "loading.py  not judged: loading.py: importing it raises ModuleNotFoundError" in told
+    assert "4 subjects: differs 2, conforms 1, not judged 1; " in told
+
+
+@pytest.mark.slow
+def test_one_file_holds_the_reports_of_all_and_each_can_be_rendered_later():
+    Path("list.txt").write_text("right.py  # the one\n\n# and\nwrong.py\n")
+    asked = (*ASKED, "--op", "avg_pool2d", "--requirement", "empty")
+    judged("@list.txt", "loading.py", *asked, "--json", "all.json", "--html", "{subject}.html", status=2)
+    data = report("all.json")
+    assert data["verdicts"] == {"conforms": 2, "not judged": 1}
+    assert [(each["subject"]["name"], each["verdict"]) for each in data["runs"]] == [
+        ("right.py", "conforms"), ("wrong.py", "conforms"), ("loading.py", "not judged")
+    ]  # fmt: skip
+    assert "right.py" in Path("right.html").read_text()
+    result = CliRunner().invoke(main, ["report", "all.json", "--markdown", "{subject}.md"])
+    assert result.exit_code == 0, result.output
+    assert "wrong.py" in Path("wrong.md").read_text() and not Path("loading.md").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["right.py", "wrong.py", "--failed"], "--failed: goes with one subject"),
+        (["right.py", "wrong.py", "--in-process"], "--in-process: goes with one subject"),
+        (["right.py", "--dask", "local", "--shard", "1/2"], "--shard: goes with one subject"),
+        (["right.py", "--dask", "a", "--executor", "b"], "--executor and --dask: one of them"),
+        (["right.py", "--carry", "wrong.py"], "--carry: goes with --executor or --dask"),
+        (["right.py", "--dask", "nonsense"], "--dask nonsense: write tcp://HOST:8786"),
+        (["right.py", "--executor", "nowhere:make"], "--executor nowhere:make: nowhere: importing it raises"),
+        (["right.py", "--executor", "os:getcwd"], "--executor os:getcwd: returns str; it must return"),
+        (["right.py", "--executor", "os:nothing"], "--executor os:nothing: is no function"),
+        (["right.py", "--executor", "os"], "--executor os: write module:factory"),
+        (["right.py", "--executor", "nowhere.py:make"], "--executor nowhere.py:make: "),
+        (["@nowhere.txt"], "@nowhere.txt: cannot be read"),
+        (["right.py", "wrong.py", "--op", "conv"], "conv: no such operation"),
+        (["right.py", "wrong.py", "--timeout", "0"], "timeout 0.0: must be at least"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_together_is_told(words, message):
+    result = CliRunner().invoke(main, ["run", *words])
+    assert (result.exit_code, message in result.output) == (2, True), result.output
+
+
+# Executors.
+
+
+@pytest.mark.slow
+def test_by_an_executor_the_report_is_that_of_a_run_here():
+    judged("wrong.py", *ASKED, "--json", "here.json", status=1)
+    words = ("--executor", "concurrent.futures:ProcessPoolExecutor", "--jobs", "2")
+    judged("wrong.py", *ASKED, *words, "--json", "there.json", status=1)
+    assert report("here.json") == report("there.json")
+
+
+@pytest.mark.slow
+def test_on_dask_the_report_is_that_of_a_run_here():
+    pytest.importorskip("distributed")
+    judged("wrong.py", *ASKED, "--json", "here.json", status=1)
+    told = judged("wrong.py", *ASKED, "--dask", "local", "--jobs", "2", "--json", "there.json", status=1)
+    assert report("here.json") == report("there.json")
+    assert "differs: conv2d output differs" in told
+
+
+class Dying(ThreadPoolExecutor):
+    """Kills the process that fulfils an order, of every third order, while it is at it."""
+
+    count = 0
+
+    def submit(self, call, /, *orders, **more):
+        Dying.count += 1
+        return super().submit(self._killed if Dying.count % 3 == 2 else call, *orders)
+
+    def _killed(self, order):
+        taken = desks._HERE.take(order.work)
+        thread = threading.Timer(0.3, lambda: desks._HERE._nurseries["reference"].process.kill())
+        thread.start()
+        try:
+            taken.connection.send(order)
+            return taken.connection.recv()
+        finally:
+            thread.join()
+
+
+def test_what_dies_is_judged_again():
+    hands = Hands(Dying(2), lambda: 2, lambda error: False, False, lambda: None)
+    one = conducted(hands, work("wrong.py"))["wrong.py"]
+    other = conducted(threads.hands(1), work("wrong.py"))["wrong.py"]
+    assert Dying.count > 3
+    assert timeless(one.data) == timeless(other.data)
+
+
+class Refusing(ThreadPoolExecutor):
+    """An executor all of whose processes die."""
+
+    count = 0
+
+    def submit(self, call, /, *orders, **more):
+        Refusing.count += 1
+        future: Future[Answer] = Future()
+        future.set_exception(desks.DeskError("killed"))
+        return future
+
+
+def test_what_dies_again_and_again_is_a_verdict_of_its_own():
+    ended = conducted(
+        Hands(Refusing(1), lambda: 1, lambda error: False, False, lambda: None), work("right.py")
+    )
+    assert ended["right.py"].error == ("DeskError", "killed")
+    assert Refusing.count == 1 + RETRIES
+
+
+class Going(ThreadPoolExecutor):
+    """An executor that is gone after some orders."""
+
+    left = 3
+
+    def submit(self, call, /, *orders, **more):
+        Going.left -= 1
+        if Going.left < 0:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+        return super().submit(call, *orders)
+
+
+def test_a_run_whose_executor_is_gone_tells_what_there_is_and_is_gone_on_with(tmp_path):
+    hands = Hands(Going(1), lambda: 1, lambda error: False, False, lambda: None)
+    judge = Conductor(hands, [work("wrong.py"), work("right.py")], place(), JournalFile(tmp_path / "journal"))
+    cut = {ended.name: ended for ended in judge.run()}
+    assert judge.lost and judge.ended_early
+    data = cut["wrong.py"].data
+    assert data and data["verdict"] in ("interrupted", "differs")
+    before = JournalFile(tmp_path / "journal")
+    assert before.lines["wrong.py"]
+    whole = conducted(threads.hands(1), work("wrong.py"), work("right.py"), journal=before)
+    undisturbed = conducted(threads.hands(1), work("wrong.py"), work("right.py"))
+    for name, ended in undisturbed.items():
+        assert timeless(whole[name].data) == timeless(ended.data)
+
+
+def test_what_a_journal_has_is_not_judged_again(tmp_path):
+    conducted(threads.hands(1), work("right.py"), journal=JournalFile(tmp_path / "journal"))
+    size = (tmp_path / "journal").stat().st_size
+    again = conducted(threads.hands(1), work("right.py"), journal=JournalFile(tmp_path / "journal"))
+    data = again["right.py"].data
+    assert data and data["verdict"] == "conforms"
+    assert (tmp_path / "journal").stat().st_size == size
+
+
+def test_the_journal_of_another_kernel_is_not_gone_on_with(tmp_path):
+    conducted(threads.hands(1), work("right.py"), journal=JournalFile(tmp_path / "journal"))
+    Path("right.py").write_text(RIGHT + "# another\n")
+    ended = conducted(threads.hands(1), work("right.py"), journal=JournalFile(tmp_path / "journal"))[
+        "right.py"
+    ]
+    assert ended.error and "another run: its source is" in ended.error[1]
+
+
+@pytest.mark.slow
+def test_ctrl_c_tells_the_verdicts_so_far_and_leaves_no_process():
+    environment = os.environ | {"PYTHONPATH": str(Path(conformance.__file__).parents[1])}
+    words = ["-m", "conformance", "run", "wrong.py", "right.py", "--profile", "deep", "--oracle", "reference"]
+    run = subprocess.Popen(
+        [sys.executable, *words, "--resume", "journal", "--no-cache"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    patience = time.monotonic() + 120
+    while not (Path("journal").exists() and Path("journal").read_text().count("\n") > 2):
+        assert time.monotonic() < patience and run.poll() is None
+        time.sleep(0.1)
+    run.send_signal(signal.SIGINT)
+    told, _ = run.communicate(timeout=120)
+    assert run.returncode == 130
+    assert "2 subjects: " in told and "interrupted" in told
+    patience = time.monotonic() + 30
+    while left := _processes_in(Path.cwd()):
+        assert time.monotonic() < patience, left
+        time.sleep(0.1)
+
+
+def _processes_in(folder: Path) -> list[str]:
+    """The processes that work in a folder, this one apart."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if int(process.name) != os.getpid() and (process / "cwd").resolve() == folder:
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue
+    return found
+
+
+# Units, in order.
+
+
+def test_units_that_follow_each_other_are_given_together_and_those_that_fail_in_turn():
+    units = [Unit("conv2d", str(number), "float32") for number in range(8)]
+    operation = conductor._Operation(units)
+    assert operation.next(3) == units[:3] and operation.is_settled(units[:3])
+    operation.out.update(units[2:4])
+    operation.take({"unit": vars(units[0]), "rows": []})
+    assert operation.next(9) == [units[1]]  # what comes behind those that are out would not be settled
+    operation.take({"unit": vars(units[1]), "rows": []})
+    assert operation.next(2) == units[4:6] and not operation.is_settled(units[4:6])
+    assert not operation.failing
+    operation.take({"unit": vars(units[4]), "rows": [{"failure": {"case": "conv2d"}}]})
+    assert operation.failing
+
+
+# Parcels.
+
+
+def test_a_file_travels_with_what_it_imports_and_with_libraries_beside_it(tmp_path):
+    (tmp_path / "sub").mkdir()
+    Path("sub/kernel.py").write_text("import helper\nfrom other import conv2d\nimport numpy\n")
+    Path("sub/helper.py").write_text("import deeper\n")
+    for name in ("deeper.py", "other.py", "unused.py", "library.so", "kernel.cu", "notes.txt"):
+        Path("sub", name).write_text("")
+    parcel = parcel_of("sub/kernel.py:thing")
+    names = {name for name, _ in parcel.files}
+    assert names == {"kernel.py", "helper.py", "deeper.py", "other.py", "library.so", "kernel.cu"}
+    assert (parcel.name, parcel.way) == ("sub/kernel.py:thing", "sub")
+    carried = {name for name, _ in parcel_of("sub/kernel.py", ["sub/notes.txt"]).files}
+    assert carried == names | {"notes.txt"}
+    parcel.unpack(tmp_path / "there")
+    assert (tmp_path / "there" / "sub" / "helper.py").read_text() == "import deeper\n"
+
+
+def test_a_package_travels_whole_and_what_is_installed_does_not(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "ours" / "inner").mkdir(parents=True)
+    for name in ("ours/__init__.py", "ours/kernels.py", "ours/inner/data.bin"):
+        Path(name).write_text("")
+    parcel = parcel_of("ours.kernels:thing")
+    assert {name for name, _ in parcel.files} == {
+        "ours/__init__.py",
+        "ours/kernels.py",
+        "ours/inner/data.bin",
+    }
+    assert parcel.name == "ours.kernels:thing"
+    assert parcel_of("torch").files == () and parcel_of("numpy.linalg").files == ()
+
+
+@pytest.mark.parametrize(
+    ("carried", "message"), [("nowhere", "no such file or folder"), ("/", "must lie in")]
+)
+def test_what_cannot_be_carried_is_told(carried, message):
+    with pytest.raises(WrongUsage, match=f"--carry {carried}: {message}"):
+        parcel_of("right.py", [carried])
+
+
+def fulfilled(name: str, carried=()) -> Answer:
+    """By a desk that takes a subject from its parcel."""
+    parcel = parcel_of(name, carried)
+    return desks.fulfil(Order(work(name, parcel=parcel), seconds=60.0))
+
+
+@pytest.mark.parametrize("place_of", ["sub/wrong.py", "../outside/wrong.py"])
+def test_a_parcel_is_judged_as_what_lies_here_and_names_the_same_files(place_of, tmp_path):
+    folder = tmp_path / "here"
+    folder.mkdir()
+    os.chdir(folder)
+    Path(place_of).parent.mkdir()
+    Path(place_of).write_text(WRONG.replace("return output *", "assert bias is None\n    return output *"))
+    there = fulfilled(place_of)
+    here = desks.fulfil(Order(work(place_of), seconds=60.0))
+    assert there.data and timeless(there.data) == timeless(here.data)
+
+
+def test_what_did_not_travel_is_named():
+    Path("hidden.py").write_text("import importlib\nconv2d = importlib.import_module('h' + 'elper').conv2d\n")
+    Path("helper.py").write_text(RIGHT)
+    with Path("hidden.py").open("a") as file:
+        file.write("from npcnn import avg_pool2d\n")
+    error = fulfilled("hidden.py").error
+    assert error and "No module named 'helper'" in error[1] and "--carry PATH" in error[1]
+    assert not fulfilled("hidden.py", ["helper.py"]).error
+
+
+# Places.
+
+
+def test_what_is_otherwise_there_is_told_once_and_another_suite_is_an_error():
+    here = place()
+    there = here | {
+        "versions": here["versions"] | {"numpy": "1.0"},
+        "processor": [*here["processor"], "AVX9"],
+    }
+    assert [*differences(there, here)] == [
+        f"numpy 1.0, here {here['versions']['numpy']}", "a processor with AVX9"
+    ]  # fmt: skip
+    told: list[str] = []
+    ended = [
+        *Conductor(
+            threads.hands(2), [work("right.py")], here | {"versions": {"numpy": "9"}, "suite": here["suite"]},
+            warn=told.append,
+        ).run()
+    ]  # fmt: skip
+    assert ended[0].data and len(told) == 1 and "numpy" in told[0]
+    (other,) = Conductor(threads.hands(1), [work("right.py")], here | {"suite": "another"}).run()
+    assert other.error and "the suite there is another version" in other.error[1]
+
+
+def test_a_place_without_the_framework_says_so(monkeypatch):
+    monkeypatch.setattr(
+        conductor, "fulfil", lambda order: Answer(error=("MissingFramework", "oracle jax needs JAX"))
+    )
+    (ended,) = Conductor(threads.hands(1), [work("right.py")], place()).run()
+    assert ended.error == ("MissingFramework", "oracle jax needs JAX")
+
+
+def test_an_executor_is_as_wide_as_its_pool(tmp_path):
+    Path("making.py").write_text(
+        "from concurrent.futures import ThreadPoolExecutor\nmake = lambda: ThreadPoolExecutor(7)\n"
+    )
+    assert named.hands("--executor", "making.py:make", None).width() == 7
+    assert named.hands("--executor", "making.py:make", 3).width() == 3
+
+
+def test_an_order_that_is_not_fulfilled_says_which_subject_it_was_of():
+    settings = replace(SETTINGS, operations=("conv3d",))
+    answer = desks.fulfil(Order(Work("right.py", settings, "reference", 10.0)))
+    assert answer.error == ("WrongUsage", "conv3d: right.py has no conv3d; it has conv2d, avg_pool2d")
