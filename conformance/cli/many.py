@@ -80,8 +80,7 @@ def judge_many(
             work = _works(
                 options, file_for, hands.apart, {"began": began, "width": out.width, "scripts": scripts}
             )
-            works = [work(name) for name in subjects]
-            conductor = Conductor(hands, works, place(*FRAMEWORKS), journal, _note)
+            conductor = Conductor(hands, subjects, work, place(*FRAMEWORKS), journal, _note)
             with _stopping(conductor), saying() as say:
                 for ended in conductor.run():
                     reports.take(ended)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import concurrent.futures
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,9 @@ from conformance.elsewhere.desks import fulfil
 from conformance.elsewhere.executors.executor import Hands, LostError
 from conformance.elsewhere.order import Answer, Order, Work
 from conformance.elsewhere.place import differences
+from conformance.kernels.subject import SubjectError
 from conformance.running.journal import JournalFile
+from conformance.usage import WrongUsage
 from conformance.verdicts.verdict import Unit
 
 SHORT, LONG = 2.0, 20.0  # seconds of an order, where work is to be shared, and where there is enough for all
@@ -122,6 +125,8 @@ class _Subject:
 class Conductor:
     """Judges subjects by an executor.
 
+    names     of the subjects
+    work      how a subject is judged, by its name
     here      what this process is made of: see place.py
     journal   keeps what is judged, and has what was
     warn      is told what is otherwise where a subject is judged, each once
@@ -132,22 +137,21 @@ class Conductor:
     def __init__(
         self,
         hands: Hands,
-        works: list[Work],
+        names: Iterable[str],
+        work: Callable[[str], Work],
         here: Mapping[str, Any],
         journal: JournalFile | None = None,
         warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         self.hands, self.here, self.journal, self.warn = hands, here, journal, warn
-        headings, lines = (journal.headings, journal.lines) if journal else ({}, {})
-        self.waiting = [
-            _Subject(work, headings.get(work.name, {}), [*lines.get(work.name, ())]) for work in works
-        ]
+        self.work, self.waiting = work, deque(names)
         self.opened: list[_Subject] = []
         self.cases = 0
         self.lost = ""
         self._stopped = False
         self._flying: dict[Future[Answer], tuple[_Subject, Order, int]] = {}
         self._warned: set[str] = set()
+        self._unbegun: list[Ended] = []
 
     def stop(self) -> None:
         """End the run soon, with the verdicts so far; from a handler of a signal, or another thread."""
@@ -162,6 +166,8 @@ class Conductor:
         try:
             while not self._stopped and (self.waiting or self.opened):
                 self._give()
+                while self._unbegun:
+                    yield self._unbegun.pop()
                 yield from self._answers()
         except LostError as error:
             self.lost = str(error)
@@ -178,14 +184,27 @@ class Conductor:
         for subject in self.opened:
             if order := self._of(subject, width):
                 return subject, order
-        if not self.waiting:
+        begun = self._begin()
+        if not begun:
             return None
-        subject = self.waiting.pop(0)
-        self.opened.append(subject)
-        subject.begun = time.monotonic()
-        if len(self.waiting) < width and not subject.work.settings.first_failure:
-            return subject, self._loading(subject)  # it is shared from the first unit on
-        return subject, self._order(subject, None, known=subject.lines, seconds=LONG)
+        self.opened.append(begun)
+        if len(self.waiting) < width and not begun.work.settings.first_failure:
+            return begun, self._loading(begun)  # it is shared from the first unit on
+        return begun, self._order(begun, None, known=begun.lines, seconds=LONG)
+
+    def _begin(self) -> _Subject | None:
+        """The next subject of which there is something to judge."""
+        while self.waiting:
+            name = self.waiting.popleft()
+            try:
+                work = self.work(name)
+            except (WrongUsage, SubjectError, OSError) as error:
+                self._unbegun.append(Ended(name, 0.0, error=(type(error).__name__, str(error))))
+                continue
+            journal = self.journal
+            known = (journal.headings.get(name, {}), [*journal.lines.get(name, ())]) if journal else ({}, [])
+            return _Subject(work, *known, begun=time.monotonic())
+        return None
 
     def _loading(self, subject: _Subject) -> Order:
         """Only to load a subject, and to say which units it has."""

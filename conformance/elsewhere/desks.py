@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from conformance.elsewhere.order import Answer, Order, Work
 from conformance.running.fork_server import ONE_THREAD
 
-KEPT = 4  # desks without an order
+KEPT = 4  # desks that there may be, or as many as were ever busy at once: the oldest ends that has no order
 
 
 class DeskError(RuntimeError):
@@ -23,21 +23,16 @@ class DeskError(RuntimeError):
 
 def fulfil(order: Order) -> Answer:
     """The answer to an order, from a desk that has its subject loaded or a new one."""
-    desk = _HERE.take(order.work)
+    desk, is_wanted = _HERE.take(order.work), False
     try:
         desk.connection.send(order)
         answer: Answer = desk.connection.recv()
+        is_wanted = not answer.error and answer.data is None
+        return answer
     except (EOFError, OSError) as error:
-        desk.connection.close()
         raise DeskError(f"{order.work.name}: the process that judged it was ended") from error
-    except BaseException:
-        desk.connection.close()  # it goes on with what nobody waits for
-        raise
-    if answer.error or answer.data is not None:
-        desk.connection.close()  # nothing more will be asked of it
-    else:
-        _HERE.give_back(desk)
-    return answer
+    finally:
+        _HERE.give_back(desk, is_wanted)
 
 
 class _Desk:
@@ -80,11 +75,14 @@ class _Desks:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._busy = self._most = 0  # desks that have an order
         self._idle: list[_Desk] = []
         self._nurseries: dict[str, _Nursery] = {}
 
     def take(self, work: Work) -> _Desk:
         with self._lock:
+            self._busy += 1
+            self._most = max(self._most, self._busy)
             for desk in [desk for desk in self._idle if desk.work == work]:
                 self._idle.remove(desk)
                 if not desk.connection.poll():  # else it has ended: it says nothing that it is not asked
@@ -98,10 +96,12 @@ class _Desks:
             nursery = self._nurseries[work.oracle] = _Nursery(work.oracle)
             return nursery.desk(work)
 
-    def give_back(self, desk: _Desk) -> None:
+    def give_back(self, desk: _Desk, is_wanted: bool) -> None:
+        """Keep a desk for another order, unless nothing more will be asked of it."""
         with self._lock:
-            self._idle.append(desk)
-            while len(self._idle) > KEPT:
+            self._busy -= 1
+            self._idle.append(desk) if is_wanted else desk.connection.close()
+            while self._idle and len(self._idle) + self._busy > max(KEPT, self._most):
                 self._idle.pop(0).connection.close()
 
     def close(self) -> None:

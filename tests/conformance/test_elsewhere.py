@@ -83,8 +83,8 @@ def work(name: str, **more) -> Work:
     return Work(name, SETTINGS, "reference", 10.0, **more)
 
 
-def conducted(hands: Hands, *works: Work, **more) -> dict[str, conductor.Ended]:
-    return {ended.name: ended for ended in Conductor(hands, list(works), place(), **more).run()}
+def conducted(hands: Hands, *names: str, **more) -> dict[str, conductor.Ended]:
+    return {ended.name: ended for ended in Conductor(hands, names, work, place(), **more).run()}
 
 
 # Many subjects.
@@ -185,13 +185,14 @@ class Dying(ThreadPoolExecutor):
             taken.connection.send(order)
             return taken.connection.recv()
         finally:
+            desks._HERE.give_back(taken, False)
             thread.join()
 
 
 def test_what_dies_is_judged_again():
     hands = Hands(Dying(2), lambda: 2, lambda error: False, False, lambda: None)
-    one = conducted(hands, work("wrong.py"))["wrong.py"]
-    other = conducted(threads.hands(1), work("wrong.py"))["wrong.py"]
+    one = conducted(hands, "wrong.py")["wrong.py"]
+    other = conducted(threads.hands(1), "wrong.py")["wrong.py"]
     assert Dying.count > 3
     assert timeless(one.data) == timeless(other.data)
 
@@ -208,10 +209,20 @@ class Refusing(ThreadPoolExecutor):
         return future
 
 
+def test_what_cannot_be_begun_is_a_row_and_not_the_end():
+    def begun(name: str) -> Work:
+        return work(name, parcel=parcel_of(name, ["nowhere"] if name == "wrong.py" else []))
+
+    every = {
+        each.name: each
+        for each in Conductor(threads.hands(1), ["wrong.py", "right.py"], begun, place()).run()
+    }
+    assert every["wrong.py"].error == ("WrongUsage", "--carry nowhere: no such file or folder")
+    assert every["right.py"].data
+
+
 def test_what_dies_again_and_again_is_a_verdict_of_its_own():
-    ended = conducted(
-        Hands(Refusing(1), lambda: 1, lambda error: False, False, lambda: None), work("right.py")
-    )
+    ended = conducted(Hands(Refusing(1), lambda: 1, lambda error: False, False, lambda: None), "right.py")
     assert ended["right.py"].error == ("DeskError", "killed")
     assert Refusing.count == 1 + RETRIES
 
@@ -230,34 +241,32 @@ class Going(ThreadPoolExecutor):
 
 def test_a_run_whose_executor_is_gone_tells_what_there_is_and_is_gone_on_with(tmp_path):
     hands = Hands(Going(1), lambda: 1, lambda error: False, False, lambda: None)
-    judge = Conductor(hands, [work("wrong.py"), work("right.py")], place(), JournalFile(tmp_path / "journal"))
+    judge = Conductor(hands, ["wrong.py", "right.py"], work, place(), JournalFile(tmp_path / "journal"))
     cut = {ended.name: ended for ended in judge.run()}
     assert judge.lost and judge.ended_early
     data = cut["wrong.py"].data
     assert data and data["verdict"] in ("interrupted", "differs")
     before = JournalFile(tmp_path / "journal")
     assert before.lines["wrong.py"]
-    whole = conducted(threads.hands(1), work("wrong.py"), work("right.py"), journal=before)
-    undisturbed = conducted(threads.hands(1), work("wrong.py"), work("right.py"))
+    whole = conducted(threads.hands(1), "wrong.py", "right.py", journal=before)
+    undisturbed = conducted(threads.hands(1), "wrong.py", "right.py")
     for name, ended in undisturbed.items():
         assert timeless(whole[name].data) == timeless(ended.data)
 
 
 def test_what_a_journal_has_is_not_judged_again(tmp_path):
-    conducted(threads.hands(1), work("right.py"), journal=JournalFile(tmp_path / "journal"))
+    conducted(threads.hands(1), "right.py", journal=JournalFile(tmp_path / "journal"))
     size = (tmp_path / "journal").stat().st_size
-    again = conducted(threads.hands(1), work("right.py"), journal=JournalFile(tmp_path / "journal"))
+    again = conducted(threads.hands(1), "right.py", journal=JournalFile(tmp_path / "journal"))
     data = again["right.py"].data
     assert data and data["verdict"] == "conforms"
     assert (tmp_path / "journal").stat().st_size == size
 
 
 def test_the_journal_of_another_kernel_is_not_gone_on_with(tmp_path):
-    conducted(threads.hands(1), work("right.py"), journal=JournalFile(tmp_path / "journal"))
+    conducted(threads.hands(1), "right.py", journal=JournalFile(tmp_path / "journal"))
     Path("right.py").write_text(RIGHT + "# another\n")
-    ended = conducted(threads.hands(1), work("right.py"), journal=JournalFile(tmp_path / "journal"))[
-        "right.py"
-    ]
+    ended = conducted(threads.hands(1), "right.py", journal=JournalFile(tmp_path / "journal"))["right.py"]
     assert ended.error and "another run: its source is" in ended.error[1]
 
 
@@ -398,12 +407,12 @@ def test_what_is_otherwise_there_is_told_once_and_another_suite_is_an_error():
     told: list[str] = []
     ended = [
         *Conductor(
-            threads.hands(2), [work("right.py")], here | {"versions": {"numpy": "9"}, "suite": here["suite"]},
+            threads.hands(2), ["right.py"], work, here | {"versions": {"numpy": "9"}, "suite": here["suite"]},
             warn=told.append,
         ).run()
     ]  # fmt: skip
     assert ended[0].data and len(told) == 1 and "numpy" in told[0]
-    (other,) = Conductor(threads.hands(1), [work("right.py")], here | {"suite": "another"}).run()
+    (other,) = Conductor(threads.hands(1), ["right.py"], work, here | {"suite": "another"}).run()
     assert other.error and "the suite there is another version" in other.error[1]
 
 
@@ -411,7 +420,7 @@ def test_a_place_without_the_framework_says_so(monkeypatch):
     monkeypatch.setattr(
         conductor, "fulfil", lambda order: Answer(error=("MissingFramework", "oracle jax needs JAX"))
     )
-    (ended,) = Conductor(threads.hands(1), [work("right.py")], place()).run()
+    (ended,) = Conductor(threads.hands(1), ["right.py"], work, place()).run()
     assert ended.error == ("MissingFramework", "oracle jax needs JAX")
 
 
