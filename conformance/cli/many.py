@@ -80,11 +80,11 @@ def judge_many(
             work = _works(
                 options, file_for, hands.apart, {"began": began, "width": out.width, "scripts": scripts}
             )
-            conductor = Conductor(hands, subjects, work, place(*FRAMEWORKS), journal, _note)
-            with _stopping(conductor), saying() as say:
-                for ended in conductor.run():
-                    reports.take(ended)
-                    say(f"{len(reports.verdicts):,} of {len(subjects):,} subjects, {conductor.cases:,} cases")
+            with saying() as say:
+                conductor = Conductor(hands, subjects, work, place(*FRAMEWORKS), journal, _note, say)
+                with _stopping(conductor):
+                    for ended in conductor.run():
+                        reports.take(ended)
         finally:
             hands.close()
         if journal and journal.lost:

@@ -21,6 +21,7 @@ from conformance.verdicts.verdict import Unit
 
 SHORT, LONG = 2.0, 20.0  # seconds of an order, where work is to be shared, and where there is enough for all
 RETRIES = 5  # times that an order is given again after what fulfilled it ended
+PATIENCE = 10.0  # seconds after which it is told that there is no worker
 LOOK = 0.5  # seconds between two looks at how many workers there are, and whether the run is to end
 
 Line = dict[str, Any]
@@ -129,7 +130,8 @@ class Conductor:
     work      how a subject is judged, by its name
     here      what this process is made of: see place.py
     journal   keeps what is judged, and has what was
-    warn      is told what is otherwise where a subject is judged, each once
+    warn      is told what a user should know, each once: what is otherwise where a subject is judged
+    say       is told how far the run is
     cases     judged so far, also of subjects that have not ended
     lost      why the executor is gone
     """
@@ -142,13 +144,17 @@ class Conductor:
         here: Mapping[str, Any],
         journal: JournalFile | None = None,
         warn: Callable[[str], None] = lambda text: None,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        self.hands, self.here, self.journal, self.warn = hands, here, journal, warn
+        self.hands, self.here, self.journal = hands, here, journal
+        self._warn, self._say = warn, say
         self.work, self.waiting = work, deque(names)
         self.opened: list[_Subject] = []
         self.cases = 0
         self.lost = ""
         self._stopped = False
+        self._renewed = 0
+        self._total, self._since = len(self.waiting), time.monotonic()
         self._flying: dict[Future[Answer], tuple[_Subject, Order, int]] = {}
         self._warned: set[str] = set()
         self._unbegun: list[Ended] = []
@@ -175,7 +181,10 @@ class Conductor:
 
     def _give(self) -> None:
         """Orders for all who have none."""
-        width = max(1, self.hands.width())
+        width = self.hands.width()
+        if not width and time.monotonic() - self._since > PATIENCE:
+            self._note("the executor has no workers: waiting for one")
+        width = max(1, width)
         while len(self._flying) < width and (given := self._next(width)):
             self._submit(*given, 0)
 
@@ -245,26 +254,42 @@ class Conductor:
             subject.operations[unit.operation].out.add(unit)  # type: ignore[index]
         try:
             future = self.hands.executor.submit(fulfil, order)
-        except RuntimeError as error:  # it was shut down
-            raise LostError(str(error)) from error
+        except RuntimeError as error:  # it was shut down, or is broken
+            self._renew(self.hands.lost(error) or str(error), error)
+            future = self.hands.executor.submit(fulfil, order)
         self._flying[future] = subject, order, tried
 
     def _answers(self) -> Iterator[Ended]:
         """What is answered by now."""
         done, _ = concurrent.futures.wait(self._flying, LOOK, FIRST_COMPLETED)
         for future in done:
-            subject, order, tried = self._flying.pop(future)
+            if future not in self._flying:
+                continue  # given again
+            subject, order, tried = self._flying[future]
             try:
                 answer = future.result()
             except BaseException as error:
-                if self.hands.lost(error):
-                    raise LostError(f"{type(error).__name__}: {error}") from error
-                if tried < RETRIES and not isinstance(error, ModuleNotFoundError):
-                    self._submit(subject, order, tried + 1)
+                if why := self.hands.lost(error):
+                    self._renew(why, error)
                     continue
                 answer = Answer(error=(type(error).__name__, str(error)))
+                if tried < RETRIES and not isinstance(error, ModuleNotFoundError):
+                    del self._flying[future]
+                    self._submit(subject, order, tried + 1)
+                    continue
+            del self._flying[future]
             subject.out -= 1
             yield from self._fold(subject, order, answer)
+
+    def _renew(self, why: str, error: BaseException) -> None:
+        """Take another executor in the place of one that is gone, and give it what was out; else LostError."""
+        self._renewed += 1
+        if not self.hands.renew or self._renewed > RETRIES:
+            raise LostError(why) from error
+        self.hands.executor = self.hands.renew()
+        out, self._flying = [*self._flying.values()], {}
+        for subject, order, tried in out:
+            self._submit(subject, order, max(1, tried))
 
     def _fold(self, subject: _Subject, order: Order, answer: Answer) -> Iterator[Ended]:
         if subject not in self.opened:
@@ -281,6 +306,8 @@ class Conductor:
             self.cases += sum(max((row["cases"] for row in line["rows"]), default=0) for line in answer.lines)
         if answer.error or answer.data is not None:
             self.opened.remove(subject)
+        self._say(self._how_far)
+        if answer.error or answer.data is not None:
             yield self._ended(subject, answer)
 
     def _ended(self, subject: _Subject, answer: Answer) -> Ended:
@@ -295,10 +322,21 @@ class Conductor:
         if there["suite"] != self.here["suite"] and not answer.error:
             answer.error = ("WrongUsage", f"{there['machine']}: the suite there is another version than here")
         for each in differences(there, self.here):
-            text = f"{there['machine']}: {each}"
-            if text not in self._warned:
-                self._warned.add(text)
-                self.warn(text)
+            self._note(f"{there['machine']}: {each}")
+
+    def _note(self, text: str) -> None:
+        if text not in self._warned:
+            self._warned.add(text)
+            self._warn(text)
+
+    @property
+    def _how_far(self) -> str:
+        ended = self._total - len(self.waiting) - len(self.opened)
+        if self._total == 1 and self.opened and (operations := self.opened[0].operations):
+            known = sum(len(each.known) for each in operations.values())
+            units = sum(len(each.units) for each in operations.values())
+            return f"{known:,} of {units:,} units, {self.cases:,} cases"
+        return f"{ended:,} of {self._total:,} subjects, {self.cases:,} cases"
 
     def _broken_off(self) -> Iterator[Ended]:
         """What there is of the subjects that were begun, told by desks of this process."""

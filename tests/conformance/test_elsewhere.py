@@ -190,7 +190,7 @@ class Dying(ThreadPoolExecutor):
 
 
 def test_what_dies_is_judged_again():
-    hands = Hands(Dying(2), lambda: 2, lambda error: False, False, lambda: None)
+    hands = Hands(Dying(2), lambda: 2, lambda: None)
     one = conducted(hands, "wrong.py")["wrong.py"]
     other = conducted(threads.hands(1), "wrong.py")["wrong.py"]
     assert Dying.count > 3
@@ -222,7 +222,7 @@ def test_what_cannot_be_begun_is_a_row_and_not_the_end():
 
 
 def test_what_dies_again_and_again_is_a_verdict_of_its_own():
-    ended = conducted(Hands(Refusing(1), lambda: 1, lambda error: False, False, lambda: None), "right.py")
+    ended = conducted(Hands(Refusing(1), lambda: 1, lambda: None), "right.py")
     assert ended["right.py"].error == ("DeskError", "killed")
     assert Refusing.count == 1 + RETRIES
 
@@ -239,8 +239,18 @@ class Going(ThreadPoolExecutor):
         return super().submit(call, *orders)
 
 
+def test_a_pool_that_is_broken_is_made_anew(tmp_path):
+    Path("making.py").write_text("import concurrent.futures as f\nmake = lambda: f.ProcessPoolExecutor(1)\n")
+    hands = named.hands("--executor", "making.py:make", None)
+    first = hands.executor
+    hands.executor.submit(os._exit, 1)
+    assert conducted(hands, "right.py")["right.py"].data
+    assert hands.executor is not first
+    hands.close()
+
+
 def test_a_run_whose_executor_is_gone_tells_what_there_is_and_is_gone_on_with(tmp_path):
-    hands = Hands(Going(1), lambda: 1, lambda error: False, False, lambda: None)
+    hands = Hands(Going(1), lambda: 1, lambda: None)
     judge = Conductor(hands, ["wrong.py", "right.py"], work, place(), JournalFile(tmp_path / "journal"))
     cut = {ended.name: ended for ended in judge.run()}
     assert judge.lost and judge.ended_early

@@ -25,6 +25,7 @@ def hands(option: str, address: str, jobs: int | None) -> Hands:
         raise WrongUsage(f"{option} {address}: write tcp://HOST:8786, as the scheduler says, or {LOCAL}")
     # A worker that dies is no reason to give up an order: that is counted here, where it is known what it asked.
     dask.config.set({"distributed.scheduler.allowed-failures": 0, "distributed.admin.tick.limit": "1h"})
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it is told here, in a line
     cluster: Any = None
     try:
         if address == LOCAL:
@@ -41,15 +42,14 @@ def hands(option: str, address: str, jobs: int | None) -> Hands:
     def width() -> int:
         return jobs or sum(client.nthreads().values())
 
-    def lost(error: BaseException) -> bool:
-        return isinstance(error, (CancelledError, distributed.comm.CommClosedError)) or client.status not in (
-            "running",
-            "connecting",
-        )
+    def lost(error: BaseException) -> str:
+        gone = isinstance(error, (CancelledError, distributed.comm.CommClosedError))
+        gone = gone or client.status not in ("running", "connecting")
+        return f"the scheduler at {client.scheduler.addr} answers no more" if gone else ""
 
     def close() -> None:
         client.close(timeout=1)
         if cluster:
             cluster.close(timeout=5)
 
-    return Hands(client.get_executor(pure=False), width, lost, True, close)
+    return Hands(client.get_executor(pure=False), width, close, True, lost)

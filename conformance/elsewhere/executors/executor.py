@@ -16,13 +16,15 @@ class Hands:
     """An executor, and what there is to know of it.
 
     width   how many orders it fulfils at once, by now
-    lost    whether an exception says that the executor is gone, and not one of its processes alone
-    apart   whether files must travel to where it fulfils them
     close   ends it, without waiting for what nobody wants any more
+    apart   whether files must travel to where it fulfils them
+    lost    what an exception says of the executor itself, where it is gone and not one of its processes alone; else ""
+    renew   makes another one that takes its place, where that can be done
     """
 
     executor: concurrent.futures.Executor
     width: Callable[[], int]
-    lost: Callable[[BaseException], bool]
-    apart: bool
     close: Callable[[], None]
+    apart: bool = False
+    lost: Callable[[BaseException], str] = lambda error: ""
+    renew: Callable[[], concurrent.futures.Executor] | None = None

@@ -15,4 +15,4 @@ def hands(jobs: int) -> Hands:
         threads.shutdown(wait=False, cancel_futures=True)
         desks.close()  # and no thread waits any longer
 
-    return Hands(threads, lambda: jobs, lambda error: False, False, close)
+    return Hands(threads, lambda: jobs, close)
