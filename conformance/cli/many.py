@@ -39,13 +39,9 @@ if TYPE_CHECKING:
     from conformance.running.journal import JournalFile
 
 WHOLE = "json"  # the format in which one file may hold the reports of all subjects
-ALONE = (
-    "events",
-    "failed",
-    "watch",
-    "shard",
-    "in_process",
-)  # options of one subject that is judged by one process
+# Options of one subject that is judged here, by one command.
+ALONE = ("events", "failed", "watch", "shard", "in_process", "script")
+
 
 FileFor = Callable[[str, str], str | None]  # of a subject, and of a parameter that names one
 
@@ -167,7 +163,7 @@ def _works(
             check_name(name)
             parcel = parcel_of(name, options["carry"])
         more: dict[str, Any] = {"parcel": parcel, "declared": declared, "words": words, "baseline": known}
-        more |= {"keeps": not options["no_cache"], **told}
+        more |= {"keeps": not (apart or options["no_cache"]), **told}
         return Work(name, settings, options["oracle"], options["timeout"], **more)
 
     return work

@@ -121,7 +121,7 @@ def command(context: click.Context, /, subjects: tuple[str, ...], scripts: bool,
     if several or options["executor"] or options["dask"]:
         whole = (WHOLE,) if several and is_whole(options) else ()
         check_files(names, {f"--{name}": options[each] for each, name in _OWN.items() if each not in whole})
-        check_elsewhere(options)
+        check_elsewhere({**options, "script": scripts and several})
         judge_many(names, scripts, options, lambda name, each: files_of(context, name, options, [each])[each])
     (subject,) = names
     options = files_of(context, subject, options, [*_OWN, "events", "resume", "baseline"])

@@ -87,7 +87,8 @@ class _Subject:
     heading, lines  of its journal: what is judged
     operations      once it has been loaded somewhere
     out             orders that are not answered
-    spent           seconds that its orders took
+    begun           when its first order was given
+    finishing       whether its report is ordered
     """
 
     work: Work
@@ -300,15 +301,21 @@ class Conductor:
             subject.take(answer)
             for unit in order.units or ():
                 subject.operations[unit.operation].out.discard(unit)  # type: ignore[index]
-            if self.journal:
-                self.journal.begin(subject.heading)
-                self.journal.keep(subject.work.name, subject.lines[before:])
+            self._keep(subject, subject.lines[before:])
             self.cases += sum(max((row["cases"] for row in line["rows"]), default=0) for line in answer.lines)
         if answer.error or answer.data is not None:
             self.opened.remove(subject)
         self._say(self._how_far)
         if answer.error or answer.data is not None:
             yield self._ended(subject, answer)
+
+    def _keep(self, subject: _Subject, lines: list[Line]) -> None:
+        if self.journal and not self.journal.lost:
+            try:
+                self.journal.begin(subject.heading)
+                self.journal.keep(subject.work.name, lines)
+            except OSError as error:  # the disk is full: the run goes on
+                self.journal.lost = str(self.journal.path), str(error.strerror)
 
     def _ended(self, subject: _Subject, answer: Answer) -> Ended:
         seconds = time.monotonic() - subject.begun
