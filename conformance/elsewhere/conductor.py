@@ -12,14 +12,17 @@ from typing import Any
 
 from conformance.elsewhere.desks import fulfil
 from conformance.elsewhere.executors.executor import Hands, LostError
-from conformance.elsewhere.order import Answer, Order, Work
+from conformance.elsewhere.order import Answer, Order, Part, Work
 from conformance.elsewhere.place import differences
 from conformance.kernels.subject import SubjectError
 from conformance.running.journal import JournalFile
+from conformance.running.merge import joined
+from conformance.running.results import Judged, unit_line
 from conformance.usage import WrongUsage
-from conformance.verdicts.verdict import Unit
+from conformance.verdicts.verdict import Row, Unit
 
 SHORT, LONG = 2.0, 20.0  # seconds of an order, where work is to be shared, and where there is enough for all
+PART = 4.0  # seconds after which the rest of a unit is judged by all, in parts
 RETRIES = 5  # times that an order is given again after what fulfilled it ended
 PATIENCE = 10.0  # seconds after which it is told that there is no worker
 LOOK = 0.5  # seconds between two looks at how many workers there are, and whether the run is to end
@@ -40,29 +43,68 @@ class Ended:
 
 
 @dataclass
+class _Long:
+    """A unit that is judged in parts, side by side: those that are there by where they begin.
+
+    size  cases of a part: as many as were judged in the time that one may take
+    next  where the next part begins
+    out   parts that are not there yet
+    end   whether the last part is known
+    """
+
+    size: int
+    next: int
+    parts: dict[int, Part] = field(default_factory=dict)
+    out: int = 0
+    end: bool = False
+
+    def take(self, part: Part) -> None:
+        self.parts[part.start] = part
+        self.end = self.end or part.ended
+
+    @property
+    def fails(self) -> bool:
+        return any(part.fails for part in self.parts.values())
+
+    def line(self, unit: Unit) -> Line:
+        """All parts as one unit."""
+        parts = [self.parts[start] for start in sorted(self.parts)]
+        rows = joined([[Row.from_data(data) for data in part.line["rows"]] for part in parts])
+        told = [part.line["lines"] for part in parts]
+        lines = {"unknown": next((each["unknown"] for each in told if each["unknown"]), "")}
+        lines |= {name: [one for each in told for one in each[name]] for name in ("stretches", "ran")}
+        return unit_line(unit, Judged(rows, lines))
+
+
+@dataclass
 class _Operation:
     """The units of an operation of a subject, in their order, and how far they are.
 
     known    units that are judged, each with its line
+    long     units that are judged in parts
     failing  whether any fails: then what comes later is judged in turn, since it hangs on what failed before it
     """
 
     units: list[Unit]
     known: dict[Unit, Line] = field(default_factory=dict)
     out: set[Unit] = field(default_factory=set)
+    long: dict[Unit, _Long] = field(default_factory=dict)
     failing: bool = False
 
     @property
     def left(self) -> list[Unit]:
-        return [unit for unit in self.units if unit not in self.known and unit not in self.out]
+        return [unit for unit in self.units if unit not in self.known and not self._is_out(unit)]
+
+    def _is_out(self, unit: Unit) -> bool:
+        return unit in self.out or unit in self.long
 
     def next(self, most: int) -> list[Unit]:
         """So many of those that are left, between which none is out."""
         found: list[Unit] = []
         for unit in self.units:
-            if unit in self.out and found:
+            if self._is_out(unit) and found:
                 break
-            if unit not in self.known and unit not in self.out and len(found) < most:
+            if unit not in self.known and not self._is_out(unit) and len(found) < most:
                 found.append(unit)
         return found
 
@@ -75,9 +117,32 @@ class _Operation:
         self.known[unit] = line
         self.failing = self.failing or _fails(line)
 
+    def take_part(self, part: Part) -> Line | None:
+        """A part of a unit; the whole unit where it was the last one. One that fails is judged again as a whole."""
+        long = self.long.setdefault(part.unit, _Long(part.done, part.done))
+        long.out -= bool(part.start)
+        long.take(part)
+        if long.out or not (long.end or long.fails):
+            return None
+        del self.long[part.unit]
+        self.failing = self.failing or long.fails
+        return None if long.fails else long.line(part.unit)
+
+    def next_part(self) -> tuple[Unit, tuple[int, int]] | None:
+        """Where the next part of a long unit begins, and how many cases it has."""
+        for unit, long in self.long.items():
+            if not (long.end or long.fails):
+                long.out, long.next = long.out + 1, long.next + long.size
+                return unit, (long.next - long.size, long.size)
+        return None
+
 
 def _fails(line: Line) -> bool:
     return any(row.get("failure") for row in line.get("rows", ()))
+
+
+def _cases(line: Line) -> int:
+    return max((row["cases"] for row in line.get("rows", ())), default=0)
 
 
 @dataclass
@@ -101,8 +166,7 @@ class _Subject:
 
     @property
     def cases(self) -> int:
-        rows = (max((row["cases"] for row in line.get("rows", ())), default=0) for line in self.lines)
-        return sum(rows)
+        return sum(map(_cases, self.lines))
 
     def take(self, answer: Answer) -> None:
         """Fold in what a desk found."""
@@ -111,7 +175,8 @@ class _Subject:
             self.operations = {name: _Operation(units) for name, units in answer.planned.items()}
             for line in self.lines:
                 self._note(line)
-        for line in answer.lines:
+        parts = (self.operations[part.unit.operation].take_part(part) for part in answer.parts)
+        for line in (*answer.lines, *filter(None, parts)):
             self.lines.append(line)
             self._note(line)
         if answer.unsettled:
@@ -231,15 +296,17 @@ class Conductor:
             return None if subject.out else self._order(subject, None, known=subject.lines, seconds=LONG)
         left = sum(len(each.left) for each in subject.operations.values())
         for each in subject.operations.values():
+            if part := each.next_part():
+                return self._order(subject, (part[0],), known=(), part=part[1], finish=False)
+        for each in subject.operations.values():
             if not each.left or (each.failing and each.out):
                 continue
             share = len(each.left) if each.failing else max(1, -(-left // (2 * width)))
             units = each.next(share)
             failing = [line for line in each.known.values() if _fails(line)]
-            return self._order(
-                subject, tuple(units), known=failing, settled=each.is_settled(units), finish=False
-            )
-        if subject.out:
+            how = {"settled": each.is_settled(units), "longest": 0.0 if each.failing else PART}
+            return self._order(subject, tuple(units), known=failing, finish=False, **how)
+        if subject.out or any(each.long for each in subject.operations.values()):
             return None
         subject.finishing = True
         return self._order(subject, (), known=subject.lines)
@@ -247,7 +314,7 @@ class Conductor:
     def _order(self, subject: _Subject, units: tuple[Unit, ...] | None, **more: Any) -> Order:
         known = tuple(more.pop("known"))
         elapsed = time.monotonic() - subject.begun
-        return Order(subject.work, units, known, subject.heading, elapsed=elapsed, **more)
+        return Order(subject.work, units, known=known, heading=subject.heading, elapsed=elapsed, **more)
 
     def _submit(self, subject: _Subject, order: Order, tried: int) -> None:
         subject.out += not tried
@@ -302,7 +369,7 @@ class Conductor:
             for unit in order.units or ():
                 subject.operations[unit.operation].out.discard(unit)  # type: ignore[index]
             self._keep(subject, subject.lines[before:])
-            self.cases += sum(max((row["cases"] for row in line["rows"]), default=0) for line in answer.lines)
+            self.cases += sum(map(_cases, subject.lines[before:]))
         if answer.error or answer.data is not None:
             self.opened.remove(subject)
         self._say(self._how_far)

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from conformance import usage
-from conformance.elsewhere.order import Answer, Order, Work
+from conformance.cases import Case
+from conformance.elsewhere.order import Answer, Order, Part, Work
 from conformance.elsewhere.place import place
 from conformance.kernels.framework import MissingFramework
 from conformance.kernels.load import load
@@ -27,13 +28,13 @@ from conformance.reports.data import as_data
 from conformance.reports.document import document
 from conformance.reports.run_info import RunInfo
 from conformance.running.claims import claims_of
-from conformance.running.judge import judge
-from conformance.running.results import Results
+from conformance.running.judge import judge, judge_part
+from conformance.running.results import Judged, Results, unit_line
 from conformance.running.run import run
 from conformance.running.state import heading_of, other_run
 from conformance.running.tasks import Task, plan
 from conformance.running.workers import ExaminationError, Workers
-from conformance.verdicts.verdict import Failure
+from conformance.verdicts.verdict import Failure, Unit
 
 TOLD = (SubjectError, MissingFramework, usage.WrongUsage, ExaminationError)  # each in its own words
 
@@ -64,8 +65,16 @@ def _named(answer: Answer, work: Work, folder: Path) -> Answer:
     names = work.parcel.names(folder) if work.parcel and work.parcel.files else []
     if not names:
         return answer
-    texts = {"lines": answer.lines, "data": answer.data, "text": answer.text, "error": answer.error}
-    return replace(answer, **_renamed(texts, names))
+    texts = {
+        "lines": answer.lines,
+        "parts": [part.line for part in answer.parts],
+        "data": answer.data,
+        "text": answer.text,
+        "error": answer.error,
+    }
+    texts = _renamed(texts, names)
+    parts = [part._replace(line=line) for part, line in zip(answer.parts, texts.pop("parts"), strict=True)]
+    return replace(answer, parts=parts, **texts)
 
 
 def _renamed(data: Any, names: Iterable[tuple[str, str]]) -> Any:
@@ -75,6 +84,35 @@ def _renamed(data: Any, names: Iterable[tuple[str, str]]) -> Any:
     return json.loads(text)
 
 
+class _Stream:
+    """The cases of a task, from one place on; the next part of it mostly lies behind it.
+
+    place  how many were taken, ended whether there are no more
+    """
+
+    def __init__(self, cases: Iterator[Case]) -> None:
+        self._cases = cases
+        self.place, self.ended = 0, False
+
+    def next(self, count: int) -> Iterator[Case]:
+        for _ in range(count):
+            if (case := next(self._cases, None)) is None:
+                self.ended = True
+                return
+            self.place += 1
+            yield case
+
+    def until(self, end: float) -> Iterator[Case]:
+        """Until it is that late; at least one."""
+        yield from self.next(1)
+        while not self.ended and time.monotonic() < end:
+            yield from self.next(1)
+
+    def skip(self, count: int) -> None:
+        for _ in self.next(count):
+            pass
+
+
 @dataclass
 class Desk:
     """A subject that is loaded, and its worker process.
@@ -82,6 +120,7 @@ class Desk:
     heading  of the run
     planned  the tasks of each operation, in their order
     names    of files there, and where they come from
+    streams  of units that are judged in parts
     """
 
     work: Work
@@ -90,6 +129,7 @@ class Desk:
     heading: dict[str, Any]
     planned: dict[str, list[Task]]
     names: list[tuple[str, str]] = field(default_factory=list)
+    streams: dict[Unit, _Stream] = field(default_factory=dict)
 
     @classmethod
     def opened(cls, work: Work, folder: Path, until: ExitStack) -> Desk:
@@ -131,9 +171,12 @@ class Desk:
             self.heading,
             {operation: [task.unit for task in tasks] for operation, tasks in self.planned.items()},
         )
+        if order.part and order.units:
+            self._judge_part(self._task(order.units[0]), *order.part, answer)
+            return answer
         wanted, enough = list(self._wanted(order, results)), False
         while wanted and not enough:
-            if answer.lines and time.monotonic() - begun > order.seconds:
+            if (answer.lines or answer.parts) and time.monotonic() - begun > order.seconds:
                 break
             enough = self._judge(wanted.pop(0), order, results, answer)
         if order.finish and (enough or not wanted) and not answer.unsettled:
@@ -150,17 +193,43 @@ class Desk:
     def _judge(self, task: Task, order: Order, results: Results, answer: Answer) -> bool:
         """Judge a task; whether it is the last that is wanted."""
         first = self.work.settings.first_failure
-        if order.settled:
-            earlier = self._earlier(task, results)
-            rows = judge(task, self.subject, self.workers, earlier=earlier, first=first)
-        else:
-            rows = judge(task, self.subject, self.workers, shrinks=False, first=True)
-            if any(row.failure for row in rows):
-                answer.unsettled = task.unit
-                return True
+        part = self._begin(task, order.longest) if order.longest else None
+        if part and not part.ended and not part.fails:
+            answer.parts.append(part)
+            return False
+        if part and part.fails and not order.settled:
+            answer.unsettled = task.unit
+            return True
+        if part and not part.fails and part.done:
+            answer.lines.append(part.line)
+            results.take(part.line)
+            return False
+        earlier = self._earlier(task, results)
+        rows = judge(task, self.subject, self.workers, earlier=earlier, first=first)
         results.keep(task.unit, rows, self.workers.ran.news())
         answer.lines.append(results.lines[-1])
         return first and any(failure.decides for row in rows for failure in row.failures)
+
+    def _begin(self, task: Task, longest: float) -> Part:
+        """The first cases of a task: all of them, unless that takes too long."""
+        self.streams[task.unit] = stream = _Stream(task.cases())
+        return self._part(task, stream, stream.until(time.monotonic() + longest))
+
+    def _judge_part(self, task: Task, start: int, count: int, answer: Answer) -> None:
+        stream = self.streams.get(task.unit)
+        if not stream or stream.place > start:
+            stream = self.streams[task.unit] = _Stream(task.cases())
+        stream.skip(start - stream.place)
+        answer.parts.append(self._part(task, stream, stream.next(count)))
+
+    def _part(self, task: Task, stream: _Stream, cases: Iterator[Case]) -> Part:
+        start = stream.place
+        rows, done = judge_part(task, self.workers, cases, first=start == 0)
+        line = unit_line(task.unit, Judged(rows, self.workers.ran.news()))
+        return Part(task.unit, start, done, stream.ended, any(row.failure for row in rows), line)
+
+    def _task(self, unit: Unit) -> Task:
+        return next(task for task in self.planned[unit.operation] if task.unit == unit)
 
     def _earlier(self, task: Task, results: Results) -> list[Failure]:
         """The failures of the units of an operation that come before one, as far as they are known."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -64,6 +64,20 @@ def judge(
     except KeyboardInterrupt:
         raise Interrupted(_timed(tally, begun)) from None
     return _timed(tally, begun) or [tally.empty_row("output")]
+
+
+def judge_part(task: Task, runner: Runner, cases: Iterable[Case], first: bool) -> tuple[list[Row], int]:
+    """What some cases of a task say, up to their first failure: a row for each output, and how many cases they were.
+
+    first   whether they are the first of the task, of which some are asked first thing in a new process, too
+    """
+    begun = time.perf_counter()
+    tally = Tally(task, [], nobodys, first=True)
+    if first:
+        tally.take(_fresh(task, runner), nobody)
+        tally.done = 0
+    tally.take(runner.examine(task.requirement, cases), nobody)
+    return _timed(tally, begun), tally.done
 
 
 def _timed(tally: Tally, begun: float) -> list[Row]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from conformance.cases.conditions import unasked
 from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
+from conformance.operations import OUTPUTS
 from conformance.requirements import REQUIREMENTS
 from conformance.running.claims import Claims
 from conformance.running.tasks import Task
@@ -58,6 +59,22 @@ def merge(
     report.numbers += _numbers(judged)
     report.coverage += _coverage(report.rows)
     return report
+
+
+def joined(parts: Iterable[Sequence[Row]]) -> list[Row]:
+    """The rows of a unit from those of its parts, in their order, of which none fails."""
+    rows: dict[str, Row] = {}
+    met: Counter[str] = Counter()
+    for row in (row for part in parts for row in part):
+        met.update(row.met)
+        row.met = {}
+        if row.output in rows:
+            rows[row.output].join(row)
+        else:
+            rows[row.output] = row
+    ordered = [rows[output] for output in sorted(rows, key=OUTPUTS.index)]
+    ordered[0].met = dict(met)
+    return ordered
 
 
 def _coverage(rows: Iterable[Row]) -> Iterator[Coverage]:

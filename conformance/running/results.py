@@ -70,7 +70,7 @@ class Results:
     def keep(self, unit: Unit, rows: list[Row], lines: Mapping[str, Any]) -> None:
         """What this run found of a unit."""
         self._units[unit] = Judged(rows, lines)
-        self._write(_unit_line(unit, self._units[unit]))
+        self._write(unit_line(unit, self._units[unit]))
 
     def keep_search(self, searched: Searched) -> None:
         self._searches[searched.operation, searched.requirement] = searched
@@ -79,14 +79,15 @@ class Results:
     @property
     def lines(self) -> list[dict[str, Any]]:
         """All of it as plain data, for JSON."""
-        units = [_unit_line(unit, judged) for unit, judged in self._units.items()]
+        units = [unit_line(unit, judged) for unit, judged in self._units.items()]
         return units + [_search_line(each) for each in self._searches.values()]
 
     def _write(self, line: dict[str, Any]) -> None:
         """Where it is kept, if anywhere."""
 
 
-def _unit_line(unit: Unit, judged: Judged) -> dict[str, Any]:
+def unit_line(unit: Unit, judged: Judged) -> dict[str, Any]:
+    """A unit as plain data."""
     return {"unit": asdict(unit), "rows": [row.as_data() for row in judged.rows], "lines": judged.lines}
 
 

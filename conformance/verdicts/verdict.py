@@ -122,6 +122,16 @@ class Row:
         if self.failures:
             self.failure, *self.others = sorted(self.failures, key=_gravity)
 
+    def join(self, later: Row) -> None:
+        """Add what later cases of the same unit say, of which none fails."""
+        self.cases += later.cases
+        self.share = max(self.share, later.share)
+        self.varied = self.varied or later.varied
+        self.not_claimed += later.not_claimed
+        self.orders += later.orders
+        self.seconds += later.seconds
+        self.advice |= {message: case for message, case in later.advice.items() if message not in self.advice}
+
     def count(self, case: Case, judgement: Judgement) -> None:
         """Add what one more case says."""
         if not judgement.claimed:

@@ -20,7 +20,7 @@ from conformance.elsewhere import conductor, desks
 from conformance.elsewhere.conductor import RETRIES, Conductor
 from conformance.elsewhere.executors import named, threads
 from conformance.elsewhere.executors.executor import Hands
-from conformance.elsewhere.order import Answer, Order, Work
+from conformance.elsewhere.order import Answer, Order, Part, Work
 from conformance.elsewhere.parcel import parcel_of
 from conformance.elsewhere.place import differences, place
 from conformance.running.journal import JournalFile
@@ -330,6 +330,58 @@ def test_units_that_follow_each_other_are_given_together_and_those_that_fail_in_
     assert not operation.failing
     operation.take({"unit": vars(units[4]), "rows": [{"failure": {"case": "conv2d"}}]})
     assert operation.failing
+
+
+class Counting(ThreadPoolExecutor):
+    """Counts the orders that ask for a part of a unit."""
+
+    parts = 0
+
+    def submit(self, call, /, *orders, **more):
+        Counting.parts += orders[0].part is not None
+        return super().submit(call, *orders)
+
+
+@pytest.mark.parametrize("name", ["right.py", "wrong.py"])
+def test_a_long_unit_is_judged_in_parts_as_it_is_as_a_whole(name, monkeypatch):
+    whole = conducted(threads.hands(1), name)[name]
+    monkeypatch.setattr(conductor, "PART", 0.02)
+    Counting.parts = 0
+    parts = conducted(Hands(Counting(2), lambda: 2, lambda: None), name)[name]
+    assert Counting.parts > 10
+    assert timeless(parts.data) == timeless(whole.data)
+
+
+def part(start: int, done: int, ended: bool = False, fails: bool = False) -> Part:
+    row = {"unit": {"operation": "conv2d", "requirement": "exact", "dtype": "float32"}, "output": "output"}
+    told = {"unknown": "", "stretches": [], "ran": [["file", start]]}
+    line = {"unit": row["unit"], "rows": [row | {"cases": done, "met": {"a|b": done}}], "lines": told}
+    return Part(Unit("conv2d", "exact", "float32"), start, done, ended, fails, line)
+
+
+def test_parts_are_one_unit_once_all_are_there():
+    operation = conductor._Operation([Unit("conv2d", "exact", "float32")])
+    assert operation.take_part(part(0, 10)) is None and not operation.left
+    assert [operation.next_part() for _ in range(3)] == [
+        (operation.units[0], (10, 10)), (operation.units[0], (20, 10)), (operation.units[0], (30, 10))
+    ]  # fmt: skip
+    assert operation.take_part(part(20, 4, ended=True)) is None
+    assert operation.next_part() is None  # behind the last one there is nothing
+    assert operation.take_part(part(30, 0, ended=True)) is None
+    line = operation.take_part(part(10, 10))
+    assert line and (line["rows"][0]["cases"], line["rows"][0]["met"]) == (24, {"a|b": 24})
+    assert line["lines"]["ran"] == [["file", 0], ["file", 10], ["file", 20], ["file", 30]]
+    assert not operation.long and not operation.failing
+
+
+def test_a_unit_of_which_a_part_fails_is_judged_again_in_its_turn():
+    operation = conductor._Operation([Unit("conv2d", "exact", "float32")])
+    operation.take_part(part(0, 10))
+    operation.next_part(), operation.next_part()
+    assert operation.take_part(part(10, 3, fails=True)) is None
+    assert operation.next_part() is None and not operation.left
+    assert operation.take_part(part(20, 10)) is None
+    assert operation.failing and operation.left == operation.units
 
 
 # Parcels.
