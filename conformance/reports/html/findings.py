@@ -137,7 +137,7 @@ def figures_of(failure: Data) -> Figures:
     pictures, caption = (
         (list(grids.comparison(plane)), _caption(failure, plane)) if plane else _unlike(failure)
     )
-    drawing = drawing_of(case, failure["output"], place)
+    drawing = drawing_of(case, failure["output"], place, failure.get("taps"))
     return Figures(pictures, caption, drawing, tables_of(failure), script)
 
 
