@@ -17,7 +17,10 @@ from conformance.kernels import reference
 from conformance.operations import OPERATIONS
 from conformance.requirements import REQUIREMENTS, Plan
 
-TITLES = {"requirements": "Requirements", "outputs": "Outputs", "findings": "Findings and verdicts"}
+TITLES = {
+    "requirements": "Requirements", "outputs": "Outputs", "findings": "Findings and verdicts",
+    "terms": "Terms of the report",
+}  # fmt: skip
 ASKED = ("exact", "special")  # whose cases are asked for one that shows a mutant
 LARGEST, LONGEST = 2000, 100  # elements of such a case, and a stride or a dilation of it
 TRIES = 300  # simpler cases that are tried

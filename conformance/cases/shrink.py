@@ -78,10 +78,12 @@ def is_part_of(small: Case, case: Case) -> bool:
 
 
 def _fits(candidate: Case, case: Case, features: Features) -> bool:
-    if bool(candidate.problem) != bool(case.problem) or candidate.hazard > getattr(case, "hazard", False):
+    if bool(candidate.problem) != bool(case.problem):
         return False
     if _elements(candidate) > max(_elements(case), SMALL):
         return False  # fewer words, and more memory than there is
+    if candidate.hazard > getattr(case, "hazard", False):  # which looks at every window: of few by now
+        return False
     dtypes = features & set(DTYPES) or {candidate.dtype}
     return candidate.needs <= features | case.needs | dtypes
 
@@ -118,6 +120,7 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
     groups = getattr(case, "groups", 1)
     for i in range(case.dimensions):  # an axis to its smallest
         yield {name: _with(getattr(case, name), i, 1) for name in case.family.extents}
+    yield from _less_dilated(case)
     for name in OPERATIONS[case.operation].per_axis:
         value = getattr(case, name)
         if isinstance(value, tuple):
@@ -137,6 +140,17 @@ def _changes(case: Case) -> Iterator[Mapping[str, Any]]:
         if (value := getattr(case, name, None)) is not None:
             step = groups if name in ("channels", "filters") else 1
             yield from ({name: n * step} for n in _smaller(value // max(step, 1)))
+
+
+def _less_dilated(case: Case) -> Iterator[Mapping[str, Any]]:
+    """A smaller dilation, and an image that holds as many windows: one alone would leave none, or millions."""
+    if case.family.adjoint:
+        return
+    for most in filter(None, _smaller(max(case.dilations))):
+        dilations = tuple(min(most, dilation) for dilation in case.dilations)
+        axes = zip(case.image, case.kernel, case.dilations, dilations, strict=True)
+        image = tuple(max(1, extent - (k - 1) * (before - after)) for extent, k, before, after in axes)
+        yield {"image": image, "dilation": dilations if isinstance(case.dilation, tuple) else most}
 
 
 def _later_half(case: Case) -> Iterator[Mapping[str, Any]]:

@@ -29,8 +29,8 @@ def _begun(context: click.Context, parameter: click.Parameter, begun: str) -> li
 def command(word: tuple[str, ...]) -> None:
     """Say what a WORD of a report means.
 
-    A word is the name of a requirement, an output or a finding. Capitals and quotes do not matter: conformance
-    explain out of memory. Without a WORD, all are listed.
+    A word is the name of a requirement, an output, a finding or a term of the report, such as exhausted or looks
+    like. Capitals and quotes do not matter: conformance explain out of memory. Without a WORD, all are listed.
     """
     if not word:
         show(console(), _listed())
@@ -60,15 +60,17 @@ def _listed() -> Iterator[Line]:
 
 
 def _meant(given: str) -> str:
-    """The word that has a page, however it is written."""
-    from conformance.explanations import KINDS
+    """The word whose page explains what is given, however that is written: of one or of several."""
+    from conformance.explanations import KINDS, MEANT
     from conformance.usage import require
 
-    known = {_plain(word): word for words in KINDS.values() for word in words}
+    of = {word: word for words in KINDS.values() for word in words} | MEANT
+    known = {_plain(said): word for said, word in of.items()}
     written = _plain(given)
-    if written not in known:
-        require("requirement, output or finding", given.strip().lower(), list(known.values()))
-    return known[written]
+    found = known.get(written) or known.get(written.removesuffix("s"), "")
+    if not found:
+        require("word of a report", given.strip().lower(), list(of))
+    return found
 
 
 def _plain(word: str) -> str:

@@ -21,7 +21,7 @@ def writing(says: str) -> Callable[[Command], Command]:
 
     def add(command: Command) -> Command:
         for name in FORMATS:
-            text = f"{says} as {name.upper()}; - is standard output."
+            text = f"{says} as {formats.PURPOSES[name]}; - is standard output."
             command = click.option(f"--{name}", metavar="FILE", help=text)(command)
         return command
 

@@ -1,5 +1,5 @@
-"""What each word of a report means: a page of Markdown for each requirement, output and finding."""
+"""What each word of a report means: a page of Markdown for each requirement, output, finding and term."""
 
-from conformance.explanations.pages import FINDINGS, KINDS, explanation, file_of, pages
+from conformance.explanations.pages import FINDINGS, KINDS, MEANT, explanation, file_of, pages
 
-__all__ = ["FINDINGS", "KINDS", "explanation", "file_of", "pages"]
+__all__ = ["FINDINGS", "KINDS", "MEANT", "explanation", "file_of", "pages"]

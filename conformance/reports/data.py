@@ -138,6 +138,7 @@ def _failure(finding: Finding, subject: Subject) -> dict[str, Any]:
         "fault": failure.fault or None,
         "diagnosis": failure.diagnosis or None,
         "where": failure.where or None,
+        "taps": failure.taps.as_data() if failure.taps else None,
         "likewise": list(failure.likewise),
         "declaration": finding.declaration or None,
         "replay": finding.replay or None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from conformance.cases.scope import Exhausted
 from conformance.kernels.subject import Subject
@@ -20,10 +20,23 @@ from conformance.reports.tables import MILD, Cell, Table
 from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.summation import Summation
 from conformance.verdicts.unreached import Unreached
-from conformance.verdicts.verdict import Numbers
+from conformance.verdicts.verdict import Failure, Numbers
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
 INDENT = 12  # of what is said of a failure below its first line
+HEADINGS = {  # of parts, by the word that `conformance explain` has for each
+    "not claimed": "not claimed",
+    "exhausted": "exhausted, every answer right",
+    "certified": "certified, every coefficient right",
+    "sums": "sums, in the order that answers show",
+    "numbers": "numbers of its source, as far as it can be read, asked on both sides",
+    "advice": "advice",
+    "stale known failure": "stale known failure",
+    "no case ran": "no case ran",
+    "reached by search": "reached by search",
+    "searched": "searched, nothing reached",
+    "gone": "gone from",
+}
 
 
 def lines(document: Document, width: int, scripts: bool = False) -> Iterator[Line]:
@@ -74,22 +87,29 @@ def table(of: Table) -> Iterator[Line]:
     return columns(rows, (FIRST, *(OTHERS for _ in of.outputs)))
 
 
+SHORT = {"conforms": "ok", "known failure": "known", "framework fault": "framework's"}  # in a table
+
+
 def cell(of: Cell) -> Line:
     """How many cases, the verdict, and the dtypes that it is about or the worst error."""
     count = (f"{of.cases:>5} ", "")
     if of.verdict == "conforms":
-        return [count, ("ok", "good"), (f" {of.share:.2f}" if of.share else "", "dim")]
+        return [count, (SHORT[of.verdict], "good"), (f" {of.share:.2f}" if of.share else "", "dim")]
     if of.verdict == "not claimed":
         return [("  not claimed", "dim")]
     dtypes = f" {','.join(DTYPES[dtype].short for dtype in of.dtypes)}" if of.dtypes else ""
-    word = {"known failure": "known", "framework fault": "framework's"}.get(of.verdict, of.verdict)
+    word = SHORT.get(of.verdict, of.verdict)
     return [count, (word + dtypes, "odd" if of.verdict in MILD else "bad")]
+
+
+def _heading(word: str, of: str = "") -> tuple[str, str]:
+    return f"{HEADINGS[word]} {of}".strip(), "head"
 
 
 def not_claimed(claims: Sequence[NotClaimed], width: int) -> Iterator[Line]:
     """What was not claimed, an operation a paragraph, the features of one reason together."""
     if claims:
-        yield [("not claimed", "head")]
+        yield [_heading("not claimed")]
     features: dict[tuple[str, str], list[str]] = {}
     for claim in claims:
         features.setdefault((claim.operation, claim.reason), []).append(claim.feature)
@@ -106,7 +126,7 @@ def misnamed(subject: Subject) -> list[str]:
 def exhausted(every: Sequence[Exhausted], width: int) -> Iterator[Line]:
     """What a pass excludes: the geometries that were judged without a gap, and the odds that integers hid an error."""
     if every:
-        yield [("exhausted, every answer right", "head")]
+        yield [_heading("exhausted")]
     for each in every:
         yield from wrapped("  ", f"{each.operation}: {_gapless(each)}{_odds(each)}", width)
 
@@ -134,7 +154,7 @@ def _odds(each: Exhausted) -> str:
 def certified(every: Sequence[Certificate], width: int) -> Iterator[Line]:
     """How many geometries are right in every coefficient, and what a wrong kernel would have to do to be so."""
     if every:
-        yield [("certified, every coefficient right", "head")]
+        yield [_heading("certified")]
     for operation in dict.fromkeys(each.operation for each in every):
         read = [each for each in every if each.operation == operation]
         yield from wrapped("  ", f"{operation}: {_read(read)}; {_granted(read)}", width)
@@ -161,7 +181,7 @@ _TESTED = {"no zeros": "images without zeros", "integers": "integers", "batches"
 def summations(every: Sequence[Summation], width: int) -> Iterator[Line]:
     """In what order each operation adds the terms of a window."""
     if every:
-        yield [("sums, in the order that answers show", "head")]
+        yield [_heading("sums")]
     for operation, dtype in dict.fromkeys((each.operation, each.dtype) for each in every):
         of = (each for each in every if (each.operation, each.dtype) == (operation, dtype))
         yield from wrapped("  ", f"{operation}: {dtype}: {'; '.join(map(_added, of))}", width)
@@ -175,7 +195,7 @@ def _added(each: Summation) -> str:
 def numbers(every: Sequence[Numbers], width: int) -> Iterator[Line]:
     """The conditions that the source of each operation has, and those that no case is small enough for."""
     if every:
-        yield [("numbers of its source, as far as it can be read, asked on both sides", "head")]
+        yield [_heading("numbers")]
     for each in every:
         yield from wrapped("  ", f"{each.operation}: {printable('; '.join(each.asked) or 'none')}", width)
         if each.too_large:
@@ -194,19 +214,8 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
     message, *more = textwrap.wrap(_message(each), max(width - indent, NARROWEST)) or [""]
     yield [*first, (message, "")]
     yield from ([(" " * indent + text, "")] for text in more)
-    for label, text in {
-        "smallest case": str(each.case),
-        "likewise": _likewise(failure.likewise, failure.judgement.message),
-        "raised at": failure.judgement.place,
-        "known because": failure.known or (f"it is in {failure.baseline}" if failure.baseline else ""),
-        "not its own": f"{failure.fault} does, too" if failure.fault else "",
-        "looks like": failure.diagnosis,
-        "where": failure.where,
-        "if intended": each.declaration,
-        "found by": requirements(each.found_by),
-        "run it again": each.replay,
-    }.items():
-        yield from _entry(label, printable(text), width) if text else ()
+    for label, said in ENTRIES.items():
+        yield from _entry(label, printable(text), width) if (text := said(each)) else ()
     for other in each.also:
         looks = f", which looks like {other.failure.diagnosis}" if other.failure.diagnosis else ""
         text = f"{other.output} {other.status} by {requirements(other.found_by)}: {_message(other)}{looks}"
@@ -214,10 +223,28 @@ def finding(each: Finding, width: int) -> Iterator[Line]:
         yield from _entry("", other.replay or str(other.case), width)
 
 
-def _likewise(messages: Sequence[str], message: str) -> str:
+def _likewise(each: Finding) -> str:
     """What else fails, without the words with which all of them begin."""
-    common = message.partition(": ")[0] + ": "
-    return "; ".join(each.removeprefix(common) for each in messages)
+    common = each.failure.judgement.message.partition(": ")[0] + ": "
+    return "; ".join(message.removeprefix(common) for message in each.failure.likewise)
+
+
+def _excuse(failure: Failure) -> str:
+    return failure.known or (f"it is in {failure.baseline}" if failure.baseline else "")
+
+
+ENTRIES: dict[str, Callable[[Finding], str]] = {  # of a finding: a label, and what stands behind it
+    "smallest case": lambda each: str(each.case),
+    "likewise": _likewise,
+    "raised at": lambda each: each.failure.judgement.place,
+    "known because": lambda each: _excuse(each.failure),
+    "not its own": lambda each: f"{each.failure.fault} does, too" if each.failure.fault else "",
+    "looks like": lambda each: each.failure.diagnosis,
+    "where": lambda each: each.failure.where,
+    "if intended": lambda each: each.declaration,
+    "found by": lambda each: requirements(each.found_by),
+    "run it again": lambda each: each.replay,
+}
 
 
 def _message(each: Finding) -> str:
@@ -246,7 +273,7 @@ def _finding(each: Finding, subject: Subject, width: int, with_script: bool) -> 
 def advice(document: Document, width: int) -> Iterator[Line]:
     """What does not fail the kernel, each with a command that shows it."""
     if document.advice:
-        yield [("advice", "head"), (" (--strict makes it a failure)", "dim")]
+        yield [_heading("advice"), (" (--strict makes it a failure)", "dim")]
     for each in document.advice:
         yield from wrapped("  ", printable(each.sentence), width)
         if command := replay_of(document.subject.name, each.case, document.run, each.requirement):
@@ -261,7 +288,7 @@ def hints(document: Document, width: int) -> Iterator[Line]:
 
 def _stale(text: str) -> Line:
     advice = f"no longer fails, take it out of known_failures: {text}"
-    return [("stale known failure  ", "bad"), (advice, "")]
+    return [(f"{HEADINGS['stale known failure']}  ", "bad"), (advice, "")]
 
 
 def unreached(of: Unreached, width: int) -> Iterator[Line]:
@@ -269,12 +296,12 @@ def unreached(of: Unreached, width: int) -> Iterator[Line]:
     if of.unknown:
         yield from wrapped("", f"which lines no case ran is not known: {printable(of.unknown)}", width)
     if of.stretches:
-        yield [("no case ran", "head")]
+        yield [_heading("no case ran")]
     for place in of.places:
         yield from wrapped(f"  {printable(place.words)}  ", printable(place.why), width)
     if of.searched:
-        reached = "reached by search" if of.reached else "searched, nothing reached"
-        yield [(reached, "head"), (f" ({plural(of.searched, 'case')} asked)", "dim")]
+        reached = _heading("reached by search" if of.reached else "searched")
+        yield [reached, (f" ({plural(of.searched, 'case')} asked)", "dim")]
     for place, case in of.found:
         yield from wrapped(f"  {printable(place.words)}  ", printable(f"{place.why}: {case}"), width)
 
@@ -282,7 +309,7 @@ def unreached(of: Unreached, width: int) -> Iterator[Line]:
 def baseline(known: Known | None, width: int) -> Iterator[Line]:
     """Failures that a baseline has and that are gone."""
     if known and known.gone:
-        yield [(f"gone from {known.file}", "head"), (f" ({known.updating})", "dim")]
+        yield [_heading("gone", known.file), (f" ({known.updating})", "dim")]
         for each in known.gone:
             yield from wrapped("  ", printable(each.sentence), width)
 

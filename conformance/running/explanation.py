@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -12,12 +13,15 @@ import numpy as np
 
 from conformance.cases import Case
 from conformance.cases.arrays import fill
+from conformance.kernels import reference
 from conformance.requirements import REQUIREMENTS
 from conformance.running.runner import OneJudgement, Runner
 from conformance.running.tasks import Task
 from conformance.verdicts import diagnosis
 from conformance.verdicts.diagnosis import Evidence
 from conformance.verdicts.judgement import Judgement, looked_into
+from conformance.verdicts.taps import READ as ANSWER
+from conformance.verdicts.taps import Taps, readings, taps_of
 from conformance.verdicts.verdict import Failure
 
 CHANCE = "answers that differ from call to call"
@@ -40,7 +44,24 @@ def explained(runner: Runner, task: Task, failure: Failure, failures: Sequence[O
     evidence += witness.examined(candidates[:READ] if _reads(task) else ())
     named = diagnosis.diagnose(evidence, witness.of_case, candidates)
     placed = "" if named else diagnosis.where([*evidence[1:], evidence[0]])  # the smallest shows the least
-    return replace(failure, diagnosis=named, where=placed)
+    return replace(failure, diagnosis=named, where=placed, taps=_taps(witness, evidence[0]))
+
+
+def _taps(witness: _Witness, smallest: Evidence) -> Taps | None:
+    """Which pixels one of the windows reads that are wrong on the smallest case."""
+    if smallest.output != ANSWER or smallest.got is None:
+        return None
+    case, expected = smallest.case, reference.answer(smallest.case, fill(smallest.case))[ANSWER]
+    if smallest.got.shape != expected.shape:
+        return None
+    with np.errstate(all="ignore"):
+        error = np.nan_to_num(np.abs(smallest.got - expected), nan=np.inf)
+    worst = error.reshape(-1, math.prod(case.output_extents)).max(axis=0)
+    for reading in readings(case):
+        read = witness.of_case(reading)
+        if read and read.got is not None and (taps := taps_of(reading, read.got, worst)):
+            return taps
+    return None
 
 
 @dataclass(frozen=True)

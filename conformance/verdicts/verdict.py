@@ -13,6 +13,7 @@ from conformance.verdicts.certificate import Certificate
 from conformance.verdicts.coverage import Coverage
 from conformance.verdicts.judgement import ADVICE, GRAVEST, Judgement
 from conformance.verdicts.summation import Summation
+from conformance.verdicts.taps import Taps
 from conformance.verdicts.unreached import Unreached
 
 # Every verdict on an output or on a subject, the mildest first.
@@ -42,6 +43,7 @@ class Failure:
     shown_by   the requirement by which a new process shows it, where that is not the one that failed
     likewise   messages of other cases of a requirement whose cases are a list: what else PyTorch refuses
     baseline   the file that has it, where it was there already
+    taps       which pixels one wrong window of an answer reads, where the kernel was read out
     """
 
     case: Case
@@ -54,6 +56,7 @@ class Failure:
     shown_by: str = ""
     likewise: tuple[str, ...] = ()
     baseline: str = ""
+    taps: Taps | None = None
 
     def explains(self, case: Case, judgement: Judgement) -> bool:
         """Whether a failure of the same output may be the same mistake: no graver, and its case holds all of this."""
@@ -74,13 +77,15 @@ class Failure:
     def as_data(self) -> dict[str, Any]:
         """Plain data, for JSON."""
         texts = {"case": str(self.case), "first": str(self.first)}
-        return vars(self) | texts | {"judgement": list(self.judgement)}
+        taps = {"taps": self.taps.as_data() if self.taps else None}
+        return vars(self) | texts | {"judgement": list(self.judgement)} | taps
 
     @classmethod
     def from_data(cls, data: dict[str, Any]) -> Failure:
         cases = {name: Case.parse(data[name]) for name in ("case", "first")}
         plain = {"judgement": Judgement(*data["judgement"]), "likewise": tuple(data.get("likewise", ()))}
-        return cls(**data | cases | plain)
+        taps = {"taps": Taps.from_data(data["taps"]) if data.get("taps") else None}
+        return cls(**data | cases | plain | taps)
 
 
 @dataclass

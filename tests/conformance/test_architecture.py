@@ -43,7 +43,8 @@ HOMONYMS = {  # words that are names of requirements, and mean something else th
     "cases/arrays.py": {"special"}, "cases/values.py": {"special"}, "operations/special.py": {"special"},
     "cases/units.py": {"special"}, "running/tasks.py": {"numbers"}, "kernels/surroundings.py": {"rounding"},
     "reports/data.py": {"certified", "numbers"}, "reports/html/page.py": {"certified", "numbers"},
-    "reports/html/limits.py": {"certified", "numbers"},
+    "reports/html/limits.py": {"certified", "numbers"}, "reports/text.py": {"certified", "numbers"},
+    "explanations/pages.py": {"certified", "numbers", "search"},
     "cases/named.py": {"hazards"}, "cli/list.py": {"layouts"}, "cli/search.py": {"search"},
 }  # fmt: skip
 

@@ -1,6 +1,8 @@
 """What each word of a report means: every word has its page, and the command prints it."""
 
+import ast
 import re
+from pathlib import Path
 
 import click
 import pytest
@@ -8,8 +10,11 @@ from click.testing import CliRunner
 
 from conformance.cli import main
 from conformance.cli.explain import command
-from conformance.explanations import FINDINGS, KINDS, explanation, file_of, pages
+from conformance.explanations import FINDINGS, KINDS, MEANT, explanation, file_of, pages
 from conformance.operations import OPERATIONS
+from conformance.reports import text
+from conformance.reports.html import findings, limits
+from conformance.reports.html.page import TEMPLATES
 from conformance.requirements import REQUIREMENTS
 from conformance.verdicts.judgement import GRAVEST
 from conformance.verdicts.verdict import VERDICTS
@@ -19,6 +24,7 @@ SECTIONS = {
     "requirements": ["What is asked", "Why", "How it is judged", "What a pass does not say", "Run it alone"],
     "outputs": ["What it is", "What goes wrong", "When it is judged", "Run it alone"],
     "findings": ["How it is decided", "What to do"],
+    "terms": ["What it is", "How to read it"],
 }
 OF_KIND = [(kind, word) for kind, words in KINDS.items() for word in words]
 
@@ -29,7 +35,8 @@ def explain(*words):
 
 def test_every_requirement_verdict_and_output_has_its_page_and_no_page_is_left_over():
     outputs = {output for operation in OPERATIONS.values() for output in operation.outputs}
-    assert set(pages()) == {*REQUIREMENTS, *VERDICTS, *outputs, "stale known failure", "no case ran"}
+    findings = {*VERDICTS, "stale known failure", "no case ran"}
+    assert set(pages()) == {*REQUIREMENTS, *findings, *outputs, *KINDS["terms"]}
 
 
 def test_every_status_of_a_failure_is_a_verdict():
@@ -80,14 +87,74 @@ def test_explain_without_a_word_lists_every_one():
 @pytest.mark.parametrize(
     ("word", "says"),
     [
-        ("roundin", "roundin: no such requirement, output or finding (did you mean rounding?)"),
-        ("Crash", "crash: no such requirement, output or finding (did you mean crashed?)"),
-        ("", "'': no such requirement, output or finding; there are exact"),
+        ("roundin", "roundin: no such word of a report (did you mean rounding?)"),
+        ("Crash", "crash: no such word of a report (did you mean crashed?)"),
+        ("", "'': no such word of a report; there are exact"),
     ],
 )
 def test_explain_refuses_a_word_without_a_page_and_names_a_near_one(word, says):
     result = explain(word)
     assert (result.exit_code, says in result.stderr) == (2, True)
+
+
+# Every word that a report uses as a term is explained.
+
+PAGE = (TEMPLATES / "page.html").read_text()
+SAID = {
+    "a heading of the text": list(text.HEADINGS),
+    "a label of the text": [*text.ENTRIES, "also seen as"],
+    "a cell of the text": list(text.SHORT.values()),
+    "a limit of the page": [each[1] for each in limits.LIMITS],
+    "a label of the page": list(findings.FACTS),
+    "a heading of the page": re.findall(r'explained\("([^"]+)"', PAGE),
+    "a part of the page": re.findall(r'<a href="#\w+">(\w+)', PAGE),
+    "a list of the page": re.findall(r'^    \("(\w+)", "', PAGE, re.MULTILINE),
+    "the summary of pytest": ["no verdict", "interrupted", "as told by"],
+    "the last line": ["conforms where asked", "but for known failures", "lines that no case ran"],
+}
+PLAIN = {  # they say what they are
+    "Verdict", "Matrix", "Time", "Run", "Words", "What limits this verdict", "Operation, output, requirement",
+    "Certified, exhausted, sampled", "The run", "What its words mean",
+}  # fmt: skip
+USED = sorted({word for words in SAID.values() for word in words} - PLAIN)
+
+
+@pytest.mark.parametrize("word", USED)
+def test_a_word_that_a_report_uses_is_explained(word):
+    page = explain(*word.split())
+    assert (page.exit_code, page.output[:2]) == (0, "# ")
+
+
+@pytest.mark.parametrize("kind", SAID)
+def test_words_of_every_part_of_a_report_were_found(kind):
+    assert SAID[kind]
+
+
+def test_a_heading_of_the_text_is_one_of_the_table_and_begins_with_its_word():
+    tuples = [
+        node.elts
+        for node in ast.walk(ast.parse(Path(text.__file__).read_text()))
+        if isinstance(node, ast.Tuple)
+    ]
+    written = [ast.unparse(of[0]) for of in tuples if len(of) == 2 and ast.unparse(of[1]) == "'head'"]
+    assert [each for each in written if each.startswith(("'", '"'))] == []
+    assert all(heading.startswith(word) for word, heading in text.HEADINGS.items())
+
+
+def test_a_heading_of_the_page_leads_to_its_word_or_says_what_it_is():
+    headings = re.findall(r"<h[23][^>]*>(?:<span.*?</span> )?([^<]*)", PAGE)
+    assert len(headings) > 10
+    assert [each.strip() for each in headings if "{{" not in each and each.strip() not in PLAIN] == []
+
+
+def test_a_word_for_another_is_none_that_has_a_page():
+    assert set(MEANT.values()) <= set(WORDS)
+    assert set(MEANT).isdisjoint(WORDS)
+
+
+@pytest.mark.parametrize("label", [*text.ENTRIES, *findings.FACTS, "also seen as"])
+def test_the_page_of_a_finding_tells_each_of_its_labels(label):
+    assert f"*{label}*" in explanation("finding")
 
 
 def test_findings_are_verdicts_and_what_else_a_report_tells():

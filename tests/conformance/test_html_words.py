@@ -5,7 +5,7 @@ import re
 import pytest
 
 from conformance.explanations import KINDS, explanation
-from conformance.reports.html.words import anchor_of, words
+from conformance.reports.html.words import THERE, anchor_of, words
 
 
 def report_with(verdict="conforms", rows=(), **more):
@@ -15,6 +15,11 @@ def report_with(verdict="conforms", rows=(), **more):
         "advice": [],
         "stale_known_failures": [],
         "unreached": {"places": []},
+        "conclusion": {"words": verdict},
+        "exhausted": [],
+        "summations": [],
+        "coverage": [],
+        "baseline": None,
     }
     units = [
         {"requirement": requirement, "output": output, "verdict": of_row}
@@ -29,7 +34,9 @@ def names(**data):
 
 def test_the_words_are_those_of_the_page_in_the_order_of_the_explanations():
     rows = [("special", "grad_input", "not claimed"), ("exact", "output", "conforms")]
-    assert names(rows=rows) == ["exact", "special", "output", "grad_input", "conforms", "not claimed"]
+    of_rows = ["share of the bound", "sampled"]
+    every = ["exact", "special", "output", "grad_input", "conforms", "not claimed", *of_rows]
+    assert names(rows=rows) == every
 
 
 @pytest.mark.parametrize(
@@ -40,6 +47,12 @@ def test_the_words_are_those_of_the_page_in_the_order_of_the_explanations():
         ({"stale_known_failures": ["conv2d"]}, "stale known failure"),
         ({"unreached": {"places": [{}]}}, "no case ran"),
         ({"verdict": "interrupted"}, "interrupted"),
+        ({"conclusion": {"words": "conforms where asked but for 1 known failure"}}, "conforms where asked"),
+        ({"failures": [{"status": "differs", "also": []}]}, "finding"),
+        ({"exhausted": [{}]}, "exhausted"),
+        ({"summations": [{}]}, "order of sums"),
+        ({"coverage": [{}]}, "coverage"),
+        ({"baseline": {"file": "known.json"}}, "baseline"),
     ],
 )
 def test_a_word_that_stands_beside_the_table_is_explained(more, word):
@@ -47,7 +60,11 @@ def test_a_word_that_stands_beside_the_table_is_explained(more, word):
 
 
 def test_a_word_that_this_version_does_not_know_is_left_out():
-    assert names(rows=[("of tomorrow", "output", "conforms")]) == ["output", "conforms"]
+    assert "of tomorrow" not in names(rows=[("of tomorrow", "output", "conforms")])
+
+
+def test_what_a_page_has_a_part_for_is_explained_or_is_a_row_of_it():
+    assert set(THERE) <= {*KINDS["findings"], *KINDS["terms"]}
 
 
 def test_headings_stand_below_that_of_the_word():
@@ -71,7 +88,7 @@ def test_a_link_leads_to_a_word_of_the_page_and_is_a_word_where_that_is_not_ther
 def test_every_explanation_can_stand_in_a_page(word):
     every = [("exact", each, "conforms") for each in KINDS["outputs"]]
     every += [(each, "output", "conforms") for each in KINDS["requirements"]]
-    every += [("exact", "output", each) for each in KINDS["findings"]]
+    every += [("exact", "output", each) for kind in ("findings", "terms") for each in KINDS[kind]]
     found = {each.name: each for each in words(report_with(rows=every))}[word]
     assert found.anchor == anchor_of(word)
     first = explanation(word).split("\n\n")[1].split("`")[0].split()[0]

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from conformance.cli import main
 from conformance.cli.writing import FORMATS
 from conformance.reports import formats
+from conformance.reports.formats import PURPOSES
 
 
 @pytest.fixture
@@ -22,6 +23,17 @@ def stored(report_data, tmp_path, monkeypatch):
 
 def report(*words):
     return CliRunner().invoke(main, ["report", *words])
+
+
+def test_every_format_has_a_purpose_and_no_purpose_is_left_over():
+    assert set(PURPOSES) == set(FORMATS)
+
+
+@pytest.mark.parametrize("command", ["run", "report"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_help_of_a_format_says_what_it_is_for(command, name):
+    shown = " ".join(CliRunner().invoke(main, [command, "--help"]).output.split())
+    assert f"--{name} FILE" in shown and PURPOSES[name] in shown
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -387,6 +387,20 @@ def test_shrinking_reaches_the_smallest_case():
     )
 
 
+@pytest.mark.parametrize("written", ["1048576", "1048576,"])
+def test_a_dilation_shrinks_with_its_image_in_few_steps(written):
+    asked = []
+
+    def is_dilated(case):
+        asked.append(case)
+        return case.kernel == (2,) and case.dilations[0] > 1
+
+    start = Case.parse(f"max_pool1d image=1048579 kernel=2 seed=7 dilation={written}")
+    smallest = shrink(start, is_dilated, features_of("max_pool1d"))
+    assert (smallest.image, smallest.dilations) == ((3,), (2,))
+    assert len(asked) < 60
+
+
 def test_shrinking_keeps_a_refused_case_refused():
     start = Case.parse("conv2d channels=4 filters=6 groups=3 image=5,5 kernel=2,2")
     assert shrink(start, lambda case: True, frozenset({"groups"})).problem

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 from markupsafe import Markup
@@ -93,26 +94,34 @@ def _shown(failure: Data, anchor: str, figures: Figures, dropped: bool) -> Shown
 
 
 def _facts(failure: Data) -> Iterator[tuple[str, str, bool]]:
-    for label, text, copied in (
-        ("smallest case", failure["case"], True),
-        ("run it again", failure["replay"], True),
-        ("looks like", failure["diagnosis"], False),
-        ("where", failure["where"], False),
-        ("likewise", _likewise(failure), False),
-        ("raised at", failure["raised_at"], False),
-        ("if intended", failure["declaration"], False),
-        ("decides nothing", brief.excuse(failure), False),
-        ("found by", brief.found_by(failure), False),
-        ("first case", failure["first_case"] if failure["first_case"] != failure["case"] else "", True),
-    ):
-        if text:
-            yield label, text, copied
+    for label, said in FACTS.items():
+        if text := said(failure):
+            yield label, text, label in _COPIED
 
 
 def _likewise(failure: Data) -> str:
     """What else fails, without the words with which all of them begin."""
     common = failure["message"].partition(": ")[0] + ": "
     return "; ".join(message.removeprefix(common) for message in failure["likewise"])
+
+
+def _first_case(failure: Data) -> str:
+    return str(failure["first_case"]) if failure["first_case"] != failure["case"] else ""
+
+
+FACTS: Mapping[str, Callable[[Data], str]] = {  # a label, and what stands behind it
+    "smallest case": itemgetter("case"),
+    "run it again": itemgetter("replay"),
+    "looks like": itemgetter("diagnosis"),
+    "where": itemgetter("where"),
+    "likewise": _likewise,
+    "raised at": itemgetter("raised_at"),
+    "if intended": itemgetter("declaration"),
+    "decides nothing": brief.excuse,
+    "found by": brief.found_by,
+    "first case": _first_case,
+}
+_COPIED = ("smallest case", "run it again", "first case")
 
 
 def figures_of(failure: Data) -> Figures:
@@ -128,7 +137,7 @@ def figures_of(failure: Data) -> Figures:
     pictures, caption = (
         (list(grids.comparison(plane)), _caption(failure, plane)) if plane else _unlike(failure)
     )
-    drawing = drawing_of(case, failure["output"], place)
+    drawing = drawing_of(case, failure["output"], place, failure.get("taps"))
     return Figures(pictures, caption, drawing, tables_of(failure), script)
 
 

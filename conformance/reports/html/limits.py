@@ -1,4 +1,4 @@
-"""What limits a verdict, in groups: each a title, what it means, and its items."""
+"""What limits a verdict, in groups: each a title, the word that explains it, what it means, and its items."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ Item = tuple[str, str]  # the operation that it is about, or "", and a sentence
 
 @dataclass(frozen=True)
 class Limit:
+    """A kind of limit: word is what explains it."""
+
     title: str
+    word: str
     means: str
     items: list[Item] = field(default_factory=list)
 
 
 def limits(data: Data) -> list[Limit]:
     """Those that this run has, the gravest first."""
-    every = (Limit(title, means, list(items(data))) for title, means, items in _LIMITS)
+    every = (Limit(title, word, means, list(items(data))) for title, word, means, items in LIMITS)
     return [limit for limit in every if limit.items]
 
 
@@ -91,17 +94,17 @@ def _parameters(data: Data) -> Iterator[Item]:
     yield from (("", sentence) for sentence in data["parameters"])
 
 
-_LIMITS: tuple[tuple[str, str, Callable[[Data], Iterator[Item]]], ...] = (
-    ("Interrupted", "The run ended before everything was judged.", _interrupted),
-    ("Untested", "No case ran, or none whose expected answer varies: nothing is known of these.", brief.untested),
-    ("Known failures that no longer fail", "Take them out of known_failures.", _stale),
-    ("Failures of the baseline that are gone", "Update the baseline, so that they do not come back unseen.", _gone),
-    ("Not claimed", "The kernel does not offer these, so they were not judged.", brief.not_claimed),
-    ("Even the plainest call is refused", "What the kernel may have to declare.", _hints),
-    ("Not called because of its name", "Functions that were not judged.", _misnamed),
-    ("Lines that no case ran", "Nothing is known of these lines of the kernel.", _unreached),
-    ("The framework's own faults", "Its own function fails the same case: these decide nothing.", _faults),
-    ("Known failures", "Declared by the subject or in the baseline; they fail as before.", _known),
-    ("Too large to be asked", "No case is large enough to reach these.", _too_large),
-    ("Names taken for others", "What parameters of the kernel's own names were taken for.", _parameters),
+LIMITS: tuple[tuple[str, str, str, Callable[[Data], Iterator[Item]]], ...] = (
+    ("Interrupted", "interrupted", "The run ended before everything was judged.", _interrupted),
+    ("Untested", "untested", "No case ran, or none whose expected answer varies.", brief.untested),
+    ("Known failures that no longer fail", "stale known failure", "Take them out of known_failures.", _stale),
+    ("Failures of the baseline that are gone", "baseline", "Update it, so that they do not come back unseen.", _gone),
+    ("Not claimed", "not claimed", "The kernel does not offer these, so they were not judged.", brief.not_claimed),
+    ("Even the plainest call is refused", "untested", "What the kernel may have to declare.", _hints),
+    ("Not called because of its name", "not claimed", "Functions that were not judged.", _misnamed),
+    ("Lines that no case ran", "no case ran", "Nothing is known of these lines of the kernel.", _unreached),
+    ("The framework's own faults", "framework fault", "Its own function fails, too: these decide nothing.", _faults),
+    ("Known failures", "known failure", "Declared by the subject or in the baseline; they fail as before.", _known),
+    ("Too large to be asked", "numbers", "No case is large enough to reach these.", _too_large),
+    ("Names taken for others", "not claimed", "What parameters of the kernel's own names were taken for.", _parameters),
 )  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from markupsafe import Markup
 
@@ -13,6 +14,7 @@ from conformance.reports.html.geometry import ROW, Axis, axes_of
 from conformance.reports.html.svg import element, picture, squares
 
 CELL, LEFT, TOP = 22, 30, 20  # pixels of the picture
+TOLD = 6  # pixels that a sentence names
 
 _Shape = Callable[[Sequence[tuple[float, float]]], Iterator[Markup]]
 
@@ -26,17 +28,24 @@ class Drawing:
     legend: Sequence[tuple[str, str]]
 
 
-def drawing_of(case: Case, output: str, place: Sequence[int] | None) -> Drawing | None:
-    """Of three axes the last two; None of a case that PyTorch refuses, or that has no window."""
+def drawing_of(
+    case: Case, output: str, place: Sequence[int] | None, taps: Mapping[str, Any] | None = None
+) -> Drawing | None:
+    """Of three axes the last two; None of a case that PyTorch refuses, or that has no window.
+
+    taps   what a window that was read out does with each pixel: it is that window then, but of three axes
+    """
+    taps = taps if taps and case.dimensions <= len("hw") else None
     if case.problem or min(case.windows) < 1 or min(case.plane) < 1:
         return None
-    if not (axes := axes_of(case, output, place)):
+    if not (axes := axes_of(case, output, (taps or {}).get("window", place))):
         return None
     rows, columns = [ROW, *axes][-2:]
-    marks, places = list(_marks(rows, columns)), _Places(rows.pixels, columns.pixels)
+    read = _read(taps) if taps else {}
+    marks, places = list(_marks(rows, columns, read)), _Places(rows.pixels, columns.pixels)
     drawn = [*_indices(places, len(axes) > 1), *(piece for mark in marks for piece in mark.drawn(places))]
     size = LEFT + len(places.x) * CELL + 4, TOP + len(places.y) * CELL + 4
-    sentence = _sentence(case, axes)
+    sentence = "; ".join([_sentence(case, axes), *_told(taps or {})])
     return Drawing(picture(*size, sentence, *drawn), sentence, [(mark.kind, mark.words) for mark in marks])
 
 
@@ -73,7 +82,8 @@ class _Mark:
     frames: Sequence[tuple[Sequence[int], Sequence[int]]] = ()
 
     def drawn(self, places: _Places) -> Iterator[Markup]:
-        yield from _SHAPES[self.kind](places.of(self.pixels))
+        if shapes := list(_SHAPES[self.kind](places.of(self.pixels))):
+            yield element("g", element("title", self.words), *shapes)
         for rows, columns in self.frames:
             if frame := places.frame(rows, columns):
                 x, y, width, height = frame
@@ -100,6 +110,17 @@ def _crosses(kind: str) -> _Shape:
     return drawn
 
 
+def _lines(kind: str, path: str) -> _Shape:
+    """The same path in every pixel: what tells taps apart without a colour."""
+
+    def drawn(places: Sequence[tuple[float, float]]) -> Iterator[Markup]:
+        if places:
+            moves = (f"M{x:g} {y:g}{path}" for x, y in places)
+            yield element("path", d="".join(moves), class_=f"tap {kind}")
+
+    return drawn
+
+
 def _circles(kind: str, radius: float) -> _Shape:
     def drawn(places: Sequence[tuple[float, float]]) -> Iterator[Markup]:
         for x, y in places:
@@ -114,13 +135,36 @@ _SHAPES: dict[str, _Shape] = {
     "unread": _crosses("unread"),
     "inside": _circles("inside", 6),
     "outside": _circles("outside", 6),
+    "missing": _lines("missing", "m5 5l12 12m0 -12l-12 12"),
+    "foreign": _lines("foreign", "m11 3l8 8l-8 8l-8 -8z"),
+    "otherwise": _lines("otherwise", "m11 4l7.5 13h-15z"),
     "marked": _squares("marked", 2),
     "this": lambda places: iter(()),
     "next": lambda places: iter(()),
 }
 
 
-def _marks(rows: Axis, columns: Axis) -> Iterator[_Mark]:
+READ = {  # what a window that was read out does with a pixel, and in words
+    "missing": "a tap that is missing",
+    "foreign": "read, and no tap of the window",
+    "otherwise": "read by another tap, or another number of times",
+}
+
+
+def _read(taps: Mapping[str, Any]) -> dict[str, list[tuple[int, int]]]:
+    """The pixels that are not read as they should be, of one axis in row 0."""
+    return {kind: [(0, *pixel)[-2:] for pixel in taps[kind]] for kind in READ}
+
+
+def _told(taps: Mapping[str, Any]) -> Iterator[str]:
+    for kind, words in READ.items():
+        if pixels := taps.get(kind):
+            places = ", ".join(f"({', '.join(map(str, pixel))})" for pixel in pixels[:TOLD])
+            more = f" and {len(pixels) - TOLD} more" if len(pixels) > TOLD else ""
+            yield f"{words}: {places}{more}"
+
+
+def _marks(rows: Axis, columns: Axis, read: Mapping[str, Sequence[tuple[int, int]]]) -> Iterator[_Mark]:
     """Everything that is drawn, what is behind first."""
     every = [(row, column) for row in rows.pixels for column in columns.pixels]
     image = {(r, c) for r, c in every if 0 <= r < rows.extent and 0 <= c < columns.extent}
@@ -138,8 +182,10 @@ def _marks(rows: Axis, columns: Axis) -> Iterator[_Mark]:
     if frames := [frame for frame in nexts if all(frame)]:
         yield _Mark("next", "the next window, along each axis", frames=frames)
     yield _Mark("this", "the window", frames=[(rows.taps, columns.taps)])
+    wrong = {pixel for pixels in read.values() for pixel in pixels}
     for kind, words, pixels in (
-        ("inside", "a tap of the window", [tap for tap in taps if tap in image]),
+        ("inside", "a tap of the window", [tap for tap in taps if tap in image and tap not in wrong]),
+        *((kind, READ[kind], list(pixels)) for kind, pixels in read.items()),
         ("outside", "a tap in the padding", [tap for tap in taps if tap not in image]),
         ("marked", "where it is wrong", [(rows.marked or 0, columns.marked or 0)] if marked else []),
     ):

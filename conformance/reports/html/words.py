@@ -1,10 +1,11 @@
-"""What the words of a page mean: the explanation of each requirement, output and finding that stands in it."""
+"""What the words of a page mean: the explanation of each that stands in it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from conformance.explanations import KINDS, file_of
@@ -40,10 +41,25 @@ def _said(data: Mapping[str, Any]) -> Iterator[str]:
     for row in data["rows"]:
         yield from (row["requirement"], row["output"], row["verdict"])
     yield from (failure["status"] for failure in every_failure(data["failures"]))
-    yield from ["advice"] * bool(data["advice"])
-    yield from ["stale known failure"] * bool(data["stale_known_failures"])
-    yield from ["no case ran"] * bool(data["unreached"]["places"])
+    yield from (word for word, there in THERE.items() if there(data))
     yield data["verdict"]
+
+
+THERE: Mapping[
+    str, Callable[[Mapping[str, Any]], Any]
+] = {  # a word, and what its part of the page is made of
+    "advice": itemgetter("advice"),
+    "stale known failure": itemgetter("stale_known_failures"),
+    "no case ran": lambda data: data["unreached"]["places"],
+    "finding": itemgetter("failures"),
+    "share of the bound": itemgetter("rows"),
+    "conforms where asked": lambda data: "where asked" in data["conclusion"]["words"],
+    "exhausted": itemgetter("exhausted"),
+    "sampled": itemgetter("rows"),
+    "coverage": itemgetter("coverage"),
+    "order of sums": itemgetter("summations"),
+    "baseline": itemgetter("baseline"),
+}
 
 
 def _html(name: str, names: Sequence[str]) -> Any:
