@@ -6,7 +6,7 @@ import numpy as np
 
 from conformance.cases.case import Case
 from conformance.cases.guarded import GUARDS
-from conformance.cases.values import values_named
+from conformance.cases.values import as_subnormal, values_named
 from conformance.cases.views import VIEWS
 from conformance.operations import DTYPES
 from conformance.operations.dtypes import COMPLEX
@@ -23,6 +23,8 @@ def fill(case: Case) -> Arrays:
     if case.values == "special":
         names = case.family.specials(case)
         case.family.put_specials(rng, case, arrays, names[case.seed % len(names)])
+    if case.values == "subnormal":
+        as_subnormal(case, arrays)
     case.family.settled(case, arrays)
     for name, view in case.views.items():
         if name in arrays:

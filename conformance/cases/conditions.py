@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +30,10 @@ ELEMENTS = 2_000_000  # of the arrays of a case
 DENSE = 8 * MOST  # multiplications of a gradient by correlation
 ROUNDS = 2  # each with the next of the forms that networks have
 DRAWS = 12  # of what `?` stands for, beside other conditions
+LOOKED_AT = 10_000  # numbers for which several comparisons may hold
+_HOLDS: dict[str, Callable[[int, int], bool]] = {
+    "==": operator.eq, "!=": operator.ne, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
+}  # fmt: skip
 _ATOM = re.compile(r"(\S+) (?:% (\d+) )?(==|!=|>=|>|<=|<) (\d+)")
 
 
@@ -46,6 +51,9 @@ class Atom:
         left, modulus, how, number = _ATOM.fullmatch(text).groups()  # type: ignore[union-attr]
         measures = () if left == "?" else tuple(map(_factors, left.split("|")))
         return cls(measures, int(modulus or 0), how, int(number))
+
+    def holds(self, number: int) -> bool:
+        return bool(_HOLDS[self.how](number % self.modulus if self.modulus else number, self.number))
 
     @property
     def inside(self) -> int:
@@ -132,13 +140,33 @@ def _asked(
 
 def _targets(atoms: Sequence[Atom]) -> Iterator[list[int]]:
     """All comparisons hold; each by itself does not; each by itself holds further on; none holds."""
-    inside = [atom.inside for atom in atoms]
+    inside = [_near(atom.inside, atom, True, atoms) for atom in atoms]
     yield inside
-    for number, atom in enumerate(atoms):
-        for other in (atom.outside, atom.further):
-            yield [*inside[:number], other, *inside[number + 1 :]]
+    for atom in atoms:
+        for other in (_near(atom.outside, atom, False, atoms), _near(atom.further, atom, True, atoms)):
+            yield [
+                other if each is atom or each in _alike(atom, atoms) else n
+                for each, n in zip(atoms, inside, strict=True)
+            ]
     if len(atoms) > 1:
         yield [atom.outside for atom in atoms]
+
+
+def _alike(atom: Atom, atoms: Sequence[Atom]) -> list[Atom]:
+    """The others that ask the same measure."""
+    return [each for each in atoms if each is not atom and each.of == atom.of and atom.of]
+
+
+def _near(number: int, atom: Atom, wanted: bool, atoms: Sequence[Atom]) -> int:
+    """The nearest to a number for which it holds, or does not, and what else is asked of the measure does."""
+    if not (alike := _alike(atom, atoms)):
+        return number
+    far = max(each.number for each in (atom, *alike)) + math.prod(
+        each.modulus or 1 for each in (atom, *alike)
+    )
+    some = sorted(range(1, min(2 * far, LOOKED_AT)), key=lambda n: abs(n - number))
+    fit = (n for n in some if atom.holds(n) == wanted and all(each.holds(n) for each in alike))
+    return next(fit, number)
 
 
 def _bases(operation: str) -> list[Case]:

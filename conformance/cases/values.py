@@ -185,8 +185,8 @@ def _close(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int,
 
 
 def _special(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
-    """Integers with NaN, infinities and zeros of both signs among them."""
-    return _integers(rng, case, name, shape)  # the others are put in once all arrays are there
+    """Integers with NaN, infinities and zeros of both signs among them, or so many times the smallest number."""
+    return _integers(rng, case, name, shape)  # what they become follows once all arrays are there
 
 
 def _large(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -214,6 +214,18 @@ def _scaled(
     if name == "bias":
         return np.ldexp(integers, 2 * exponent)  # as the products
     return np.ldexp(integers, 2 * exponent // max(2, len(factors(case, "output"))))
+
+
+def as_subnormal(case: Problem, arrays: dict[str, Array]) -> None:
+    """In place, by the seed: those of the answer, or grad_output, as so many times the smallest number above 0.
+
+    Their bits are those of the integers: arithmetic may take such numbers for 0.
+    """
+    flows = case.seed % 2 or case.family.chosen  # what is chosen is copied, and no arithmetic is done with it
+    for name in arrays.keys() & ({"grad_output"} if flows else {"input", "bias"}):
+        integers, dtype = arrays[name].astype(np.int64), DTYPES[case.dtype].numpy
+        bits = np.abs(integers) | (integers < 0).astype(np.int64) << (8 * dtype.itemsize - 1)
+        arrays[name] = bits.astype(f"u{dtype.itemsize}").view(dtype)
 
 
 def _uniform(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -294,6 +306,7 @@ VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]],
     "large": _large,
     "tiny": _tiny,
     "special": _special,
+    "subnormal": _special,
     **UNITS,
     **SUMMED,
 }

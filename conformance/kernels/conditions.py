@@ -7,6 +7,7 @@ import builtins
 import contextlib
 import inspect
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -20,8 +21,9 @@ from conformance.cases.conditions import VALUES, basic, value
 from conformance.kernels.guess import names_in, names_of
 from conformance.kernels.layout import to_channels_last
 from conformance.kernels.signature import leading
-from conformance.kernels.source.comparisons import Comparison, Names, conditions
+from conformance.kernels.source.comparisons import Comparison, conditions, parts_of
 from conformance.kernels.source.foreign import LOADING, foreign_conditions, foreign_files, read_text
+from conformance.kernels.source.names import Names
 from conformance.kernels.source.reach import reached
 from conformance.kernels.source.statements import Function, Key, functions, key_of
 from conformance.kernels.subject import Subject
@@ -81,8 +83,16 @@ def _of_function(subject: Subject, operation: str, function: FunctionType) -> It
 
 @cache
 def _written(file: str) -> dict[Key, Function]:
-    """The functions that a file defines."""
-    return {key_of(node): node for node in functions(ast.parse(read_text(file)))}
+    """The functions that a file defines; one without a name as if it had one, the first of a line."""
+    tree = ast.parse(read_text(file))
+    unnamed = [each for each in ast.walk(tree) if isinstance(each, ast.Lambda)]
+    found = {("<lambda>", each.lineno): _as_function(each) for each in reversed(unnamed)}
+    return found | {key_of(node): node for node in functions(tree)}
+
+
+def _as_function(unnamed: ast.Lambda) -> ast.FunctionDef:
+    body: list[ast.stmt] = [ast.Return(unnamed.body)]
+    return ast.FunctionDef("<lambda>", unnamed.args, body, [], lineno=unnamed.lineno)
 
 
 def _names(function: FunctionType, node: ast.AST) -> Names:
@@ -92,9 +102,7 @@ def _names(function: FunctionType, node: ast.AST) -> Names:
     }
     for name, home in [*numbers.items(), ("self", _class_of(function)), ("cls", _class_of(function))]:
         if isinstance(home, (ModuleType, type)):
-            numbers |= {
-                f"{name}.{other}": of for other, of in vars(home).items() if isinstance(of, (int, float))
-            }
+            numbers |= {f"{name}.{other}": of for other, of in vars(home).items() if isinstance(of, _KNOWN)}
     parameters = inspect.signature(function, follow_wrapped=False).parameters.values()
     numbers |= {
         each.name: each.default
@@ -106,7 +114,7 @@ def _names(function: FunctionType, node: ast.AST) -> Names:
             numbers[name] = cell.cell_contents
         except ValueError:  # not yet filled
             continue
-    return Names(numbers, _single(node))
+    return Names(numbers, _single(node), _looped(node))
 
 
 def _class_of(function: FunctionType) -> Any:
@@ -114,6 +122,7 @@ def _class_of(function: FunctionType) -> Any:
     return function.__globals__.get(function.__qualname__.rpartition(".")[0])
 
 
+_KNOWN = (int, float, dict, set, frozenset, tuple, list)  # what a module or a class holds that is read
 _OPTIONS = {name for option, others in OTHER_NAMES.items() for name in (option, *others)}
 
 
@@ -129,7 +138,36 @@ def _single(node: ast.AST) -> dict[str, ast.expr]:
             each.target, ast.Name
         ):
             given.setdefault(each.target.id, []).extend([ast.Constant(None)] * 2)
+        elif isinstance(each, ast.NamedExpr):
+            given.setdefault(each.target.id, []).append(each.value)
+        elif isinstance(each, ast.Match):
+            for case in each.cases:
+                for name, of in _captured(case.pattern, each.subject):
+                    given.setdefault(name, []).append(of)
     return {name: of[0] for name, of in given.items() if len(of) == 1}
+
+
+def _captured(pattern: ast.pattern, of: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    """The names that a pattern gives values, with those."""
+    if isinstance(pattern, ast.MatchAs) and pattern.name:
+        yield pattern.name, of
+    for inner, part in parts_of(pattern, of):
+        yield from _captured(inner, part)
+
+
+def _looped(node: ast.AST) -> dict[str, tuple[ast.expr, int | None]]:
+    """The names of loops that nothing else gives a value, with what they go over."""
+    found: dict[str, tuple[ast.expr, int | None]] = {}
+    for each in ast.walk(node):
+        if isinstance(each, (ast.For, ast.comprehension)):
+            targets = each.target.elts if isinstance(each.target, ast.Tuple) else [each.target]
+            for place, target in enumerate(targets):
+                if isinstance(target, ast.Name):
+                    found[target.id] = each.iter, place if isinstance(each.target, ast.Tuple) else None
+    stores = Counter(
+        each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+    )
+    return {name: over for name, over in found.items() if stores[name] == 1}
 
 
 def _given(target: ast.expr, of: ast.expr) -> Iterator[tuple[str, ast.expr]]:

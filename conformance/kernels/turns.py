@@ -6,11 +6,13 @@ thread runs at a time, and at a line of the kernel the next one goes on: a case 
 
 from __future__ import annotations
 
+import dis
 import random
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType
+from functools import cache
+from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 from conformance.kernels.framework import FRAMEWORKS, about
@@ -20,6 +22,9 @@ _SLOWER = 128  # turns are a line longer after each so many: a long kernel does 
 _LINES = 10_000  # a kernel of more is let go: tracing makes it slower, and it meets others anyway
 _PATIENCE = 0.032  # seconds that a thread may take to its next line, before another one has its turn
 _LEAST_PATIENCE = 0.001
+# What other threads may see is written by these instructions, and by functions and methods of these names.
+_STORES = {"STORE_GLOBAL", "STORE_ATTR", "STORE_SUBSCR", "STORE_SLICE", "STORE_DEREF"}
+_WRITING = {"add", "append", "copyto", "extend", "fill", "insert", "put", "setattr", "setdefault", "update"}
 
 T = TypeVar("T")
 
@@ -29,14 +34,17 @@ class Turns:
 
     One that waits for another, as for a lock, would wait for ever: it loses the turn after a while. Each time this
     happens the while is shorter, as a kernel that has a lock takes it again and again.
+
+    alone   how often thread 0 writes something in its first call before others make theirs
     """
 
-    def __init__(self, seed: str, count: int) -> None:
-        self.seed, self.count = seed, count
+    def __init__(self, seed: str, count: int, alone: int = 0) -> None:
+        self.seed, self.count, self.alone = seed, count, alone
         self.ready = set(
             range(count)
         )  # those that may be given the turn, also before they come to wait for it
         self.waiting: set[int] = set()  # those that stand at a line
+        self.behind = [*range(1, count)]  # those whose first call waits for something that thread 0 writes
         self.turn: int | None = 0
         self.given = 0  # how often the turn was
         self.patience = _PATIENCE
@@ -44,10 +52,14 @@ class Turns:
         self.called = [threading.Condition(lock) for _ in range(count)]
 
     def calls(self, thread: int, call: Callable[[], T], times: int) -> list[T]:
-        """What the calls of a thread return. In the first, all of them go abreast, line by line: what one writes, the
-        others write before it reads. In the rest, their turns are of lengths drawn from the seed.
+        """What the calls of a thread return.
+
+        In the first, thread 0 leads: where it has written something, another one makes its whole call, which meets
+        what is half filled. In the second, all go abreast, line by line: what one writes, the others write before it
+        reads. In the rest, their turns are of lengths drawn from the seed.
         """
-        rng, lines, stop, abreast = random.Random(f"{thread} {self.seed}"), 0, 1, True
+        rng, lines, stop, number = random.Random(f"{thread} {self.seed}"), 0, 1, 0
+        written, at = set[tuple[CodeType, int]](), dict[FrameType, int]()
 
         def trace(frame: FrameType, event: str, _: Any) -> Any:
             nonlocal lines, stop
@@ -57,29 +69,54 @@ class Turns:
             if lines > _LINES:
                 sys.settrace(None)
                 self.leave(thread)
+            elif number == 0:
+                done = frame.f_code, at.pop(frame, 0)
+                if event == "line":
+                    at[frame] = frame.f_lineno
+                if is_new := done[1] in _writing(done[0]) and done not in written:
+                    written.add(done)
+                self.follow(thread, is_new and len(written) > self.alone)
             elif lines >= stop:
-                stop = lines + (1 if abreast else rng.choice(_RUNS)) + lines // _SLOWER
+                stop = lines + (1 if number == 1 else rng.choice(_RUNS)) + lines // _SLOWER
                 self.pause(thread)
             return trace
 
-        before = sys.gettrace()
+        answers, before = [], sys.gettrace()
         sys.settrace(trace)
         try:
-            first = call()
-            abreast = False
-            return [first, *(call() for _ in range(times - 1))]
+            for number in range(times):
+                answers.append(call())
+                if number == 0:
+                    self.gather(thread)
+            return answers
         finally:
             sys.settrace(before)
             self.leave(thread)
 
-    def pause(self, thread: int) -> None:
-        """Let another thread go on; back when it is this one's turn."""
+    def follow(self, thread: int, has_written: bool) -> None:
+        """At a line of a first call: the next one of the others makes its own where thread 0 has written something."""
+        if thread == 0 and has_written and self.behind:
+            self.pause(thread, self.behind.pop(0))
+        elif self.turn != thread:
+            self.pause(thread)
+        else:
+            self.given += 1  # whoever waits sees that it comes to lines
+
+    def gather(self, thread: int) -> None:
+        """After a first call: back to thread 0, which goes on once all others have made theirs."""
+        if thread:
+            self.pause(thread, 0)
+        while not thread and self.behind:
+            self.pause(thread, self.behind.pop(0))
+
+    def pause(self, thread: int, to: int | None = None) -> None:
+        """Let another thread go on, the next one if none is named; back when it is this one's turn."""
         mine = self.called[thread]
         with mine:
             self.ready.add(thread)
             self.waiting.add(thread)
             if self.turn in (thread, None):
-                self._give(thread)
+                self._give(thread if to is None else to - 1)
             while self.turn != thread:
                 given = self.given
                 if not mine.wait(self.patience) and given == self.given:
@@ -105,6 +142,17 @@ class Turns:
             self.ready -= {self.turn}
             self.patience = max(_LEAST_PATIENCE, self.patience / 2)
             self._give(self.turn)
+
+
+@cache
+def _writing(code: CodeType) -> frozenset[int]:
+    """Its lines that write into what another thread may have in its hands, too."""
+    starts, found, line = dict(dis.findlinestarts(code)), set(), 0
+    for each in dis.get_instructions(code):
+        line = starts.get(each.offset) or line
+        if each.opname in _STORES or (each.opname.startswith("LOAD_") and each.argval in _WRITING):
+            found.add(line)
+    return frozenset(found)
 
 
 def _module(frame: FrameType) -> str:

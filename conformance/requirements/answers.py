@@ -20,10 +20,12 @@ from conformance.operations.dtypes import REAL
 from conformance.requirements.plan import TRANSFORMS
 from conformance.verdicts.bounds import bound, undecided
 from conformance.verdicts.coefficients import in_words
-from conformance.verdicts.judgement import Judgement, judge, shares
+from conformance.verdicts.judgement import Judgement, advised, judge, shares
 from conformance.verdicts.summation import order_of
 
 LESS_THAN_HALF = 0.49  # what an integer may be off to be right once it is rounded
+
+FLUSHED = "subnormal numbers are lost: PyTorch keeps them, what is compiled with -ffast-math does not"
 
 
 def check_answers(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
@@ -64,6 +66,8 @@ def judge_all(
             said = _read(
                 case, arrays, judge(name, case.dtype, got, right, limit), shares(numbers[name], right, limit)
             )
+            if case.values == "subnormal" and _is_flushed(case, numbers[name], expected[name]):
+                said = advised(name, FLUSHED, subject.strict)
         if name == "output" and name in numbers and (order := order_of(case, numbers[name])):
             said = said._replace(order=list(order))
         judged.append(said)
@@ -83,6 +87,12 @@ def _is_number(got: Answer, case: Case, expected: Array) -> TypeGuard[Array]:
     """Whether it has the shape and dtype that it should have, so that only its numbers may be wrong."""
     dtype = DTYPES[case.dtype].numpy
     return isinstance(got, np.ndarray) and got.shape == expected.shape and got.dtype == dtype
+
+
+def _is_flushed(case: Case, got: Array, expected: Array) -> bool:
+    """Whether it is off by no more than what sums of subnormal numbers come to."""
+    lost = np.abs(got.astype(np.float64) - expected)
+    return bool((lost <= DTYPES[case.dtype].exact * DTYPES[case.dtype].subnormal).all())
 
 
 def _in_range(case: Case, got: Array, expected: Array, limit: Array | None) -> Array:

@@ -10,6 +10,7 @@ from conformance.cases import Case, covering, networks, scope, sizes
 from conformance.cases.features import Features
 from conformance.cases.named import named
 from conformance.operations import DTYPES, OPERATIONS, Family
+from conformance.operations.dtypes import REAL
 
 TRANSFORMS = ("winograd", "fft")  # accuracies of kernels that multiply transforms of whole tiles
 PROFILES = ("quick", "standard", "deep")
@@ -53,6 +54,11 @@ class Plan:
     def scaled(self) -> tuple[str, ...]:
         """Values of other magnitudes that are exact, too; none of an integer format is tiny."""
         return () if self.transforms else ("large", "tiny") if DTYPES[self.dtype].rounds else ("large",)
+
+    @property
+    def keeps_subnormals(self) -> bool:
+        """Whether sums of products of subnormal numbers are exact, or round once: as PyTorch has them by default."""
+        return DTYPES[self.dtype].kind == REAL and DTYPES[self.dtype].rounds and not self.family.error
 
     @property
     def overflows(self) -> bool:

@@ -1,4 +1,4 @@
-"""NaN, infinities, signed zeros, ties."""
+"""NaN, infinities, signed zeros, subnormals, ties."""
 
 from __future__ import annotations
 
@@ -15,6 +15,10 @@ from conformance.requirements.requirement import Requirement
 
 
 def cases(plan: Plan) -> Iterator[Case]:
+    if plan.keeps_subnormals:
+        for seed in range(2):  # of the answer, and of the gradients
+            seeded = (replace(case, seed=seed) for case in plan.named())
+            yield from plan.with_values(seeded, "subnormal")
     for values in ("special", "ties") if plan.family.chosen or plan.family.ties else ("special",):
         for seed in range(2 if plan.profile == "quick" else 3):
             plain = itertools.chain(plan.named(), plan.covering())

@@ -29,8 +29,10 @@ T = TypeVar("T")
 
 
 def cases(plan: Plan) -> Iterator[Case]:
+    """Cases whose seeds also say how much one thread writes before others come: each of the first has another one."""
     named = itertools.chain(plan.named(), plan.named("busy"))
-    yield from plan.with_values(named, plan.integers)
+    for number, case in enumerate(plan.with_values(named, plan.integers)):
+        yield replace(case, seed=number % _ALONE)
 
 
 def check_threads(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]:
@@ -38,10 +40,10 @@ def check_threads(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]
     others = [other for other in neighbours(case) if not (other.problem or caller.why_not(other))]
     others = [other for other in others if not caller.is_known(other)][:2]
     # Those with other options last: of threads that go abreast, the last leaves its options to all.
-    every = [*(replace(case, seed=case.seed + n) for n in range(3)), case, *others]
+    every = [*(replace(case, seed=case.seed + n) for n in (0, 0, 1, 2)), *others]
     filled = [fill(each) for each in every]
     expected = [oracle(each, arrays) for each, arrays in zip(every, filled, strict=True)]
-    filled[3] = filled[0]  # the very same arrays: what changes one and puts it back, another thread sees
+    filled[1] = filled[0]  # the very same arrays: what changes one and puts it back, another thread sees
     results: dict[str, Judgement] = {}
     for each, arrays, want, got in zip(every, filled, expected, _answers(caller, every, filled), strict=True):
         judged = (judge_all(caller.subject, oracle, each, arrays, want, one) for one in got)
@@ -60,7 +62,7 @@ def check_threads(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]
 def _answers(caller: Caller, every: list[Case], filled: list[Arrays]) -> list[list[dict[str, Answer]]]:
     """The first answer of each thread, and one that is not the same where there is any."""
     caller.to_framework(every[0], filled[0])  # what that imports, threads would have to wait for
-    turns, start = Turns(str(every[0]), len(every)), threading.Barrier(len(every))
+    turns, start = Turns(str(every[0]), len(every), every[0].seed % _ALONE), threading.Barrier(len(every))
 
     def ask(i: int) -> list[dict[str, Answer]]:
         def call() -> dict[str, Answer]:
@@ -101,7 +103,8 @@ def _often_switched() -> Iterator[None]:
         sys.setswitchinterval(before)
 
 
-_IN_TURN = 3  # calls of each thread that take turns between lines
+_ALONE = 3  # as often does one thread write something before others come, or less often
+_IN_TURN = 4  # calls of each thread that take turns between lines
 _LEAST, _MOST = 3, 40  # calls of each thread at once: so many as take no more than
 _WORK = 0.002  # seconds of its own on a processor, however busy the machine is
 _LATE = 1.0  # seconds
@@ -117,5 +120,5 @@ REQUIREMENT = Requirement(
     every_dtype=False,
     rank=10,
     repeatable=False,
-    fresh=3,
+    fresh=_ALONE,
 )

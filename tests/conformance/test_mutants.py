@@ -227,7 +227,9 @@ def large(operation: str) -> list[Case]:
     ]
     every += networks.lookalikes(operation, features)
     every += [*sizes.reaches(operation, features), *sizes.far(operation, features)]
-    values = ["mean_zero", "special", "large", "tiny"] + ["ties"] * ALL_OPERATIONS[operation].family.chosen
+    values = ["mean_zero", "special", "large", "tiny", "subnormal"] + ["ties"] * ALL_OPERATIONS[
+        operation
+    ].family.chosen
     flags = {
         option.name: True for option in ALL_OPERATIONS[operation].options if option.name == "return_indices"
     }
@@ -246,18 +248,18 @@ def right(case: Case) -> tuple[Arrays, Answers]:
 @pytest.mark.parametrize(
     ("operation", "count"),
     [
-        ("conv1d", 671),
-        ("conv2d", 769),
-        ("conv3d", 805),
+        ("conv1d", 682),
+        ("conv2d", 780),
+        ("conv3d", 816),
         ("conv_transpose1d", 432),
         ("conv_transpose2d", 500),
         ("conv_transpose3d", 539),
         ("max_pool1d", 232),
         ("max_pool2d", 282),
         ("max_pool3d", 318),
-        ("avg_pool1d", 171),
-        ("avg_pool2d", 240),
-        ("avg_pool3d", 267),
+        ("avg_pool1d", 172),
+        ("avg_pool2d", 241),
+        ("avg_pool3d", 268),
         ("adaptive_avg_pool1d", 41),
         ("adaptive_avg_pool2d", 47),
         ("adaptive_avg_pool3d", 47),

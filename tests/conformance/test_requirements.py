@@ -3,6 +3,7 @@
 import ctypes
 import shutil
 import subprocess
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,12 +11,14 @@ import pytest
 
 from conformance.audit import mutants
 from conformance.cases import Case
+from conformance.cases.arrays import fill
 from conformance.cases.features import features_of
 from conformance.kernels import reference
 from conformance.kernels.call import Caller
 from conformance.kernels.functions import functions
 from conformance.kernels.load import load
 from conformance.kernels.subject import Subject
+from conformance.operations import DTYPES
 from conformance.operations.windows import pad
 from conformance.requirements import REQUIREMENTS, Plan
 from conformance.running.in_process import InProcess
@@ -32,6 +35,38 @@ def said(requirement: str, subject: Subject, text: str) -> str:
     """What is said against a subject by one case."""
     judged = REQUIREMENTS[requirement].check(Caller(subject), reference.answer, Case.parse(text))
     return " ".join(judgement.message for judgement in judged if judgement.failed)
+
+
+# Subnormal numbers.
+
+
+def flushing(strict: bool = False) -> Subject:
+    mutant = mutants.named("conv2d_output_subnormal_answers_are_flushed_to_zero")
+    return Subject(mutant.subject(), dtypes=("float16", "float32"), strict=strict)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_subnormal_numbers_that_are_lost_are_advised_of(dtype):
+    case = Case.parse(f"conv2d image=5,7 kernel=3,2 dtype={dtype} values=subnormal")
+    judged = REQUIREMENTS["special"].check(Caller(flushing()), reference.answer, case)
+    assert [each.status for each in judged if each.output == "output"] == ["advice"]
+    assert "subnormal numbers are lost" in said("special", flushing(strict=True), str(case))
+
+
+def test_what_is_no_loss_of_subnormal_numbers_fails():
+    wrong = mutants.named("conv2d_output_right_on_the_first_call_only").subject()
+    wrong.conv2d(np.ones((1, 1, 3, 3)), np.ones((1, 1, 1, 1)))
+    assert "expected" in said("special", Subject(wrong), "conv2d image=3,3 values=subnormal")
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
+@pytest.mark.parametrize(("seed", "scaled"), [(0, {"input", "bias"}), (1, {"grad_output"})])
+def test_subnormal_numbers_are_integers_times_the_smallest(dtype, seed, scaled):
+    case = Case.parse(f"conv2d image=3,4 bias=true dtype={dtype} values=subnormal seed={seed}")
+    whole = fill(replace(case, values="integers"))
+    smallest = {name: DTYPES[dtype].subnormal if name in scaled else 1.0 for name in whole}
+    for name, array in fill(case).items():
+        assert np.array_equal(array.astype(np.float64), whole[name].astype(np.float64) * smallest[name])
 
 
 # State.

@@ -23,9 +23,9 @@ def kernel(text, **known):
     return module["kernel"]
 
 
-def taken(call, seed="seed", count=4, times=3):
+def taken(call, seed="seed", count=4, times=3, alone=0):
     """What the calls of each thread return."""
-    given = Turns(seed, count)
+    given = Turns(seed, count, alone)
     with ThreadPoolExecutor(count) as threads:
         return list(threads.map(lambda i: given.calls(i, lambda: call(i), times), range(count)))
 
@@ -52,16 +52,50 @@ def test_the_order_is_that_of_the_seed():
 
 
 @pytest.mark.usefixtures("patient")
-def test_first_all_go_abreast_later_some_pass():
-    first = order("one")
-    assert first[:40] == [0, 1, 2, 3] * 10
-    assert any(a == b for a, b in itertools.pairwise(first))
+def test_then_all_go_abreast_later_some_pass():
+    later = order("one")[80:]
+    assert later[:40] == [0, 1, 2, 3] * 10
+    assert any(a == b for a, b in itertools.pairwise(later))
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(("alone", "first"), [(0, [0, 1, 1, 0, 2, 2, 3, 3]), (1, [0, 0, 1, 1, 2, 2, 3, 3])])
+def test_first_another_makes_its_whole_call_where_one_has_written(alone, first):
+    text = "def kernel(i):\n    seen.append(i)\n    seen.append(i)\n"
+    seen: list[int] = []
+    taken(kernel(text, seen=seen), times=1, alone=alone)
+    assert seen == first
+
+
+HALF_FILLED = {
+    "after its flag": ("", "READY = True", "TABLE[:] = [1, 2]"),
+    "a row at a time": ("", "READY = True", "TABLE[0] = 1", "TABLE[1] = 2"),
+    "by a method": ("", "READY = True", "TABLE.insert(0, 1)", "TABLE.insert(1, 2)"),
+    "after memory of its own": ("own = [0]; own[0] = i", "READY = True", "TABLE[:] = [1, 2]"),
+    "before its flag": ("", "TABLE[:] = [1, 2]", "READY = True"),
+}
+
+
+@pytest.mark.usefixtures("patient")
+@pytest.mark.parametrize(("fills", "lines"), HALF_FILLED.items(), ids=HALF_FILLED)
+def test_a_table_is_met_half_filled(fills, lines):
+    own, *rest = lines
+    body = "".join(f"        {line}\n" for line in rest)
+    text = f"""READY, TABLE = False, [0, 0]
+def kernel(i):
+    global READY
+    {own}
+    if not READY:
+{body}    return TABLE[:2]
+"""
+    met = [taken(kernel(text), times=1, alone=alone) for alone in range(3)]
+    assert all(answers == [[[1, 2]]] * 4 for answers in met) is (fills == "before its flag")
 
 
 @pytest.mark.usefixtures("patient")
 def test_what_one_writes_the_others_write_before_it_reads():
     text = "def kernel(i):\n    kept[0] = i\n    return kept[0]\n"
-    assert [answers[0] for answers in taken(kernel(text, kept=[None]))] == [3, 3, 3, 3]
+    assert [answers[1] for answers in taken(kernel(text, kept=[None]))] == [3, 3, 3, 3]
 
 
 def test_threads_that_wait_for_each_other_come_through():

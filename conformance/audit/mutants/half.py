@@ -10,6 +10,7 @@ import numpy as np
 from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, conv_transpose
 from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows
 from conformance.audit.mutants.orders import Order, in_four_lanes, left_to_right, pairwise, summed
+from conformance.audit.mutants.precision import without_subnormals
 from conformance.cases.arrays import Array, Arrays
 from conformance.operations import DTYPES
 from conformance.operations.avg_pool import divisors
@@ -52,10 +53,6 @@ def cut_off(case: Any, array: Array) -> Array:
 def within_range(case: Any, array: Array) -> Array:
     largest = DTYPES[case.dtype].largest
     return np.where(np.isinf(array), array, np.clip(array, -largest, largest))
-
-
-def without_subnormals(case: Any, array: Array) -> Array:
-    return np.where(np.abs(array) < DTYPES[case.dtype].smallest, 0, array)
 
 
 ORDERS: list[tuple[str, Order]] = [

@@ -19,6 +19,8 @@ CONV = """
 BLOCK = 3 << 5
 TABLE = {(13, 3): True, (17, 5): True}
 
+RULE = lambda channels: channels == 97
+
 
 class Plan:
     tile = 90
@@ -81,6 +83,13 @@ CONDITIONS = {
     "padding of 37": "padding == 37",
     "40 channels and 96 filters or more, as another function says": "wide(weight.shape[1], weight.shape[0])",
     "widths in tiles of 90, as an object says": "Plan(input.shape).fits()",
+    "97 channels, as a table of the function's own says": "{97: True, 193: True}.get(weight.shape[1])",
+    "97 to 102 channels, as a range says": "weight.shape[1] in range(97, 103)",
+    "97 or 193 channels, one after the other": "any(weight.shape[1] == each for each in (97, 193))",
+    "96 to 127 channels, one beside whole blocks of 32": "weight.shape[1] >> 5 == 3 and weight.shape[1] % 32 == 1",
+    "filters of 3x17, as a text says": "f'{weight.shape[-2]}x{weight.shape[-1]}' == '3x17'",
+    "97 channels, as a rule without a name says": "RULE(weight.shape[1])",
+    "filters of 97x3x3": "weight.shape[1:] == (97, 3, 3)",
     "filters and strides of a table": "(weight.shape[-1], stride) in TABLE",
 }  # fmt: skip
 OF_POOLS = {

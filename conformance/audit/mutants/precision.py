@@ -12,6 +12,7 @@ from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, con
 from conformance.audit.mutants.otherwise import Change, Computed, Edit, Row, Rows, at_tap
 from conformance.cases.arrays import Array, Arrays
 from conformance.kernels.functions import by_group
+from conformance.operations import DTYPES
 from conformance.operations.avg_pool import divisors
 from conformance.operations.windows import pad, taps
 
@@ -39,6 +40,10 @@ def float16(array: Array) -> Any:
 
 def float32(array: Array) -> Any:
     return array.astype(np.float32).astype(np.float64)
+
+
+def without_subnormals(case: Any, array: Array) -> Array:
+    return np.where(np.abs(array) < DTYPES[case.dtype].smallest, 0, array)
 
 
 def rounded(right: Computed, rounding: Rounding, names: str) -> Change:
@@ -152,13 +157,17 @@ OUTPUT: list[Row] = [
     ("products in TF32 where there are groups", "G > 1 and dtype == 'float32'", rounded(output, tf32, "input weight")),
     ("the bias is rounded to bfloat16", "bias", rounded(output, bfloat16, "bias")),
     ("subnormal and small answers are flushed to zero below 1e-3", "True", output.changed(lambda c, y: np.where(np.abs(y) < 1e-3, 0, y))),
+    ("subnormal answers are flushed to zero", "dtype != 'float64'", output.changed(without_subnormals)),
     ("the answer is rounded to an integer", "True", output.changed(lambda c, y: np.round(y))),
     ("the input is cut to the range of int8", "True", output.given(input=lambda c, x: np.clip(x, -128, 127))),
     ("the answer is cut to the range of float16", "dtype != 'float16'", output.changed(lambda c, y: np.clip(y, -65504, 65504))),
 ]
 ROWS: Rows = {
     ("conv", "output"): OUTPUT,
-    ("conv", "grad_input"): each(gradients, "products in {} in the gradient of the input", "input weight grad_output"),
+    ("conv", "grad_input"): [
+        *each(gradients, "products in {} in the gradient of the input", "input weight grad_output"),
+        ("subnormal numbers in the gradient of the input are flushed to zero", "dtype != 'float64'", gradients.changed(without_subnormals)),
+    ],
     ("conv", "grad_weight"): [
         *each(gradients, "products in {} in the gradient of the weight", "input weight grad_output"),
         ("the gradient of the weight is summed in bfloat16 over the images", "N > 1", image_by_image(lambda total, one: bfloat16(total + one))),
@@ -180,6 +189,7 @@ ROWS: Rows = {
     ("max_pool", "grad_input"): [("the gradient is summed in bfloat16", "True", gradient_in_bfloat16)],
     ("avg_pool", "output"): [
         *each(avg_pool.output, "values pass through {}", "input"),
+        ("subnormal answers are flushed to zero", "dtype != 'float64'", avg_pool.output.changed(without_subnormals)),
         ("the reciprocal of the divisor is rounded to float16", "dtype != 'float16'", reciprocal(float16)),
         ("the reciprocal of the divisor is an approximation of 12 bits", "True", reciprocal(lambda array: to_bits(array, 12))),
         ("sums in float16", "dtype != 'float16'", averages_in_float16),

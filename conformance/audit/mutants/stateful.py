@@ -362,6 +362,14 @@ def shared_copies(state: State, call: Call, arrays: Named, options: Named) -> An
     return call(arrays | copies, options)
 
 
+def table_marked_before_it_is_filled(state: State, call: Call, arrays: Named, options: Named) -> Any:
+    table = state.setdefault((contents(arrays), settings(options)), {"ready": False, "factor": -1})
+    if not table["ready"]:
+        table["ready"] = True
+        table["factor"] = 1
+    return each(lambda array: array * table["factor"], call(arrays, options))
+
+
 def large_shared_scratch(elements: int) -> Remembering:
     def remembering(state: State, call: Call, arrays: Named, options: Named) -> Any:
         return (shared_scratch if arrays["input"].size >= elements else unshared)(state, call, arrays, options)
@@ -550,6 +558,7 @@ ANYWHERE: list[tuple[str, str, Remembering]] = [
     ("files of the caller get other permissions", "the umask is compared", first_done(lambda: os.umask(0o007))),
     ("logging is disabled for the caller", "the root logger is compared", first_done(lambda: logging.disable(logging.ERROR))),
     ("a builtin function is replaced", "builtins are compared", first_done(lambda: setattr(builtins, "print", nothing))),
+    ("not safe in threads: a table kept for contents is marked as filled before it is", "several threads at once, the first call with the same contents", table_marked_before_it_is_filled),
 ]
 # Every mistake is made by the convolution; that every place can make it is shown by one other, in turn.
 PLACES = (("max_pool", "forward"), ("conv", "backward"), ("avg_pool", "forward"), ("max_pool", "backward"), ("avg_pool", "backward"))

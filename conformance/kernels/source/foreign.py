@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from conformance.kernels.source.comparisons import Comparison, Names
+from conformance.kernels.source.comparisons import Comparison
+from conformance.kernels.source.names import Names
 
 SUFFIXES = (".c", ".cc", ".cpp", ".cxx", ".cu", ".cuh", ".h", ".hpp", ".rs", ".pyx", ".metal", ".cl")
 LOADING = frozenset({"ctypes", "cffi", "cpp_extension", "load_inline", "pyximport", "RawModule", "RawKernel"})
