@@ -16,9 +16,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NoReturn
 
+from conformance.elsewhere.place import place
 from conformance.running import worker
 from conformance.running.limits import die_with_parent
 
+PREFIX = "conformance-"  # of folders that files are unpacked into, before the number of this process
 LOOK = 1.0  # seconds between two looks for desks that have ended
 
 
@@ -29,7 +31,9 @@ def serve(control: int, oracle: str) -> NoReturn:
 
     assert desk and explanation  # loaded here, so that no desk has to
     worker.preload({"oracle": oracle, "subject": ""})
+    place()  # of the suite as it is loaded
     gc.freeze()
+    _remove_old()
     folders: dict[int, Path] = {}  # by the desk's process
     asked = socket.socket(fileno=control)
     while _look(asked, folders):
@@ -44,6 +48,22 @@ def serve(control: int, oracle: str) -> NoReturn:
     os._exit(0)
 
 
+def _remove_old() -> None:
+    """The folders of nurseries that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if owner.isdecimal() and not _lives(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except OSError as error:
+        return not isinstance(error, ProcessLookupError)
+    return True
+
+
 def _look(asked: socket.socket, folders: dict[int, Path]) -> bool:
     """Fork one desk, if it is asked for; False where nobody is there any more."""
     if not select.select([asked], [], [], LOOK)[0]:
@@ -51,7 +71,7 @@ def _look(asked: socket.socket, folders: dict[int, Path]) -> bool:
     message, descriptors, _, _ = socket.recv_fds(asked, 16, 1)
     if not message:
         return False
-    folder = Path(tempfile.mkdtemp(prefix="conformance-"))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     parent, process = os.getpid(), os.fork()
     if not process:
         _become_desk(parent, asked, descriptors[0], folder)

@@ -209,6 +209,19 @@ class Refusing(ThreadPoolExecutor):
         return future
 
 
+def test_the_folders_of_a_nursery_that_was_killed_are_removed_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    fulfilled("right.py")
+    (old,) = tmp_path.glob("conformance-*")
+    desks._HERE._nurseries["reference"].process.kill()
+    desks.close()
+    assert old.exists()
+    fulfilled("right.py")
+    assert not old.exists()
+    desks.close()
+    assert [*tmp_path.glob("conformance-*")] == []
+
+
 def test_what_cannot_be_begun_is_a_row_and_not_the_end():
     def begun(name: str) -> Work:
         return work(name, parcel=parcel_of(name, ["nowhere"] if name == "wrong.py" else []))
