@@ -64,6 +64,14 @@ def in_float16(i: int, n: int, o: int) -> tuple[int, int]:
     return math.floor(float(np.float16(i) * scale)), math.ceil(float(np.float16(i + 1) * scale))
 
 
+def from_a_scale(i: int, n: int, o: int) -> tuple[int, int]:
+    return math.floor(i * (n / o)), math.ceil((i + 1) * (n / o))
+
+
+def from_a_reciprocal(i: int, n: int, o: int) -> tuple[int, int]:
+    return math.floor(i * n * (1 / o)), math.ceil((i + 1) * n * (1 / o))
+
+
 def in_float32(i: int, n: int, o: int) -> tuple[int, int]:
     scale = np.float32(n) / np.float32(o)
     return math.floor(float(np.float32(i) * scale)), math.ceil(float(np.float32(i + 1) * scale))
@@ -90,6 +98,8 @@ SPANS: list[tuple[str, str, Span]] = [
     ("where there are more windows than pixels, each has one pixel", "fewer", lambda i, n, o: (start(i, n, o), start(i, n, o) + 1 if o > n else end(i, n, o))),
     ("places are computed in float16", "True", in_float16),
     ("places are computed from a scale in float32", "True", in_float32),
+    ("places are computed from a scale in float64", "True", from_a_scale),
+    ("places are computed from the reciprocal of the output size", "True", from_a_reciprocal),
     ("places are computed in 16 bits", "True", in_16_bits),
     ("windows longer than 4 are cut to 4", "True", lambda i, n, o: (start(i, n, o), min(end(i, n, o), start(i, n, o) + 4))),
     ("an output_size of 1 leaves out the last row and column", "min(outputs) == 1", lambda i, n, o: (0, n - 1) if o == 1 else (start(i, n, o), end(i, n, o))),
