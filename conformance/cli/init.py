@@ -47,7 +47,7 @@ def command(file: str) -> None:
     before you trust them.
     """
     from conformance.kernels.guess import framework_of
-    from conformance.kernels.hints import adapters
+    from conformance.kernels.hints import adapters, classes, needs_arguments, of_class, of_objects
     from conformance.kernels.load import check_name, imported
     from conformance.usage import WrongUsage
 
@@ -62,13 +62,23 @@ def command(file: str) -> None:
         module = imported(file)
         made = adapters(module)
         names = _functions(module)
-        if not names and not made:
+        there = classes(module)
+        if not names and not made and len(there) > 1:
+            how = of_class(there[0], getattr(module, there[0]), file)
+            raise WrongUsage(f"{file}: its functions are methods of {' and of '.join(there)}; of one: {how}")
+        if not names and not made and not there:
             raise WrongUsage(f"{file}: nothing in it looks like a kernel by its name or class")
-        text = _text(source, target, names, made, framework_of(_called(module, names, made)))
+        alone = there[0] if not names and not made else ""
+        if alone and needs_arguments(getattr(module, alone)):
+            raise WrongUsage(f"{file}: {of_class(alone, getattr(module, alone), file)}")
+        called = getattr(module, alone) if alone else _called(module, names, made)
+        object_of = f"{alone}()" if alone and of_objects(called) else alone
+        text = _text(source, target, names, made, framework_of(called), object_of)
     write("init", str(target), text)
-    click.echo(
-        f"{target}: {', '.join([*names, *made])}\n\n    conformance run {target}\n\nor, in a test file,\n"
-    )
+    click.echo(f"{target}: {alone or ', '.join([*names, *made])}\n\n    conformance run {target}")
+    for other in there if not alone else ():
+        click.echo(f"\nnot in it are the methods of {other}: {of_class(other, getattr(module, other), file)}")
+    click.echo("\nor, in a test file,\n")
     test = f"def test_{target.stem.removeprefix(PREFIX)}(verdict):"
     click.echo(f'    @conformance.matrix("{target}", profile="quick")\n    {test}\n        verdict.check()')
 
@@ -90,9 +100,14 @@ def _called(
 
 
 def _text(
-    source: Path, target: Path, names: Sequence[str], made: Mapping[str, Sequence[str]], framework: str
+    source: Path,
+    target: Path,
+    names: Sequence[str],
+    made: Mapping[str, Sequence[str]],
+    framework: str,
+    alone: str = "",
 ) -> str:
-    """What is written: the functions as they are, or those around them beside the others."""
+    """What is written: the functions as they are, or those around them beside the others; alone, a class."""
     module, is_name = source.stem, source.stem.isidentifier() and not iskeyword(source.stem)
     imports = ["import conformance", f"import {module}"]
     if not is_name:
@@ -103,7 +118,7 @@ def _text(
             "import conformance",
             f'{module} = importlib.import_module("{source.stem}")',
         ]
-    kernels = module
+    kernels = f"{module}.{alone}" if alone else module
     if made:
         imports += [f"{name} = {module}.{name}" for name in made]
         around = [lines[0].removeprefix("def ").partition("(")[0] for lines in made.values()]

@@ -29,8 +29,36 @@ def hint(kernels: Any, name: str) -> str:
     near = [f"{name}:{inside}" for inside, value in there.items() if _has_functions(value)]
     if near:
         return f" (did you mean {' or '.join(near[:3])}?)"
+    if made := classes(kernels):
+        return f"; its {made[0]} has such methods: {of_class(made[0], getattr(kernels, made[0]), where)}"
     slips = "".join(f"; {slip}: did you mean {meant}?" for slip, meant in misnamed(kernels).items())
     return slips or _advice(kernels, where)
+
+
+def classes(kernels: Any) -> list[str]:
+    """Its own classes that have functions of operations as methods."""
+    made = ((name, value) for name, value in own(kernels) if isinstance(value, type))
+    return [name for name, value in made if any(function_of(value, each) for each in FUNCTIONS)]
+
+
+def of_objects(kernels: Any) -> list[str]:
+    """The functions of a class that only an object of it has: called on the class, they take an array for self."""
+    static = {name: inspect.getattr_static(kernels, name, None) for name in FUNCTIONS}
+    methods = [name for name, value in static.items() if inspect.isfunction(value)]
+    return [name for name in methods if next(iter(inspect.signature(static[name]).parameters), "") == "self"]
+
+
+def of_class(name: str, value: type, where: str) -> str:
+    """How the methods of a class are judged."""
+    if not of_objects(value):
+        return f"judge {where}:{name}"
+    made = f"{name}({'...' if needs_arguments(value) else ''})"
+    return f"add kernels = {made} to {where}, and judge {where}:kernels"
+
+
+def needs_arguments(value: type) -> bool:
+    """Whether an object of a class is not made without."""
+    return any(p.default is p.empty for p in _parameters(value))
 
 
 def adapters(kernels: Any) -> dict[str, list[str]]:

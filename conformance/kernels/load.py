@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import importlib
 import importlib.util
+import os
 import re
 import sys
+import threading
 import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
@@ -138,10 +140,30 @@ def _importing(where: str, folder: str) -> Iterator[None]:
     A file may turn every warning or rounding into an error: that is for its kernels, not for who judges them.
     """
     try:
-        with _importable(folder), handlers_kept(), warnings.catch_warnings(), np.errstate():
+        with _importable(folder), handlers_kept(), warnings.catch_warnings(), np.errstate(), _exits_told():
             yield
     except (Exception, SystemExit) as error:
         raise SubjectError(f"{where}: importing it raises {said(error)}") from error
+
+
+@contextlib.contextmanager
+def _exits_told() -> Iterator[None]:
+    """An `os._exit` raises instead: it would end this process without a word.
+
+    That of a child or of another thread is what it is.
+    """
+    exits, own = os._exit, (os.getpid(), threading.get_ident())
+
+    def told(status: int) -> None:
+        if (os.getpid(), threading.get_ident()) != own:
+            exits(status)
+        raise SystemExit(f"os._exit({status}), which would end this process")
+
+    os._exit = told  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        os._exit = exits
 
 
 @contextlib.contextmanager

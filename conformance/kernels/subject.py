@@ -14,7 +14,7 @@ from conformance.cases.units import CLAIMED_AS
 from conformance.kernels.answer import said
 from conformance.kernels.framework import FRAMEWORKS
 from conformance.kernels.guess import FUNCTIONS, framework_of, function_of, misnamed, names_of, unjudged
-from conformance.kernels.hints import hint
+from conformance.kernels.hints import hint, of_class, of_objects
 from conformance.operations import DTYPES, OPERATIONS
 
 GRADIENTS = ("grad_input", "grad_weight", "grad_bias")
@@ -127,6 +127,10 @@ class Subject:
             for name, meant in self.misnamed.items():
                 there = ", ".join(FUNCTIONS)
                 raise SubjectError(f"{name}: no such function (did you mean {meant}?); there are {there}")
+        if isinstance(self.kernels, type) and (methods := of_objects(self.kernels)):
+            name = self.kernels.__name__
+            how = of_class(name, self.kernels, self.name.partition(":")[0] or "its file")
+            raise SubjectError(f"{self.name or name}: {methods[0]} takes self, so it needs an object; {how}")
         if not self.operations:
             name, none = self.name or repr(self.kernels), f"has none of the functions {', '.join(OPERATIONS)}"
             raise SubjectError(f"{name}: {none}{hint(self.kernels, self.name)}")

@@ -3,9 +3,12 @@
 import importlib.resources
 import json
 import os
+import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -239,6 +242,58 @@ def sarif_schema():
 def test_sarif_keeps_to_the_schema_of_its_standard(name, sarif_schema):
     errors = sarif_schema.iter_errors(json.loads(sarif.render(EVERY[name])))
     assert [f"{error.json_path}: {error.message}" for error in errors] == []
+
+
+# What GitHub asks of a result, beyond the standard ("SARIF support for code scanning").
+ASKED: dict[str, Callable[[Any, Any], bool]] = {
+    "ruleId of a rule": lambda result, rules: result["ruleId"] == rules[result["ruleIndex"]]["id"],
+    "level": lambda result, rules: result["level"] in ("error", "warning", "note", "none"),
+    "message": lambda result, rules: bool(result["message"]["text"]),
+    "a location": lambda result, rules: 1 <= len(result["locations"]) <= 1000,
+    "a path from the root": lambda result, rules: (
+        not re.match(r"[a-z]+:|/", uri_of(result)) and bool(uri_of(result))
+    ),
+    "a line": lambda result, rules: physical_of(result)["region"]["startLine"] >= 1,
+    "a fingerprint": lambda result, rules: bool(result["partialFingerprints"]["primaryLocationLineHash"]),
+}
+TEXTS = ("shortDescription", "fullDescription", "help")
+
+
+def physical_of(result):
+    return result["locations"][0]["physicalLocation"]
+
+
+def uri_of(result):
+    return physical_of(result)["artifactLocation"]["uri"]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize("name", EVERY)
+def test_sarif_has_what_github_asks_of_a_result(name, asked):
+    (run,) = json.loads(sarif.render(EVERY[name]))["runs"]
+    rules = run["tool"]["driver"]["rules"]
+    assert [result for result in run["results"] if not ASKED[asked](result, rules)] == []
+
+
+def test_sarif_has_what_github_asks_of_a_rule():
+    (run,) = json.loads(sarif.render(WRONG))["runs"]
+    for rule in run["tool"]["driver"]["rules"]:
+        assert all(0 < len(rule[text]["text"]) <= 1024 for text in TEXTS)
+        assert rule["help"]["markdown"] and rule["defaultConfiguration"]["level"]
+        assert re.fullmatch(r"[a-z-]{1,255}", rule["id"])
+
+
+def test_two_failures_of_one_line_have_two_fingerprints():
+    marks = [result["partialFingerprints"]["primaryLocationLineHash"] for result in results(WRONG)]
+    assert len(set(marks)) == len(marks) == 2
+
+
+@pytest.mark.parametrize(
+    ("subject", "uri"), [("torch", "torch"), ("package.module:kernels", "package.module"), ("", "subject")]
+)
+def test_sarif_has_a_place_for_a_subject_without_a_file(subject, uri):
+    nowhere = WRONG | {"subject": WRONG["subject"] | {"functions": {}, "name": subject}}
+    assert [uri_of(result) for result in results(nowhere)] == [uri, uri]
 
 
 def test_sarif_shows_a_failure_at_the_function_that_gives_the_output():

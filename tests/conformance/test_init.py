@@ -60,6 +60,89 @@ def test_functions_of_other_names_stand_beside_those_that_are_there(write_kernel
     assert '{"conv2d": beside.conv2d, "max_pool1d": max_pool1d}' in Path("conformance_beside.py").read_text()
 
 
+CLASS = """
+class Kernels:
+    def conv2d(self, input, weight, bias=None, stride=1, padding=0):
+        return npcnn.conv2d(input, weight, bias, stride=stride, padding=padding)
+"""
+
+
+def test_a_plain_class_is_declared_by_its_methods(write_kernel):
+    made = command("init", without_conv2d(CLASS, write_kernel, "plain"))
+    assert (made.exit_code, "conformance_plain.py: Kernels\n" in made.output) == (0, True)
+    assert load("conformance_plain.py").operations == ("conv2d",)
+    assert command("run", "conformance_plain.py", *QUICK).exit_code == 0
+
+
+def test_of_several_plain_classes_one_is_to_be_named(write_kernel):
+    file = without_conv2d(CLASS + CLASS.replace("Kernels", "Others"), write_kernel, "several")
+    made = command("init", file)
+    how = "of one: add kernels = Kernels() to several.py, and judge several.py:kernels"
+    assert f"its functions are methods of Kernels and of Others; {how}" in made.output
+    assert made.exit_code == 2
+
+
+def test_a_plain_class_beside_functions_is_told(write_kernel):
+    made = command("init", write_kernel("both", CLASS))
+    assert (made.exit_code, "methods of Kernels: add kernels = Kernels() to both.py" in made.output) == (
+        0,
+        True,
+    )
+
+
+NO_ARRAY = "conv2d takes self, so it needs an object; "
+OBJECT = "add kernels = Kernels() to meant.py, and judge meant.py:kernels"
+STATIC = CLASS.replace("    def", "    @staticmethod\n    def").replace("self, ", "")
+MADE_OF = CLASS.replace("class Kernels:", "class Kernels:\n    def __init__(self, device): ...\n")
+
+
+@pytest.mark.parametrize(
+    ("source", "named", "says"),
+    [
+        (CLASS, "", f"its Kernels has such methods: {OBJECT}"),
+        (CLASS, ":Kernels", f"{NO_ARRAY}{OBJECT}"),
+        (MADE_OF, ":Kernels", f"{NO_ARRAY}add kernels = Kernels(...) to meant.py"),
+        (STATIC, "", "its Kernels has such methods: judge meant.py:Kernels"),
+    ],
+)
+def test_run_says_how_a_plain_class_is_judged(write_kernel, source, named, says):
+    ran = command("run", without_conv2d(source, write_kernel, "meant") + named, *QUICK)
+    assert (ran.exit_code, says in ran.output) == (2, True)
+
+
+def test_static_methods_are_judged_as_they_are(write_kernel):
+    file = without_conv2d(STATIC, write_kernel, "static")
+    assert command("run", f"{file}:Kernels", *QUICK).exit_code == 0
+    assert command("init", file).exit_code == 0
+    assert load("conformance_static.py").operations == ("conv2d",)
+    assert "static.Kernels," in Path("conformance_static.py").read_text()
+
+
+def test_a_class_that_needs_arguments_is_not_guessed_at(write_kernel):
+    made = command("init", without_conv2d(MADE_OF, write_kernel, "needing"))
+    assert (made.exit_code, "add kernels = Kernels(...) to needing.py" in made.output) == (2, True)
+
+
+@pytest.mark.parametrize("asked", [("init",), ("run",), ("replay", "conv2d")], ids=lambda words: words[0])
+def test_a_file_that_ends_the_process_is_told(write_kernel, asked):
+    name, *rest = asked
+    file = write_kernel("ending", "import os\nos._exit(3)\n")
+    words = [sys.executable, "-m", "conformance", name, file, *rest]
+    ran = subprocess.run(words, capture_output=True, text=True)
+    assert (ran.returncode, "ending.py: importing it raises SystemExit: os._exit(3)" in ran.stderr) == (
+        2,
+        True,
+    )
+
+
+def test_a_child_of_a_file_ends_as_it_likes(write_kernel):
+    source = (
+        "import os\nchild = os.fork()\nif not child:\n    os._exit(7)\n_, status = os.waitpid(child, 0)\n"
+    )
+    write_kernel("forking", f"{source}assert os.waitstatus_to_exitcode(status) == 7\n")
+    assert load("forking.py").operations == ("conv2d",)
+
+
 def test_a_layer_is_declared_with_the_framework_of_its_arrays(write_kernel):
     pytest.importorskip("torch")
     command("init", without_conv2d(LAYER, write_kernel, "layer"))

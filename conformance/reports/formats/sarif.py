@@ -87,7 +87,10 @@ def _result(rule: str, message: str, mark: str, places: list[dict[str, Any]], **
         "level": _RULES[rule][0],
         "message": {"text": message},
         "locations": places,
-        "partialFingerprints": {"conformance/v1": mark},
+        "partialFingerprints": {
+            "conformance/v1": mark,
+            "primaryLocationLineHash": mark,
+        },  # GitHub's name for it
         **more,
     }
 
@@ -129,13 +132,12 @@ def _of_failure(data: Data, failure: Data) -> list[dict[str, Any]]:
 
 
 def _of_functions(data: Data, names: list[str]) -> list[dict[str, Any]]:
-    """Where the first of these functions stands; the subject's file where none is known, or nothing."""
+    """Where the first of these functions stands; the subject where none is known: GitHub takes no result without."""
     functions = data["subject"]["functions"]
     for name in names:
         if name in functions:
             return [_place(functions[name]["file"], functions[name]["line"], function=name)]
-    file = data["subject"]["name"].partition(":")[0]
-    return [_place(file, 1)] if file.endswith(".py") else []
+    return [_place(data["subject"]["name"].partition(":")[0] or "subject", 1)]
 
 
 def _place(file: str, line: int, last: int = 0, function: str = "") -> dict[str, Any]:
