@@ -385,8 +385,10 @@ class Conductor:
                 self.journal.lost = str(self.journal.path), str(error.strerror)
 
     def _ended(self, subject: _Subject, answer: Answer) -> Ended:
-        seconds = time.monotonic() - subject.begun
-        return Ended(subject.work.name, seconds, subject.cases, answer.data, answer.text, answer.error)
+        seconds, error = time.monotonic() - subject.begun, answer.error
+        if error and self.hands.apart and answer.place:
+            error = error[0], f"{error[1]} (on {answer.place['machine']})"
+        return Ended(subject.work.name, seconds, subject.cases, answer.data, answer.text, error)
 
     def _compare(self, answer: Answer) -> None:
         """Say what is otherwise where a subject was judged; another version of the suite is an error."""

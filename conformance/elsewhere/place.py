@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 import conformance
+from conformance.kernels.framework import PLAIN, about
 from conformance.kernels.versions import versions
 
 
@@ -31,7 +32,9 @@ def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[s
         was, now = there["versions"].get(name), here["versions"].get(name)
         if was and now and was != now:
             yield f"{name} {was}, here {now}"
-    if there["processor"] != here["processor"]:
+    naming = about(PLAIN).packages[0]  # which gives instructions their names
+    alike = there["versions"].get(naming) == here["versions"].get(naming)
+    if alike and there["processor"] != here["processor"]:
         lacking, more = (
             set(a["processor"]).difference(b["processor"]) for a, b in ((here, there), (there, here))
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import re
+import warnings
 from concurrent.futures import CancelledError
 from typing import Any
 
@@ -12,6 +13,7 @@ from conformance.elsewhere.executors.executor import Hands
 from conformance.usage import WrongUsage, cores
 
 LOCAL = "local"
+HAS_SUITE = "__import__('importlib.util').util.find_spec('conformance') is not None"
 SECONDS = 20  # until a scheduler has answered
 
 
@@ -35,9 +37,16 @@ def hands(option: str, address: str, jobs: int | None) -> Hands:
                 dashboard_address=":0",
                 silence_logs=logging.CRITICAL,
             )
-        client = distributed.Client(cluster or address, timeout=SECONDS, set_as_default=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of versions: those that matter are told here
+            client = distributed.Client(cluster or address, timeout=SECONDS, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
         raise WrongUsage(f"{option} {address}: no scheduler answers there: {error}") from None
+
+    # A worker that lacks it would end as soon as it is sent an order, and the next one with it.
+    if lacking := [worker for worker, there in client.run(eval, HAS_SUITE).items() if not there]:
+        client.close(timeout=1)
+        raise WrongUsage(f"{option} {address}: npcnn-conformance is not installed on {', '.join(lacking)}")
 
     def width() -> int:
         return jobs or sum(client.nthreads().values())
