@@ -192,6 +192,7 @@ class _Reports:
         self.several = len(subjects) > 1
         self.verdicts: dict[str, Any] = {}
         self.ended: Ended | None = None  # the one, where there is one
+        self._lost = False  # whether a file could not be written
         self._whole = self.several and is_whole(options)
         for name in subjects:
             for each in FORMATS:
@@ -224,9 +225,11 @@ class _Reports:
         self.verdicts[ended.name] = Verdict.of(ended.name, ended.data, ended.seconds)
         for name in FORMATS:
             if (path := self._file(ended.name, name)) is not None:
-                write_format(name, path, ended.data)
+                with self._going_on():
+                    write_format(name, path, ended.data)
         if folder := self.file_for(ended.name, "folder"):
-            write_scripts(folder, ended.data)
+            with self._going_on():
+                write_scripts(folder, ended.data)
         if self._whole:
             begin = self._kept.seek(0, 2)
             self._kept.write(json.dumps(ended.data, allow_nan=False))
@@ -248,7 +251,17 @@ class _Reports:
         if self.options[WHOLE] == "-":
             self._out = text
         else:
-            write(f"--{WHOLE}", self.options[WHOLE], text)
+            with self._going_on():
+                write(f"--{WHOLE}", self.options[WHOLE], text)
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """A file that cannot be written is told, and is not the end of the run."""
+        try:
+            yield
+        except click.ClickException as error:
+            self._lost = True
+            _note(error.format_message())
 
     def _run(self, name: str) -> str:
         if name not in self._places:
@@ -281,7 +294,7 @@ class _Reports:
         each = self.verdicts.values()
         return (
             2
-            if any(of.verdict == NOT_JUDGED for of in each)
+            if self._lost or any(of.verdict == NOT_JUDGED for of in each)
             else 1
             if not all(of.passed for of in each)
             else 0

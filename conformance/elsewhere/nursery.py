@@ -7,7 +7,6 @@ import gc
 import os
 import select
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from typing import NoReturn
 from conformance.elsewhere.place import place
 from conformance.running import worker
 from conformance.running.limits import die_with_parent
+from conformance.running.server import kill_group
 
 PREFIX = "conformance-"  # of folders that files are unpacked into, before the number of this process
 LOOK = 1.0  # seconds between two looks for desks that have ended
@@ -39,10 +39,10 @@ def serve(control: int, oracle: str) -> NoReturn:
     while _look(asked, folders):
         for process in [*folders]:
             if os.waitpid(process, os.WNOHANG)[0]:
+                kill_group(process)
                 shutil.rmtree(folders.pop(process), ignore_errors=True)
     for process, folder in folders.items():
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(process, signal.SIGKILL)
+        kill_group(process)
         os.waitpid(process, 0)
         shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
@@ -75,6 +75,8 @@ def _look(asked: socket.socket, folders: dict[int, Path]) -> bool:
     parent, process = os.getpid(), os.fork()
     if not process:
         _become_desk(parent, asked, descriptors[0], folder)
+    with contextlib.suppress(ProcessLookupError, PermissionError):  # it is gone, or has done so itself
+        os.setpgid(process, process)  # what the subject starts when it is imported ends with it
     os.close(descriptors[0])
     folders[process] = folder
     return True
@@ -84,6 +86,7 @@ def _become_desk(parent: int, asked: socket.socket, connection: int, folder: Pat
     from conformance.elsewhere import desk
 
     try:
+        os.setpgid(0, 0)
         die_with_parent(parent)
         asked.close()
         desk.attend(Connection(connection), folder)

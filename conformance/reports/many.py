@@ -55,7 +55,7 @@ def lines(verdicts: Sequence[Verdict], seconds: float, width: int) -> Iterator[L
     """The table, what is wrong first with each, and the last line."""
     yield from _table(verdicts)
     for each in verdicts:
-        if not each.passed:
+        if not each.passed and (each.failure or each.because):
             yield []
             yield from _first(each, width)
     yield []

@@ -50,18 +50,18 @@ class JournalFile:
             raise JournalError(f"{self.path}: the journal of another run: {difference}")
 
     def keep(self, name: str, lines: Iterable[Mapping[str, Any]]) -> None:
+        self._append({"of": name, **line} for line in lines)
+
+    def _append(self, lines: Iterable[Mapping[str, Any]]) -> None:
         if self.lost:
             return  # half a line may stand there
         try:
-            self._append({"of": name, **line} for line in lines)
+            with self.path.open("a") as file:
+                file.writelines(json.dumps(line) + "\n" for line in lines)
+                file.flush()
+                os.fsync(file.fileno())
         except OSError as error:  # the disk is full: the run goes on
             self.lost = str(self.path), str(error.strerror)
-
-    def _append(self, lines: Iterable[Mapping[str, Any]]) -> None:
-        with self.path.open("a") as file:
-            file.writelines(json.dumps(line) + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
 
     def _read(self) -> None:
         # A line without its end was being written when the run was killed.
@@ -70,6 +70,7 @@ class JournalFile:
             raise ValueError("it has no whole line")
         for line in map(json.loads, whole.splitlines()):
             if "of" in line:
+                Results().take(line)  # what is none must not end the run later on
                 self.lines[line["of"]].append(line)
             else:
                 self.headings[line["subject"]] = line
@@ -89,6 +90,7 @@ class Journal(Results):
             if difference := other_run(other, heading):
                 raise JournalError(f"{path}: the journal of another run: {difference}")
         self.file.begin(heading)
+        self.lost = self.file.lost
         try:
             for line in self.file.lines[self.name]:
                 self.take(line)

@@ -8,14 +8,16 @@ import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 import conformance
-from conformance.cli import main
+from conformance.cli import main, many
 from conformance.elsewhere import conductor, desks
 from conformance.elsewhere.conductor import RETRIES, Conductor
 from conformance.elsewhere.executors import named, threads
@@ -23,7 +25,8 @@ from conformance.elsewhere.executors.executor import Hands
 from conformance.elsewhere.order import Answer, Order, Part, Work
 from conformance.elsewhere.parcel import parcel_of
 from conformance.elsewhere.place import differences, place
-from conformance.running.journal import JournalFile
+from conformance.reports import many as report_many
+from conformance.running.journal import JournalError, JournalFile
 from conformance.running.settings import Settings
 from conformance.usage import WrongUsage
 from conformance.verdicts.verdict import Unit
@@ -122,6 +125,47 @@ def test_one_file_holds_the_reports_of_all_and_each_can_be_rendered_later():
     result = CliRunner().invoke(main, ["report", "all.json", "--markdown", "{subject}.md"])
     assert result.exit_code == 0, result.output
     assert "wrong.py" in Path("wrong.md").read_text() and not Path("loading.md").exists()
+
+
+@pytest.mark.slow
+def test_a_report_that_cannot_be_written_any_more_is_not_the_end_of_the_run():
+    Path("right.py").write_text(RIGHT + "import os\nos.makedirs('right.md', exist_ok=True)\n")
+    asked = (*ASKED, "--op", "avg_pool2d", "--requirement", "empty")
+    told = judged("right.py", "wrong.py", *asked, "--markdown", "{subject}.md", status=2)
+    assert "note: --markdown right.md: cannot be written: Is a directory" in told
+    assert "2 subjects: conforms 2; " in told and Path("wrong.md").is_file()
+
+
+def test_a_whole_report_that_cannot_be_written_costs_no_table(monkeypatch):
+    def full(name: str, path: str, text: str) -> None:
+        raise click.ClickException(f"{name} {path}: cannot be written: No space left on device")
+
+    monkeypatch.setattr(many, "write", full)
+    options = dict.fromkeys((*many.FORMATS, "folder")) | {"json": "all.json"}
+    with many._Reports(["right.py", "wrong.py"], options, lambda name, each: None) as reports:
+        reports.finish({}, 1.0)
+    assert reports.status == 2 and reports.verdicts.keys() == {"right.py", "wrong.py"}
+
+
+@pytest.mark.slow
+def test_what_a_kernel_starts_when_it_is_imported_ends_with_its_run():
+    Path("right.py").write_text(RIGHT + "import subprocess\nsubprocess.Popen(['sleep', '600'])\n")
+    asked = (*ASKED, "--op", "avg_pool2d", "--requirement", "empty")
+    environment = os.environ | {"PYTHONPATH": str(Path(conformance.__file__).parents[1])}
+    command = [sys.executable, "-m", "conformance", "run", "right.py", "wrong.py", *asked]
+    subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    left = _processes_in(Path.cwd())
+    try:
+        assert not [each for each in left if "sleep 600" in each]
+    finally:
+        for process in _numbers_in(Path.cwd()):
+            os.kill(process, signal.SIGKILL)
+
+
+def test_a_row_without_a_verdict_needs_no_words_below_the_table():
+    cut = report_many.Verdict("right.py", "interrupted", {}, 0, 0.0)
+    told = ["".join(text for text, _ in line) for line in report_many.lines([cut], 1.0, 100)]
+    assert [each.split()[:2] for each in told if "right.py" in each] == [["right.py", "interrupted"]]
 
 
 @pytest.mark.parametrize(
@@ -293,6 +337,32 @@ def test_the_journal_of_another_kernel_is_not_gone_on_with(tmp_path):
     assert ended.error and "another run: its source is" in ended.error[1]
 
 
+UNIT = {"operation": "conv2d", "requirement": "empty", "dtype": "float32"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"unit": {"operation": "conv2d"}, "rows": [], "lines": {}},
+        {"unit": 3, "rows": [], "lines": {}},
+        {"unit": UNIT, "rows": "x", "lines": {}},
+        {"unit": UNIT, "rows": [{"cases": 1}], "lines": {}},
+        {},
+    ],
+)
+def test_a_journal_that_was_edited_is_an_error_before_anything_runs(line, tmp_path):
+    heading = json.dumps({"subject": "right.py"})
+    (tmp_path / "journal").write_text(f"{heading}\n{json.dumps({'of': 'right.py', **line})}\n")
+    with pytest.raises(JournalError, match="not the journal of a run"):
+        JournalFile(tmp_path / "journal")
+
+
+def test_a_disk_that_is_full_when_a_subject_begins_ends_no_run():
+    journal = JournalFile(Path("/dev/full"))
+    journal.begin({"subject": "right.py"})
+    assert journal.lost == ("/dev/full", "No space left on device")
+
+
 @pytest.mark.slow
 def test_ctrl_c_tells_the_verdicts_so_far_and_leaves_no_process():
     environment = os.environ | {"PYTHONPATH": str(Path(conformance.__file__).parents[1])}
@@ -317,14 +387,20 @@ def test_ctrl_c_tells_the_verdicts_so_far_and_leaves_no_process():
 
 
 def _processes_in(folder: Path) -> list[str]:
-    """The processes that work in a folder, this one apart."""
+    """What the processes that work in a folder are, this one apart."""
+    found = []
+    for process in _numbers_in(folder):
+        with suppress(OSError):
+            found.append(Path(f"/proc/{process}/cmdline").read_text().replace("\0", " "))
+    return found
+
+
+def _numbers_in(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
-        try:
+        with suppress(OSError):
             if int(process.name) != os.getpid() and (process / "cwd").resolve() == folder:
-                found.append((process / "cmdline").read_text().replace("\0", " "))
-        except OSError:
-            continue
+                found.append(int(process.name))
     return found
 
 
