@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -29,6 +30,7 @@ from conformance.reports.document import document
 from conformance.reports.run_info import RunInfo
 from conformance.running.claims import claims_of
 from conformance.running.judge import judge, judge_part
+from conformance.running.pool import IMPORT_SECONDS
 from conformance.running.results import Judged, Results, unit_line
 from conformance.running.run import run
 from conformance.running.state import heading_of, other_run
@@ -82,6 +84,21 @@ def _renamed(data: Any, names: Iterable[tuple[str, str]]) -> Any:
     for there, here in names:
         text = text.replace(json.dumps(there)[1:-1], json.dumps(here)[1:-1])
     return json.loads(text)
+
+
+@contextlib.contextmanager
+def _no_longer_than(seconds: float, what: str) -> Iterator[None]:
+    """SubjectError where Python code goes on beyond so many seconds."""
+
+    def end(number: int, frame: Any) -> None:
+        raise SubjectError(f"{what} takes more than {seconds:g} s")
+
+    signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 class _Stream:
@@ -149,7 +166,8 @@ class Desk:
         workers = until.enter_context(
             Workers(name, work.oracle, 1, work.timeout, declared=declared, forked=True)
         )
-        subject = replace(load(name, **declared), name=work.name)
+        with _no_longer_than(IMPORT_SECONDS, f"{work.name}: importing it again"):
+            subject = replace(load(name, **declared), name=work.name)
         chosen = ("operations", "requirements", "dtypes", "profile", "seed", "skipped")
         usage.settings(subject, **{each: getattr(work.settings, each) for each in chosen})
         setup = {"oracle": work.oracle, "profile": work.settings.profile, "seed": work.settings.seed}

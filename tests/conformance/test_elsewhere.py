@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,16 +18,19 @@ from click.testing import CliRunner
 
 import conformance
 from conformance.cli import main, many
-from conformance.elsewhere import conductor, desks
+from conformance.elsewhere import conductor, desk, desks
 from conformance.elsewhere.conductor import RETRIES, Conductor
 from conformance.elsewhere.executors import named, threads
 from conformance.elsewhere.executors.executor import Hands
 from conformance.elsewhere.order import Answer, Order, Part, Work
 from conformance.elsewhere.parcel import parcel_of
 from conformance.elsewhere.place import differences, place
+from conformance.elsewhere.under_way import Operation
+from conformance.kernels.subject import SubjectError
 from conformance.reports import many as report_many
 from conformance.running.journal import JournalError, JournalFile
 from conformance.running.settings import Settings
+from conformance.running.workers import Workers
 from conformance.usage import WrongUsage
 from conformance.verdicts.verdict import Unit
 
@@ -409,7 +412,7 @@ def _numbers_in(folder: Path) -> list[int]:
 
 def test_units_that_follow_each_other_are_given_together_and_those_that_fail_in_turn():
     units = [Unit("conv2d", str(number), "float32") for number in range(8)]
-    operation = conductor._Operation(units)
+    operation = Operation(units)
     assert operation.next(3) == units[:3] and operation.is_settled(units[:3])
     operation.out.update(units[2:4])
     operation.take({"unit": vars(units[0]), "rows": []})
@@ -449,7 +452,7 @@ def part(start: int, done: int, ended: bool = False, fails: bool = False) -> Par
 
 
 def test_parts_are_one_unit_once_all_are_there():
-    operation = conductor._Operation([Unit("conv2d", "exact", "float32")])
+    operation = Operation([Unit("conv2d", "exact", "float32")])
     assert operation.take_part(part(0, 10)) is None and not operation.left
     assert [operation.next_part() for _ in range(3)] == [
         (operation.units[0], (10, 10)), (operation.units[0], (20, 10)), (operation.units[0], (30, 10))
@@ -464,7 +467,7 @@ def test_parts_are_one_unit_once_all_are_there():
 
 
 def test_a_unit_of_which_a_part_fails_is_judged_again_in_its_turn():
-    operation = conductor._Operation([Unit("conv2d", "exact", "float32")])
+    operation = Operation([Unit("conv2d", "exact", "float32")])
     operation.take_part(part(0, 10))
     operation.next_part(), operation.next_part()
     assert operation.take_part(part(10, 3, fails=True)) is None
@@ -541,6 +544,17 @@ def test_what_did_not_travel_is_named():
     error = fulfilled("hidden.py").error
     assert error and "No module named 'helper'" in error[1] and "--carry PATH" in error[1]
     assert not fulfilled("hidden.py", ["helper.py"]).error
+
+
+def test_an_import_that_hangs_the_second_time_is_no_end_of_the_run(monkeypatch):
+    monkeypatch.setattr(desk, "IMPORT_SECONDS", 0.5)
+    monkeypatch.setattr(desk, "Workers", lambda *names, forked, **more: Workers(*names, **more))
+    Path("again.py").write_text(
+        "import pathlib, time\nif pathlib.Path('mark').exists():\n    time.sleep(60)\npathlib.Path('mark').touch()\n"
+        + RIGHT
+    )
+    with ExitStack() as until, pytest.raises(SubjectError, match="importing it again takes more"):
+        desk.Desk.opened(work("again.py"), Path(), until)
 
 
 # Places.

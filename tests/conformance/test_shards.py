@@ -17,7 +17,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return output * 2 if input.shape[-1] == 5 else output
 """
 ASKED = ["--oracle", "reference", "--profile", "quick", "--op", "conv2d,avg_pool2d"]
-ASKED += ["--requirement", "empty,memory,exact,sizes,arguments"]
+ASKED += ["--requirement", "empty,memory,arguments"]
 
 
 def judged(*words: str, status: int = 1) -> str:
