@@ -149,7 +149,7 @@ class Conductor:
             if part := each.next_part():
                 return self._order(subject, (part[0],), known=(), part=part[1], finish=False)
         for each in subject.operations.values():
-            if not each.left or (each.failing and each.out):
+            if not each.left or (each.failing and (each.out or each.long)):
                 continue
             share = len(each.left) if each.failing else max(1, -(-left // (2 * width)))
             units = each.next(share)

@@ -243,8 +243,10 @@ class Desk:
     def _part(self, task: Task, stream: _Stream, cases: Iterator[Case]) -> Part:
         start = stream.place
         rows, done = judge_part(task, self.workers, cases, first=start == 0)
-        line = unit_line(task.unit, Judged(rows, self.workers.ran.news()))
-        return Part(task.unit, start, done, stream.ended, any(row.failure for row in rows), line)
+        fails = any(row.failure for row in rows)
+        # Of a unit that fails, lines are told once it is judged as a whole.
+        told = {} if fails else self.workers.ran.news()
+        return Part(task.unit, start, done, stream.ended, fails, unit_line(task.unit, Judged(rows, told)))
 
     def _task(self, unit: Unit) -> Task:
         return next(task for task in self.planned[unit.operation] if task.unit == unit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,10 +42,14 @@ class Long:
         """All parts as one unit."""
         parts = [self.parts[start] for start in sorted(self.parts)]
         rows = joined([[Row.from_data(data) for data in part.line["rows"]] for part in parts])
-        told = [part.line["lines"] for part in parts]
-        lines = {"unknown": next((each["unknown"] for each in told if each["unknown"]), "")}
-        lines |= {name: [one for each in told for one in each[name]] for name in ("stretches", "ran")}
-        return unit_line(unit, Judged(rows, lines))
+        return unit_line(unit, Judged(rows, together(part.line["lines"] for part in parts)))
+
+
+def together(every: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What several processes, or one of them again and again, told of the lines that ran."""
+    told = [each for each in every if each]
+    lines: dict[str, Any] = {"unknown": next((each["unknown"] for each in told if each["unknown"]), "")}
+    return lines | {name: [one for each in told for one in each[name]] for name in ("stretches", "ran")}
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Operation:
 
     known    units that are judged, each with its line
     long     units that are judged in parts
+    told     of lines that ran by parts of units that are judged again
     failing  whether any fails: then what comes later is judged in turn, since it hangs on what failed before it
     """
 
@@ -61,6 +66,7 @@ class Operation:
     known: dict[Unit, Line] = field(default_factory=dict)
     out: set[Unit] = field(default_factory=set)
     long: dict[Unit, Long] = field(default_factory=dict)
+    told: dict[Unit, list[Mapping[str, Any]]] = field(default_factory=dict)
     failing: bool = False
 
     @property
@@ -86,6 +92,8 @@ class Operation:
 
     def take(self, line: Line) -> None:
         unit = Unit(**line["unit"])
+        if unit in self.told:
+            line["lines"] = together([*self.told.pop(unit), line["lines"]])
         self.known[unit] = line
         self.failing = self.failing or is_failing(line)
 
@@ -97,8 +105,11 @@ class Operation:
         if long.out or not (long.end or long.fails):
             return None
         del self.long[part.unit]
-        self.failing = self.failing or long.fails
-        return None if long.fails else long.line(part.unit)
+        if not long.fails:
+            return long.line(part.unit)
+        self.failing = True
+        self.told[part.unit] = [each.line["lines"] for each in long.parts.values()]
+        return None
 
     def next_part(self) -> tuple[Unit, tuple[int, int]] | None:
         """Where the next part of a long unit begins, and how many cases it has."""

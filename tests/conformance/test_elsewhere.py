@@ -39,7 +39,9 @@ WRONG = """
 from npcnn import avg_pool2d, conv2d as right, conv2d_backward
 def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     output = right(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
-    return output * 2 if input.shape[-1] == 5 else output
+    if input.shape[-1] == 7:
+        output = output + 0
+    return output * 2 if input.shape[-1] == 5 and input.dtype != "float16" else output
 """
 CRASHING = """
 import ctypes
@@ -474,6 +476,9 @@ def test_a_unit_of_which_a_part_fails_is_judged_again_in_its_turn():
     assert operation.next_part() is None and not operation.left
     assert operation.take_part(part(20, 10)) is None
     assert operation.failing and operation.left == operation.units
+    line = {"unit": vars(operation.units[0]), "rows": [], "lines": part(99, 1).line["lines"]}
+    operation.take(line)
+    assert [at for _, at in line["lines"]["ran"]] == [0, 10, 20, 99]  # nobody tells of a line twice
 
 
 # Parcels.
@@ -544,6 +549,17 @@ def test_what_did_not_travel_is_named():
     error = fulfilled("hidden.py").error
     assert error and "No module named 'helper'" in error[1] and "--carry PATH" in error[1]
     assert not fulfilled("hidden.py", ["helper.py"]).error
+
+
+def test_the_lines_of_a_unit_that_fails_are_told_when_it_is_judged_in_its_turn(monkeypatch):
+    monkeypatch.setattr(desk, "Workers", lambda *names, forked, **more: Workers(*names, **more))
+    with ExitStack() as until:
+        opened = desk.Desk.opened(work("wrong.py"), Path(), until)
+        how = {"units": (Unit("conv2d", "memory", "float32"),), "finish": False}
+        first = opened.fulfil(Order(opened.work, longest=60.0, settled=False, **how))
+        assert first.unsettled and not first.lines
+        (line,) = opened.fulfil(Order(opened.work, **how)).lines
+    assert line["lines"]["stretches"] and line["lines"]["ran"]
 
 
 def test_an_import_that_hangs_the_second_time_is_no_end_of_the_run(monkeypatch):
