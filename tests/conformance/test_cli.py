@@ -25,7 +25,8 @@ from conformance.cli.writing import FORMATS
 from conformance.kernels.framework import framework
 from conformance.kernels.load import load
 from conformance.kernels.subject import SubjectError
-from conformance.running.journal import Journal
+from conformance.reports.formats import PURPOSES
+from conformance.running.journal import JournalFile
 
 REPOSITORY = Path(conformance.__file__).parents[1]
 QUICK = ["--in-process", "--oracle", "reference", "--profile", "quick", "--dtype", "float32"]
@@ -395,7 +396,7 @@ def test_a_disk_that_fills_up_during_the_run_costs_the_journal_and_not_the_verdi
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("conformance.running.journal.Journal.keep", no_room(Journal.keep, full))
+    monkeypatch.setattr("conformance.running.journal.JournalFile.keep", no_room(JournalFile.keep, full))
     result = judged("npcnn", "empty", "--op", "avg_pool2d", "--resume", "journal")
     assert result.exit_code == 0
     assert "--resume journal: cannot be written: No space left on device" in result.stderr
@@ -910,7 +911,7 @@ OPTIONS = {
         "run",
         "FILE Save what is finished in FILE; if FILE holds an interrupted run, continue that.",
     ),
-    "--json": ("run", "FILE Also write the report as JSON; - is standard output."),
+    "--json": ("run", f"FILE Also write the report as {PURPOSES['json']}; - is standard output."),
     "--baseline": (
         "run",
         "FILE Fail on new failures only: FILE has the known ones (`conformance baseline update`, or a --json).",

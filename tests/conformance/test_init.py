@@ -68,10 +68,10 @@ class Kernels:
 
 
 def test_a_plain_class_is_declared_by_its_methods(write_kernel):
-    made = command("init", without_conv2d(CLASS, write_kernel, "plain"))
-    assert (made.exit_code, "conformance_plain.py: Kernels\n" in made.output) == (0, True)
-    assert load("conformance_plain.py").operations == ("conv2d",)
-    assert command("run", "conformance_plain.py", *QUICK).exit_code == 0
+    made = command("init", without_conv2d(CLASS, write_kernel, "one_class"))
+    assert (made.exit_code, "conformance_one_class.py: Kernels\n" in made.output) == (0, True)
+    assert load("conformance_one_class.py").operations == ("conv2d",)
+    assert command("run", "conformance_one_class.py", *QUICK).exit_code == 0
 
 
 def test_of_several_plain_classes_one_is_to_be_named(write_kernel):

@@ -387,7 +387,7 @@ def test_a_system_without_workers_is_told_of_them_when_they_are_asked_for():
     [
         ("import ctypes; ctypes.string_at(0)", "the process that imports it crashed (SIGSEGV)"),
         ("raise ValueError('no')", "importing it raises ValueError: no"),
-        ("import os; os._exit(5)", "the process that imports it exited (5)"),
+        ("import os; os._exit(5)", "importing it raises SystemExit: os._exit(5), which would end"),
     ],
 )
 def test_a_subject_that_cannot_be_imported_is_told_before_the_run(subject, top, told):
