@@ -14,7 +14,7 @@ from conformance.elsewhere.desks import fulfil
 from conformance.elsewhere.executors.executor import Hands, LostError
 from conformance.elsewhere.order import Answer, Order, Work
 from conformance.elsewhere.place import differences
-from conformance.elsewhere.under_way import Line, UnderWay, cases_of, is_failing
+from conformance.elsewhere.under_way import UnderWay, cases_of, is_failing
 from conformance.kernels.subject import SubjectError
 from conformance.running.journal import JournalFile
 from conformance.usage import WrongUsage
@@ -218,21 +218,15 @@ class Conductor:
             subject.take(answer)
             for unit in order.units or ():
                 subject.operations[unit.operation].out.discard(unit)  # type: ignore[index]
-            self._keep(subject, subject.lines[before:])
+            if self.journal:
+                self.journal.begin(subject.heading)
+                self.journal.keep(subject.work.name, subject.lines[before:])
             self.cases += sum(map(cases_of, subject.lines[before:]))
         if answer.error or answer.data is not None:
             self.opened.remove(subject)
         self._say(self._how_far)
         if answer.error or answer.data is not None:
             yield self._ended(subject, answer)
-
-    def _keep(self, subject: UnderWay, lines: list[Line]) -> None:
-        if self.journal and not self.journal.lost:
-            try:
-                self.journal.begin(subject.heading)
-                self.journal.keep(subject.work.name, lines)
-            except OSError as error:  # the disk is full: the run goes on
-                self.journal.lost = str(self.journal.path), str(error.strerror)
 
     def _ended(self, subject: UnderWay, answer: Answer) -> Ended:
         seconds, error = time.monotonic() - subject.begun, answer.error
