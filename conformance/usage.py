@@ -16,6 +16,7 @@ from conformance.kernels.framework import oracle as oracle_named
 from conformance.kernels.load import check_name, declaring, load, seems_to_lack
 from conformance.kernels.subject import Subject
 from conformance.operations import DTYPES, OPERATIONS
+from conformance.operations.dtypes import USUAL
 from conformance.requirements import PROFILES, REQUIREMENTS, requirement_of
 from conformance.running.in_process import InProcess
 from conformance.running.journal import Journal, JournalError
@@ -87,6 +88,11 @@ def declared_in_words(
         require("framework", framework)
     given = {"strict": strict, "framework": framework, "device": device}
     return {name: value for name, value in given.items() if value}
+
+
+def with_dtypes(declared: Mapping[str, Any], dtypes: Sequence[str]) -> dict[str, Any]:
+    """What options declare, and the dtypes that are asked for where nobody would ask for them else."""
+    return {**declared} | ({} if set(USUAL).issuperset(dtypes) else {"dtypes": dtypes})
 
 
 def settings(

@@ -55,14 +55,13 @@ def judge_and_end(
 
     given   what is finished of it already; says says what that is, after the number of its cases
     """
-    from conformance.operations.dtypes import USUAL
     from conformance.reports.baseline import read_baseline
     from conformance.reports.document import document
     from conformance.reports.last_time import keep
     from conformance.reports.run_info import RunInfo
     from conformance.reports.script_files import check_folder
     from conformance.reports.shards import ASKED, of_shard
-    from conformance.usage import ANSWERS, declared_in_words
+    from conformance.usage import ANSWERS, declared_in_words, with_dtypes
 
     baseline, folder = options.pop("baseline"), options.pop("folder")
     files = {name: path for name in FORMATS if (path := options.pop(name)) is not None}
@@ -76,9 +75,7 @@ def judge_and_end(
             check_folder("--scripts", folder)
         known = None if baseline is None else read_baseline("--baseline", baseline, subject)
         declared = declared_in_words(**words)
-        runner["declared"] = dict(declared)
-        if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
-            runner["declared"]["dtypes"] = options["dtypes"]
+        runner["declared"] = with_dtypes(declared, options["dtypes"])
         report, found, heading = judged(subject, files, given, runner, listeners=listeners, **options)
     how = options["oracle"], options["profile"], options["seed"]
     taken = f"{found.taken:,} cases {says}" if found.taken else ""
@@ -119,7 +116,7 @@ def judged(
     from conformance.running.forecast import Forecast, tasks_of
     from conformance.running.results import Results
     from conformance.running.run import run
-    from conformance.running.state import heading_of
+    from conformance.running.state import heading_of, setup_of
 
     for each, path in files.items():
         usage.check_report(f"--{each}", path)
@@ -130,8 +127,7 @@ def judged(
         settings = usage.settings(subject, **chosen)
         if failed:
             settings = _of_last_time(subject, settings)
-        how = {"oracle": oracle, "profile": settings.profile, "seed": settings.seed}
-        heading = heading_of(subject, how | ({"first_failure": True} if settings.first_failure else {}))
+        heading = heading_of(subject, setup_of(oracle, settings))
         results = given(heading) if given else Results()
         with Forecast(tasks_of(subject, settings, examining.isolated)) as line.forecast:
             report = run(subject, examining, settings, together([line, *listeners]), results, is_over)

@@ -144,14 +144,11 @@ def _works(
     from conformance.elsewhere.order import Work
     from conformance.elsewhere.parcel import parcel_of
     from conformance.kernels.load import check_name
-    from conformance.operations.dtypes import USUAL
     from conformance.reports.baseline import read_baseline
     from conformance.running.settings import Settings
 
     words = usage.declared_in_words(**{name: options[name] for name in DECLARING})
-    declared = dict(words)
-    if not set(USUAL).issuperset(options["dtypes"]):  # which nobody would ask it for else
-        declared["dtypes"] = options["dtypes"]
+    declared = usage.with_dtypes(words, options["dtypes"])
     chosen = ("operations", "requirements", "dtypes", "profile", "seed", "skipped", "first_failure")
     settings = Settings(**{name: options[name] for name in chosen})
 
@@ -204,6 +201,7 @@ class _Reports:
 
     def __enter__(self) -> _Reports:
         self._kept = tempfile.TemporaryFile("w+")  # reports that one file is to hold
+        self._out = ""  # what goes to standard output behind the table
         self._places: dict[str, tuple[int, int]] = {}
         return self
 
@@ -214,11 +212,11 @@ class _Reports:
         return None if self._whole and name == WHOLE else self.file_for(subject, name)
 
     def take(self, ended: Ended) -> None:
-        from conformance.reports.many import INTERRUPTED, NOT_JUDGED, Verdict
+        from conformance.reports.many import BROKEN_OFF, NOT_JUDGED, Verdict
 
         self.ended = ended
         if ended.data is None:
-            verdict = NOT_JUDGED if ended.error else INTERRUPTED
+            verdict = NOT_JUDGED if ended.error else BROKEN_OFF
             because = ended.error[1] if ended.error else ""
             self.verdicts[ended.name] = Verdict(ended.name, verdict, {}, ended.cases, ended.seconds, because)
             return
@@ -237,11 +235,11 @@ class _Reports:
 
     def finish(self, began: Mapping[str, Any], seconds: float) -> None:
         """Write what holds all of them; subjects that were not begun are interrupted."""
-        from conformance.reports.many import INTERRUPTED, Verdict
+        from conformance.reports.many import BROKEN_OFF, Verdict
         from conformance.reports.stored import RUNS, SCHEMA
 
         for name in self.subjects:
-            self.verdicts.setdefault(name, Verdict(name, INTERRUPTED, {}, 0, 0.0))
+            self.verdicts.setdefault(name, Verdict(name, BROKEN_OFF, {}, 0, 0.0))
         if not self._whole:
             return
         counts = dict(Counter(each.verdict for each in self.verdicts.values()))
@@ -278,7 +276,7 @@ class _Reports:
         verdicts = [self.verdicts[name] for name in self.subjects]
         if self.several:
             show(out, many.lines(verdicts, seconds, out.width))
-            sys.stdout.write(getattr(self, "_out", ""))
+            sys.stdout.write(self._out)
             return
         if self.ended and self.ended.data is not None:
             show(out, self.ended.text)

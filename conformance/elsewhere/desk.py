@@ -33,7 +33,7 @@ from conformance.running.judge import judge, judge_part
 from conformance.running.pool import IMPORT_SECONDS
 from conformance.running.results import Judged, Results, unit_line
 from conformance.running.run import run
-from conformance.running.state import heading_of, other_run
+from conformance.running.state import heading_of, other_run, setup_of
 from conformance.running.tasks import Task, plan
 from conformance.running.workers import ExaminationError, Workers
 from conformance.verdicts.verdict import Failure, Unit
@@ -170,10 +170,9 @@ class Desk:
             subject = replace(load(name, **declared), name=work.name)
         chosen = ("operations", "requirements", "dtypes", "profile", "seed", "skipped")
         usage.settings(subject, **{each: getattr(work.settings, each) for each in chosen})
-        setup = {"oracle": work.oracle, "profile": work.settings.profile, "seed": work.settings.seed}
-        setup |= {"first_failure": True} if work.settings.first_failure else {}
         claimed = claims_of(subject, workers, work.settings)
         planned = {claims.operation: list(plan(subject, claims, work.settings)) for claims in claimed}
+        setup = setup_of(work.oracle, work.settings)
         heading = heading_of(replace(subject, name=name), setup) | {"subject": work.name}
         return cls(work, subject, workers, heading, planned, names)
 
@@ -254,9 +253,7 @@ class Desk:
     def _earlier(self, task: Task, results: Results) -> list[Failure]:
         """The failures of the units of an operation that come before one, as far as they are known."""
         before = self.planned[task.plan.operation]
-        units = [each.unit for each in before[: before.index(task)]]
-        judged = [found for unit in units if (found := results.judged(unit))]
-        return [failure for each in judged for row in each.rows for failure in row.failures]
+        return results.failures_of(each.unit for each in before[: before.index(task)])
 
     def _report(self, results: Results, answer: Answer, seconds: float) -> None:
         work = self.work

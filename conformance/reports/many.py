@@ -13,7 +13,7 @@ from conformance.reports.lines import Line, columns, plural, printable, wrapped
 
 MOST = 6  # operations that have a column; beyond it, those that are not right are named
 NOT_JUDGED = "not judged"
-INTERRUPTED = "interrupted"
+BROKEN_OFF = "interrupted"
 _STYLES = {"conforms": "good", "ok": "good", "": "", "not claimed": "dim"}
 
 
@@ -107,7 +107,7 @@ def _first(of: Verdict, width: int) -> Iterator[Line]:
 def _last(verdicts: Sequence[Verdict], seconds: float) -> str:
     """How many of each verdict, and how fast."""
     counts = Counter(each.verdict for each in verdicts)
-    judged = sorted(each.seconds for each in verdicts if each.verdict not in (NOT_JUDGED, INTERRUPTED))
+    judged = sorted(each.seconds for each in verdicts if each.verdict not in (NOT_JUDGED, BROKEN_OFF))
     words = ", ".join(f"{verdict} {number:,}" for verdict, number in counts.items())
     cases = sum(each.cases for each in verdicts)
     text = f"{plural(len(verdicts), 'subject')}: {words}; {plural(cases, 'case')} in {seconds:.1f} s"

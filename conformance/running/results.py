@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 from conformance.cases import Case
-from conformance.verdicts.verdict import Row, Unit
+from conformance.verdicts.verdict import Failure, Row, Unit
 
 
 class Judged(NamedTuple):
@@ -51,6 +51,11 @@ class Results:
     def judged(self, unit: Unit) -> Judged | None:
         """What is found of a unit; None where it is still to be judged."""
         return self._units.get(unit)
+
+    def failures_of(self, units: Iterable[Unit]) -> list[Failure]:
+        """Of those units that are judged."""
+        judged = [self._units[unit] for unit in units if unit in self._units]
+        return [failure for each in judged for row in each.rows for failure in row.failures]
 
     def searched(self, operation: str, requirement: str) -> Searched | None:
         """What a search found; None where there was none yet."""

@@ -136,8 +136,7 @@ class _Here:
         return takewhile(lambda each: each.unit != task.unit, planned)
 
     def _failures_before(self, task: Task) -> list[Failure]:
-        judged = [self.results.judged(each.unit) for each in self._before(task)]
-        return [failure for each in judged if each for row in each.rows for failure in row.failures]
+        return self.results.failures_of(each.unit for each in self._before(task))
 
     def search(self, claims: Claims, settings: Settings, is_over: Callable[[], bool]) -> None:
         """What a search finds that the other cases did not come to, judged as they are."""

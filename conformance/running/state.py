@@ -16,6 +16,7 @@ from conformance.kernels.framework import PLAIN
 from conformance.kernels.own import is_own
 from conformance.kernels.subject import Subject
 from conformance.kernels.versions import versions
+from conformance.running.settings import Settings
 
 FORMAT = 2  # of the results that a run leaves to another
 
@@ -24,6 +25,12 @@ def heading_of(subject: Subject, setup: Mapping[str, Any]) -> dict[str, Any]:
     """Who is judged, and how: what two runs must have alike if one is to go on with the results of the other."""
     heading = {"subject": subject.name, "format": FORMAT, **setup, **state_of(subject, setup)}
     return dict(json.loads(json.dumps(heading)))
+
+
+def setup_of(oracle: str, settings: Settings) -> dict[str, Any]:
+    """How a run is set up, as far as what it finds of a unit hangs on it."""
+    setup = {"oracle": oracle, "profile": settings.profile, "seed": settings.seed}
+    return setup | ({"first_failure": True} if settings.first_failure else {})
 
 
 def other_run(written: Mapping[str, Any], heading: Mapping[str, Any]) -> str:
