@@ -1,8 +1,9 @@
 """Many kernels in one command against one command each: mutants of the audit, written out as files.
 
-    python benchmarks/many.py [--kernels 200] [--alone 40]
+    python benchmarks/many.py [--kernels 200] [--alone 200]
 
-The commands that judge one kernel each run one after the other, on a sample; their time is scaled to all.
+The commands that judge one kernel each run one after the other. Where fewer are asked for than there are kernels,
+they are a sample, and their time is scaled to all.
 """
 
 from __future__ import annotations
@@ -13,50 +14,59 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
+from statistics import median, quantiles
 
 from conformance.audit import mutants
 from conformance.audit.runner import chosen
 
 FILE = """import conformance
 from conformance.audit.mutants import named
-subject = conformance.Subject(named({!r}).subject())
+mutant = named({!r})
+subject = conformance.Subject(mutant.subject(), dtypes=mutant.dtypes, strict=True)
 """
 ASKED = ["--first-failure", "--no-cache"]
+DIFFERS = {0: "conforms", 1: "differs"}
 
 
-def run(*words: str) -> tuple[float, str]:
-    """The seconds that a command takes, and what it prints."""
+def run(*words: str) -> tuple[float, subprocess.CompletedProcess[str]]:
+    """The seconds that a command takes, and how it ended."""
     begun = time.perf_counter()
     command = [sys.executable, "-m", "conformance", "run", *words, *ASKED]
     ended = subprocess.run(command, capture_output=True, text=True)
-    return time.perf_counter() - begun, ended.stdout
+    return time.perf_counter() - begun, ended
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kernels", type=int, default=200)
-    parser.add_argument("--alone", type=int, default=40)
+    parser.add_argument("--alone", type=int, default=200)
     asked = parser.parse_args()
     every = chosen()
     names = every[:: max(1, len(every) // asked.kernels)][: asked.kernels]
+    operations = Counter(mutants.named(name).operation for name in names)
+    print(f"{len(names)} mutants:", ", ".join(f"{count} {name}" for name, count in operations.items()))
     with tempfile.TemporaryDirectory() as folder:
         files = [str(Path(folder) / f"mutant_{number}.py") for number in range(len(names))]
         for file, name in zip(files, names, strict=True):
             Path(file).write_text(FILE.format(name))
-        print(f"{len(files)} mutants of {len({mutants.named(name).operation for name in names})} operations")
-        together, told = run(*files, "--json", str(Path(folder) / "all.json"))
-        verdicts = json.loads((Path(folder) / "all.json").read_text())["verdicts"]
-        print(told.splitlines()[-1])
-        sample = files[:: max(1, len(files) // asked.alone)]
-        each = [run(file)[0] for file in sample]
-        alone = sum(each) / len(each) * len(files)
-        print(f"verdicts: {verdicts}")
-        print(f"in one command {together:.0f} s, {60 * len(files) / together:.0f} a minute")
-        print(
-            f"one command each {alone:.0f} s (of {len(sample)}, scaled), {60 * len(files) / alone:.0f} a minute"
-        )
-        print(f"{alone / together:.1f} times as fast")
+        together, ended = run(*files, "--json", str(Path(folder) / "all.json"))
+        print(f"in one command {together:.0f} s:", ended.stdout.splitlines()[-1], flush=True)
+        runs = json.loads((Path(folder) / "all.json").read_text())["runs"]
+        sample = range(0, len(files), max(1, len(files) // asked.alone))
+        each = {number: run(files[number]) for number in sample}
+    seconds = [spent for spent, _ in each.values()]
+    alone = sum(seconds) / len(seconds) * len(files)
+    print(
+        f"one command each {alone:.0f} s ({len(each)} run), {60 * len(files) / alone:.0f} a minute,"
+        f" median {median(seconds):.1f} s, 95 % {quantiles(seconds, n=20)[-1]:.1f} s"
+    )
+    print(f"{alone / together:.1f} times as fast in one command")
+    for number, (_, ended) in each.items():
+        verdict = DIFFERS.get(ended.returncode, f"status {ended.returncode}")
+        if verdict != runs[number]["verdict"] or verdict != "differs":
+            print(f"{names[number]}: {runs[number]['verdict']} in one command, {verdict} alone")
 
 
 if __name__ == "__main__":

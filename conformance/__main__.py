@@ -2,12 +2,14 @@
 
 import errno
 import io
+import os
 import sys
 
 
 def start() -> None:
-    """Run the command line; Ctrl-C before it is loaded, and a full disk under its output, are no traceback."""
+    """Run the command line; Ctrl-C before it is loaded, and an output that is full or closed, are no traceback."""
     try:
+        _open_closed()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):  # a character that its encoding lacks is written out
                 stream.reconfigure(errors="backslashreplace")
@@ -23,7 +25,16 @@ def start() -> None:
             raise
         print(f"Error: standard output cannot be written: {error.strerror}", file=sys.stderr)
         sys.stdout = None  # what is left of it is not tried again
-        sys.exit(1)
+        sys.exit(2)
+
+
+def _open_closed() -> None:
+    """Standard streams that a shell closed, as by >&-, take what is printed and drop it."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.set_inheritable(number, True)  # or a worker had it closed
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: PTH123, SIM115 (a number)
 
 
 def _main() -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from conformance.cli.shared import DECLARING, console, judging, printing_to, show, write, wrong_usage
+from conformance.cli.shared import DECLARING, Untold, console, judging, printing_to, show, write, wrong_usage
 
 if TYPE_CHECKING:
     from conformance.cases import Case
@@ -207,7 +207,7 @@ def _show(replay: Replay, number: int, script: str | None) -> None:
     if script is not None:
         text, why_not = script_or_reason(replay.subject, replay.case, replay.scripted, to_file=True)
         if why_not:
-            raise click.ClickException(f"--script {script}: {why_not}")
+            raise Untold(f"--script {script}: {why_not}")
         write("--script", script, text)
 
 

@@ -22,10 +22,16 @@ if TYPE_CHECKING:
     from conformance.reports.lines import Line
 
 DECLARING = ("strict", "framework", "device")  # options that declare a field of a Subject
-INTERRUPTED = 130  # the exit status, as of a shell
+WRONG, INTERRUPTED = 2, 130  # exit statuses: wrong usage, as click has it; broken off, as of a shell
 UNBROKEN = 10_000  # columns where nobody says how many there are: a file is not read in a terminal of 80
 
 Command = Callable[..., None]
+
+
+class Untold(click.ClickException):
+    """A verdict that could not be reached, or not be written where it was wanted: no status of a kernel."""
+
+    exit_code = WRONG
 
 
 def words(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
@@ -159,7 +165,7 @@ def wrong_usage() -> Iterator[None]:
 
         if not isinstance(error, ExaminationError):
             raise
-        raise click.ClickException(f"the suite itself failed, so there is no verdict: {error}") from None
+        raise Untold(f"the suite itself failed, so there is no verdict: {error}") from None
 
 
 @contextmanager
@@ -183,7 +189,7 @@ def write(option: str, path: str, text: str) -> None:
     try:
         Path(path).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise click.ClickException(f"{option} {path}: cannot be written: {error.strerror}") from None
+        raise Untold(f"{option} {path}: cannot be written: {error.strerror}") from None
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -845,8 +846,19 @@ def test_a_report_that_cannot_be_printed_is_told_and_the_json_is_written(tmp_pat
             [sys.executable, "-m", "conformance", "run", "npcnn", *arguments],
             stdout=full, stderr=subprocess.PIPE, text=True, env=environment(),
         )  # fmt: skip
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert run.stderr == "Error: standard output cannot be written: No space left on device\n"
+    assert json.loads(Path("report.json").read_text())["verdict"] == "conforms"
+
+
+def test_streams_that_a_shell_closed_are_no_traceback(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = "run npcnn --op avg_pool2d --requirement empty --json report.json --no-cache"
+    command = f"{shlex.quote(sys.executable)} -m conformance {run} {shlex.join(QUICK)}"
+    closed = subprocess.run(
+        ["/bin/sh", "-c", f"{command} <&- >&-"], stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    assert (closed.returncode, closed.stderr) == (0, "")
     assert json.loads(Path("report.json").read_text())["verdict"] == "conforms"
 
 
