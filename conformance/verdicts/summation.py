@@ -25,7 +25,7 @@ SEQUENTIAL, PAIRWISE, BLOCKED = "one after the other", "pairwise", "in blocks"
 AT_ONCE = "several at once, or by their sizes"  # lower than any tree of two at a time
 COMPENSATED = "one after the other, compensated"
 UNLIKE = "in no one order: another by the numbers, by the image of a batch or from call to call"
-NEAR = 1e-3  # of a count that was divided by the number of terms
+NEAR = 1e-3  # of a count, beside what its division by the number of terms rounds away
 
 
 class Order(NamedTuple):
@@ -64,7 +64,8 @@ def order_of(case: Case, answer: Array) -> Order | None:
     one, other = pairs(len(answer), terms)
     scaled, apart = scaled / (1 + case.seed % 2), one != other
     counts = np.rint(scaled[apart])
-    if not ((np.abs(scaled[apart] - counts) < NEAR) & (counts >= 0) & (counts <= terms - 2)).all():
+    near = NEAR + 2 * DTYPES[case.dtype].unit * counts * case.family.divides
+    if not ((np.abs(scaled[apart] - counts) < near) & (counts >= 0) & (counts <= terms - 2)).all():
         return Order(terms, UNLIKE)
     if (counts == terms - 2).all():
         return Order(terms, WIDER)

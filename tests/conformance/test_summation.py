@@ -116,6 +116,16 @@ def test_of_half_precision_it_is_told_in_which_format_it_adds(dtype, add, kind):
     assert found == Order(9, kind)
 
 
+@pytest.mark.parametrize(
+    ("add", "kind"), [(in_float64, summation.WIDER), (sequential, summation.NARROW)], ids=["wider", "narrow"]
+)
+def test_an_average_that_half_precision_rounds_is_read_all_the_same(add, kind):
+    case = asked("avg_pool2d", "float16")[0]
+    total = add(list(fill(case)["input"].reshape(case.batch, -1).T))
+    average = (total.astype(np.float64) / case.terms("output")).astype(np.float16)
+    assert order_of(case, average.reshape(-1, 1, 1, 1)) == Order(9, kind)
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("operation", ["conv2d", "conv_transpose1d", "avg_pool3d", "conv3d"])
 def test_npcnn_shows_the_same_order_twice(operation, dtype):
