@@ -23,6 +23,7 @@ from conformance.verdicts.unreached import Unreached
 from conformance.verdicts.verdict import Failure, Numbers
 
 FIRST, OTHERS = 12, 15  # columns that a column of a table has at least
+MOST_PLACES = 30  # that no case ran are told; a generated kernel may have hundreds
 INDENT = 12  # of what is said of a failure below its first line
 HEADINGS = {  # of parts, by the word that `conformance explain` has for each
     "not claimed": "not claimed",
@@ -297,8 +298,11 @@ def unreached(of: Unreached, width: int) -> Iterator[Line]:
         yield from wrapped("", f"which lines no case ran is not known: {printable(of.unknown)}", width)
     if of.stretches:
         yield [_heading("no case ran")]
-    for place in of.places:
+    places = list(of.places)
+    for place in places[:MOST_PLACES]:
         yield from wrapped(f"  {printable(place.words)}  ", printable(place.why), width)
+    if more := len(places[MOST_PLACES:]):
+        yield [(f"  and {more} more: --html FILE and --json FILE have them all", "dim")]
     if of.searched:
         reached = _heading("reached by search" if of.reached else "searched")
         yield [reached, (f" ({plural(of.searched, 'case')} asked)", "dim")]

@@ -15,7 +15,9 @@ from conformance.reports.document import document
 from conformance.reports.formats.json import render
 from conformance.reports.lines import plain
 from conformance.reports.run_info import RunInfo
+from conformance.reports.text import MOST_PLACES
 from conformance.reports.text import lines as lines_of
+from conformance.reports.text import unreached as unreached_lines
 from conformance.running.ran import DIED, Ran
 from conformance.running.run import run
 from conformance.running.settings import Settings
@@ -260,6 +262,14 @@ def test_stretches_that_follow_each_other_are_one_place():
     assert [(each.first, each.last, each.why) for each in Unreached(tuple(lines)).places] == [
         (3, 5, "if a"), (7, 7, "if c"),
     ]  # fmt: skip
+
+
+def test_of_hundreds_of_places_the_text_tells_the_first():
+    every = tuple(Stretch("k.py", (2 * number,), f"if size == {number}") for number in range(1, 101))
+    told = [plain(line) for line in unreached_lines(Unreached(every), 80)]
+    assert told[1] == "  k.py:2  if size == 1"
+    assert len(told) == 1 + MOST_PLACES + 1
+    assert told[-1] == "  and 70 more: --html FILE and --json FILE have them all"
 
 
 def test_lines_that_several_processes_ran_are_those_that_any_of_them_did():
