@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running import known
 from conformance.running.claims import Claims, claims_of
 from conformance.running.events import Begun, Ended, Finished, Listener, Planned, Searching, nobody
-from conformance.running.judge import Interrupted, judge
+from conformance.running.judge import Interrupted, judge, judge_part
 from conformance.running.merge import merge
 from conformance.running.results import Results, Searched
 from conformance.running.runner import Runner
@@ -24,6 +24,7 @@ from conformance.verdicts.verdict import Failure, Report, Row
 SHARD = "shard {} of {} was judged; conformance merge joins them"
 FIRST = "the run ended at its first failure"
 LAST = "only what failed last time was judged"
+GLANCE = 16  # cases of each unit, by which a run that ends at its first failure looks for one before it judges any whole
 
 
 def run(
@@ -47,6 +48,8 @@ def run(
             here.claims.append(claims)
             here.planned[claims.operation] = list(plan(subject, claims, settings))
             tasks = share(here.planned[claims.operation], settings.shard)
+            if settings.first_failure:
+                tasks = here.suspected_first(tasks)
             listener(Planned(claims.operation, tuple(task.unit for task in tasks)))
             for task in tasks:
                 if here.results.closed and not here.results.judged(task.unit):
@@ -107,6 +110,15 @@ class _Here:
     rows: list[Row] = field(default_factory=list)
     searches: list[Searched] = field(default_factory=list)
 
+    def suspected_first(self, tasks: list[Task]) -> list[Task]:
+        """The first unit of which one of the first cases fails, and then all others: what is wrong is soon found."""
+        for task in tasks:
+            if not self.results.judged(task.unit):
+                rows, _ = judge_part(task, self.runner, islice(task.cases(), GLANCE), first=False)
+                if any(row.failure for row in rows):
+                    return [task, *(each for each in tasks if each is not task)]
+        return tasks
+
     def judge(self, task: Task) -> None:
         judged = self.results.judged(task.unit)
         if judged:
@@ -118,7 +130,7 @@ class _Here:
 
     def _judge(self, task: Task) -> list[Row]:
         """The rows of a task; of one that fails, they depend on the failures of those before it."""
-        before = [each for each in self._before(task) if not self.results.judged(each.unit)]
+        before = [each for each in self._before(task) if not (self.first or self.results.judged(each.unit))]
         rows = judge(task, self.subject, self.runner, shrinks=False, first=True) if before else []
         if not before or any(row.failure for row in rows):
             for each in before:  # of other shards

@@ -59,6 +59,17 @@ def test_the_first_failure_ends_its_unit():
     assert report.rows[0].failure.case == every.rows[0].failure.case
 
 
+def test_what_the_last_of_its_requirements_sees_at_once_is_found_before_the_first_one_is_through():
+    def spoils(input, weight, bias=None, stride=1):
+        answer = conv1d(input, weight, bias, stride=stride)
+        input[...] = 0
+        return answer
+
+    report = first_of({"conv1d": spoils}, requirements=("exact", "contract"))
+    assert [(row.unit.requirement, row.cases) for row in report.rows if row.failure] == [("contract", 1)]
+    assert {row.unit.requirement for row in report.rows} == {"contract"}
+
+
 def test_a_run_without_a_failure_is_whole():
     report = first_of({"conv1d": conv1d}, requirements="exact")
     assert (report.verdict, report.limited) == ("conforms", "")
