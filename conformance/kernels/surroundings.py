@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -50,14 +50,24 @@ def changes_since(before: dict[str, Any]) -> Changes:
 @contextlib.contextmanager
 def restored(seldom: bool = True) -> Iterator[None]:
     """Afterwards, what another kernel or the suite would notice is as it was; or without what is seldom put back."""
-    shared = (each for _, each in _every_shared() if seldom or not each.seldom)
-    before = [(each.read, each.put_back, each.read()) for each in shared if each.put_back]
+    kept = _kept(seldom, *(framework.shared for framework in imported()))
+    before = [(read, put_back, read()) for read, put_back in kept]
     try:
         yield
     finally:
         for read, put_back, value in before:
-            if not same(read(), value):
+            if (now := read()) is not value and not same(now, value):
                 put_back(value)
+
+
+@cache  # asked for by each case
+def _kept(seldom: bool, *of_frameworks: Callable[[], Mapping[str, Shared]]) -> list[tuple[_Read, _Set]]:
+    """How what is put back is read, and set."""
+    every = chain(*(shared().values() for shared in of_frameworks), _of_python().values())
+    return [(each.read, each.put_back) for each in every if each.put_back and (seldom or not each.seldom)]
+
+
+_Read, _Set = Callable[[], Any], Callable[[Any], object]
 
 
 def _every_shared() -> Iterator[tuple[str, Shared]]:
