@@ -16,18 +16,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
-TIMES = ("seconds", "started", "command")
+from conformance.reports.stored import timeless
+
 PORT = 8797
 ADDRESS = f"tcp://127.0.0.1:{PORT}"
-
-
-def timeless(data: Any) -> Any:
-    """A report without what differs from run to run."""
-    if isinstance(data, dict):
-        return {name: timeless(each) for name, each in data.items() if name not in TIMES}
-    return [timeless(each) for each in data] if isinstance(data, list) else data
 
 
 def started(*words: str, log: Path) -> subprocess.Popen[bytes]:

@@ -23,6 +23,8 @@ from typing import Any, NamedTuple
 from conformance.kernels.framework import Shared, imported
 from conformance.kernels.getters import attributes, differing, same, settable
 
+Kept = tuple[Callable[[], Any], Callable[[Any], object]]  # how it is read, and how it is set
+
 
 class Changes(NamedTuple):
     """What is no longer as it was, by name: what an answer may depend on, and the rest."""
@@ -61,13 +63,10 @@ def restored(seldom: bool = True) -> Iterator[None]:
 
 
 @cache  # asked for by each case
-def _kept(seldom: bool, *of_frameworks: Callable[[], Mapping[str, Shared]]) -> list[tuple[_Read, _Set]]:
-    """How what is put back is read, and set."""
+def _kept(seldom: bool, *of_frameworks: Callable[[], Mapping[str, Shared]]) -> list[Kept]:
+    """What is put back."""
     every = chain(*(shared().values() for shared in of_frameworks), _of_python().values())
     return [(each.read, each.put_back) for each in every if each.put_back and (seldom or not each.seldom)]
-
-
-_Read, _Set = Callable[[], Any], Callable[[Any], object]
 
 
 def _every_shared() -> Iterator[tuple[str, Shared]]:

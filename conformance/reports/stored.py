@@ -12,6 +12,14 @@ RUNS = "runs"  # the reports of several subjects in one file
 SCHEMA = 1  # of the reports that this version writes and reads
 ENTRIES = {"schema", "subject", "rows", "failures"}  # without which it is no report
 ADDED = {"conclusion", "baseline"}  # later on; the schema stayed the same
+OF_ONE_RUN = {"seconds", "started", "command"}  # otherwise in another run of the same, and that alone
+
+
+def timeless(data: Any) -> Any:
+    """A report without what differs between two runs of the same."""
+    if isinstance(data, dict):
+        return {name: timeless(each) for name, each in data.items() if name not in OF_ONE_RUN}
+    return [timeless(each) for each in data] if isinstance(data, list) else data
 
 
 def read_reports(option: str, path: str) -> list[dict[str, Any]]:

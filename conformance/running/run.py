@@ -24,7 +24,7 @@ from conformance.verdicts.verdict import Failure, Report, Row
 SHARD = "shard {} of {} was judged; conformance merge joins them"
 FIRST = "the run ended at its first failure"
 LAST = "only what failed last time was judged"
-GLANCE = 16  # cases of each unit, by which a run that ends at its first failure looks for one before it judges any whole
+GLANCE = 16  # cases of each unit: a run that ends at its first failure looks there before it judges any whole
 
 
 def run(

@@ -28,6 +28,7 @@ from conformance.elsewhere.place import differences, place
 from conformance.elsewhere.under_way import Operation
 from conformance.kernels.subject import SubjectError
 from conformance.reports import many as report_many
+from conformance.reports.stored import timeless
 from conformance.running.journal import JournalError, JournalFile
 from conformance.running.settings import Settings
 from conformance.running.workers import Workers
@@ -72,15 +73,6 @@ def judged(*words: str, status: int = 0) -> str:
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert ended.returncode == status, ended.stdout + ended.stderr
     return ended.stdout + ended.stderr
-
-
-def timeless(data):
-    """A report without what differs from run to run."""
-    if isinstance(data, dict):
-        return {
-            name: timeless(of) for name, of in data.items() if name not in ("seconds", "started", "command")
-        }
-    return [timeless(each) for each in data] if isinstance(data, list) else data
 
 
 def report(name: str):

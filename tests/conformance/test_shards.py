@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from conformance.cli import main
+from conformance.reports.stored import timeless
 from conformance.requirements import REQUIREMENTS, Plan
 from conformance.running.tasks import Task, share
 
@@ -24,15 +25,6 @@ def judged(*words: str, status: int = 1) -> str:
     result = CliRunner().invoke(main, [*words])
     assert result.exit_code == status, result.output
     return result.output
-
-
-def timeless(data):
-    """A report without what differs from run to run."""
-    if isinstance(data, dict):
-        return {
-            name: timeless(of) for name, of in data.items() if name not in ("seconds", "started", "command")
-        }
-    return [timeless(each) for each in data] if isinstance(data, list) else data
 
 
 @pytest.fixture(scope="module")
