@@ -129,7 +129,9 @@ def judged(
             settings = _of_last_time(subject, settings)
         heading = heading_of(subject, setup_of(oracle, settings))
         results = given(heading) if given else Results()
-        with Forecast(tasks_of(subject, settings, examining.isolated)) as line.forecast:
+        tasks = tasks_of(subject, settings, examining.isolated)
+        with Forecast(tasks) as forecast:
+            line.forecast = None if settings.first_failure else forecast  # nobody knows when that comes
             report = run(subject, examining, settings, together([line, *listeners]), results, is_over)
             return Judged(report, results, heading)
 

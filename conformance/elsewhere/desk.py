@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -29,14 +30,16 @@ from conformance.reports.data import as_data
 from conformance.reports.document import document
 from conformance.reports.run_info import RunInfo
 from conformance.running.claims import claims_of
+from conformance.running.failures import with_seen
 from conformance.running.judge import judge, judge_part
 from conformance.running.pool import IMPORT_SECONDS
 from conformance.running.results import Judged, Results, unit_line
+from conformance.running.rounds import in_rounds, whole
 from conformance.running.run import run
 from conformance.running.state import heading_of, other_run, setup_of
 from conformance.running.tasks import Task, plan
 from conformance.running.workers import ExaminationError, Workers
-from conformance.verdicts.verdict import Failure, Unit
+from conformance.verdicts.verdict import Failure, Row, Unit
 
 TOLD = (SubjectError, MissingFramework, usage.WrongUsage, ExaminationError)  # each in its own words
 
@@ -138,6 +141,7 @@ class Desk:
     planned  the tasks of each operation, in their order
     names    of files there, and where they come from
     streams  of units that are judged in parts
+    rounds   in which all units are judged, where the first failure ends that
     """
 
     work: Work
@@ -147,6 +151,7 @@ class Desk:
     planned: dict[str, list[Task]]
     names: list[tuple[str, str]] = field(default_factory=list)
     streams: dict[Unit, _Stream] = field(default_factory=dict)
+    rounds: Iterator[tuple[Task, list[Row]] | None] | None = None
 
     @classmethod
     def opened(cls, work: Work, folder: Path, until: ExitStack) -> Desk:
@@ -191,15 +196,44 @@ class Desk:
         if order.part and order.units:
             self._judge_part(self._task(order.units[0]), *order.part, answer)
             return answer
-        wanted, enough = list(self._wanted(order, results)), False
-        while wanted and not enough:
-            if (answer.lines or answer.parts) and time.monotonic() - begun > order.seconds:
-                break
-            enough = self._judge(wanted.pop(0), order, results, answer)
-        if order.finish and (enough or not wanted) and not answer.unsettled:
+        end = begun + order.seconds
+        if self.work.settings.first_failure:
+            through = self._until_one_fails(order, results, answer, end)
+        else:
+            through = self._all(order, results, answer, end)
+        if order.finish and through and not answer.unsettled:
             results.closed = order.closed
             self._report(results, answer, order.elapsed + time.monotonic() - begun)
         return answer
+
+    def _until_one_fails(self, order: Order, results: Results, answer: Answer, end: float) -> bool:
+        """Whether a unit fails, or all are judged; else it is too late for more."""
+        if order.closed or any(failure.decides for failure in results.failures):
+            return True
+        self.rounds = self.rounds or in_rounds(list(self._wanted(order, results)), self.workers)
+        for step in self.rounds:
+            if step:
+                task, found = step
+                rows = whole(found, partial(judge, task, self.subject, self.workers, first=True))
+                self._keep(task, rows, results, answer)
+                if any(failure.decides for row in rows for failure in row.failures):
+                    return True
+            if time.monotonic() > end:
+                return False
+        return True
+
+    def _all(self, order: Order, results: Results, answer: Answer, end: float) -> bool:
+        """Whether all that is wanted is judged; else it is too late for more, or others must be judged before."""
+        for task in list(self._wanted(order, results)):
+            if (answer.lines or answer.parts) and time.monotonic() > end:
+                return False
+            if self._judge(task, order, results, answer):
+                return False
+        return True
+
+    def _keep(self, task: Task, rows: list[Row], results: Results, answer: Answer) -> None:
+        results.keep(task.unit, rows, self.workers.ran.news())
+        answer.lines.append(results.lines[-1])
 
     def _wanted(self, order: Order, results: Results) -> Iterator[Task]:
         """The tasks that are asked for and not judged."""
@@ -208,8 +242,7 @@ class Desk:
                 yield task
 
     def _judge(self, task: Task, order: Order, results: Results, answer: Answer) -> bool:
-        """Judge a task; whether it is the last that is wanted."""
-        first = self.work.settings.first_failure
+        """Judge a task, or a part of it; whether others must be judged before."""
         part = self._begin(task, order.longest) if order.longest else None
         if part and not part.ended and not part.fails:
             answer.parts.append(part)
@@ -221,11 +254,10 @@ class Desk:
             answer.lines.append(part.line)
             results.take(part.line)
             return False
-        earlier = self._earlier(task, results)
-        rows = judge(task, self.subject, self.workers, earlier=earlier, first=first)
-        results.keep(task.unit, rows, self.workers.ran.news())
-        answer.lines.append(results.lines[-1])
-        return first and any(failure.decides for row in rows for failure in row.failures)
+        rows = judge(task, self.subject, self.workers, earlier=self._earlier(task, results))
+        seen = [Row.from_data(data) for data in part.line["rows"]] if part else []
+        self._keep(task, with_seen(rows, seen), results, answer)
+        return False
 
     def _begin(self, task: Task, longest: float) -> Part:
         """The first cases of a task: all of them, unless that takes too long."""
@@ -241,7 +273,7 @@ class Desk:
 
     def _part(self, task: Task, stream: _Stream, cases: Iterator[Case]) -> Part:
         start = stream.place
-        rows, done = judge_part(task, self.workers, cases, first=start == 0)
+        rows, done = judge_part(task, self.workers, cases, before=start)
         fails = any(row.failure for row in rows)
         # Of a unit that fails, lines are told once it is judged as a whole.
         told = {} if fails else self.workers.ran.news()

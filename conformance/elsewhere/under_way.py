@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from conformance.elsewhere.order import Answer, Part, Work
+from conformance.running.failures import with_seen
 from conformance.running.merge import joined
 from conformance.running.results import Judged, unit_line
 from conformance.verdicts.verdict import Row, Unit
@@ -58,7 +59,7 @@ class Operation:
 
     known    units that are judged, each with its line
     long     units that are judged in parts
-    told     of lines that ran by parts of units that are judged again
+    seen     parts of units that are judged again, as one of them fails
     failing  whether any fails: then what comes later is judged in turn, since it hangs on what failed before it
     """
 
@@ -66,7 +67,7 @@ class Operation:
     known: dict[Unit, Line] = field(default_factory=dict)
     out: set[Unit] = field(default_factory=set)
     long: dict[Unit, Long] = field(default_factory=dict)
-    told: dict[Unit, list[Mapping[str, Any]]] = field(default_factory=dict)
+    seen: dict[Unit, list[Line]] = field(default_factory=dict)
     failing: bool = False
 
     @property
@@ -92,8 +93,8 @@ class Operation:
 
     def take(self, line: Line) -> None:
         unit = Unit(**line["unit"])
-        if unit in self.told:
-            line["lines"] = together([*self.told.pop(unit), line["lines"]])
+        if unit in self.seen:
+            line |= _with_seen(line, self.seen.pop(unit))
         self.known[unit] = line
         self.failing = self.failing or is_failing(line)
 
@@ -108,7 +109,7 @@ class Operation:
         if not long.fails:
             return long.line(part.unit)
         self.failing = True
-        self.told[part.unit] = [each.line["lines"] for each in long.parts.values()]
+        self.seen[part.unit] = [each.line for each in long.parts.values()]
         return None
 
     def next_part(self) -> tuple[Unit, tuple[int, int]] | None:
@@ -118,6 +119,16 @@ class Operation:
                 long.out, long.next = long.out + 1, long.next + long.size
                 return unit, (long.next - long.size, long.size)
         return None
+
+
+def _with_seen(line: Line, seen: Sequence[Line]) -> Line:
+    """What the line of a unit that was judged whole has of its parts, too."""
+    rows = [[Row.from_data(data) for data in each["rows"]] for each in (line, *seen)]
+    told = with_seen(rows[0], (row for part in rows[1:] for row in part))
+    return {
+        "lines": together(each["lines"] for each in (*seen, line)),
+        "rows": [row.as_data() for row in told],
+    }
 
 
 def is_failing(line: Line) -> bool:

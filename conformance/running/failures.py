@@ -12,9 +12,10 @@ from conformance.requirements import REPEATED_CALLS, REQUIREMENTS
 from conformance.running.runner import OneJudgement, Runner, judgements_of
 from conformance.running.tasks import Task
 from conformance.verdicts.judgement import DEATHS, HUNG, Judgement
-from conformance.verdicts.verdict import Failure
+from conformance.verdicts.verdict import Failure, Row
 
 CHANGING = "right in a new process: an earlier call, or chance, decides"
+ONCE = "seen once, and not again with the same cases: an earlier call, or chance, decides"
 HANGS = 8  # candidates of a smaller case that may hang
 
 Fault = Callable[[str, Case, Judgement], str]  # requirement; see Faults.of_framework
@@ -47,6 +48,17 @@ def failure_of(
     from conformance.running.explanation import explained  # all mutants: loaded once one is needed
 
     return explained(runner, task, failure, failures)
+
+
+def with_seen(rows: list[Row], seen: Iterable[Row]) -> list[Row]:
+    """The rows of a unit that was judged whole because some of its cases failed: also with that, if it came no more."""
+    if any(row.failure for row in rows):
+        return rows
+    there = {row.output: row for row in rows}
+    for row in seen:
+        if row.failure:
+            there.setdefault(row.output, row).failure = replace(row.failure, diagnosis=ONCE)
+    return list(there.values())
 
 
 def _is_changing(runner: Runner, task: Task, failure: Failure) -> bool:

@@ -66,18 +66,20 @@ def judge(
     return _timed(tally, begun) or [tally.empty_row("output")]
 
 
-def judge_part(task: Task, runner: Runner, cases: Iterable[Case], first: bool) -> tuple[list[Row], int]:
+def judge_part(
+    task: Task, runner: Runner, cases: Iterable[Case], *, before: int, listener: Listener = nobody
+) -> tuple[list[Row], int]:
     """What some cases of a task say, up to their first failure: a row for each output, and how many cases they were.
 
-    first   whether they are the first of the task, of which some are asked first thing in a new process, too
+    before   how many cases the task has before them; where none, some are asked first thing in a new process, too
     """
     begun = time.perf_counter()
     tally = Tally(task, [], nobodys, first=True)
-    if first:
-        tally.take(_fresh(task, runner), nobody)
-        tally.done = 0
-    tally.take(runner.examine(task.requirement, cases), nobody)
-    return _timed(tally, begun), tally.done
+    if not before:
+        tally.take(_fresh(task, runner), listener)
+    tally.done = before  # those stand in the stream again
+    tally.take(runner.examine(task.requirement, cases), listener)
+    return _timed(tally, begun), tally.done - before
 
 
 def _timed(tally: Tally, begun: float) -> list[Row]:

@@ -57,6 +57,11 @@ class Results:
         judged = [self._units[unit] for unit in units if unit in self._units]
         return [failure for each in judged for row in each.rows for failure in row.failures]
 
+    @property
+    def failures(self) -> list[Failure]:
+        """Of all units that are judged."""
+        return self.failures_of(self._units)
+
     def searched(self, operation: str, requirement: str) -> Searched | None:
         """What a search found; None where there was none yet."""
         return self._searches.get((operation, requirement))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice, takewhile
 
 from conformance.kernels.subject import Subject
 from conformance.requirements import REQUIREMENTS
 from conformance.running import known
 from conformance.running.claims import Claims, claims_of
 from conformance.running.events import Begun, Ended, Finished, Listener, Planned, Searching, nobody
-from conformance.running.judge import Interrupted, judge, judge_part
+from conformance.running.failures import with_seen
+from conformance.running.judge import Interrupted, judge
 from conformance.running.merge import merge
 from conformance.running.results import Results, Searched
+from conformance.running.rounds import in_rounds, whole
 from conformance.running.runner import Runner
 from conformance.running.search import Search
 from conformance.running.settings import Settings
@@ -24,7 +26,6 @@ from conformance.verdicts.verdict import Failure, Report, Row
 SHARD = "shard {} of {} was judged; conformance merge joins them"
 FIRST = "the run ended at its first failure"
 LAST = "only what failed last time was judged"
-GLANCE = 16  # cases of each unit: a run that ends at its first failure looks there before it judges any whole
 
 
 def run(
@@ -48,16 +49,14 @@ def run(
             here.claims.append(claims)
             here.planned[claims.operation] = list(plan(subject, claims, settings))
             tasks = share(here.planned[claims.operation], settings.shard)
-            if settings.first_failure:
-                tasks = here.suspected_first(tasks)
             listener(Planned(claims.operation, tuple(task.unit for task in tasks)))
-            for task in tasks:
+            for task in tasks if not settings.first_failure else ():
                 if here.results.closed and not here.results.judged(task.unit):
                     interrupted = True
                     continue
                 here.judge(task)
-                if settings.first_failure and here.differs:
-                    raise _Enough
+        if settings.first_failure:
+            interrupted = not here.judge_until_one_fails()
         if not limited and not here.results.closed:
             for claims in list(here.claims):
                 here.search(claims, settings, is_over)
@@ -69,7 +68,7 @@ def run(
         interrupted = True
     report = merge(
         subject,
-        here.rows,
+        here.in_order,
         claims=here.claims,
         tasks=here.tasks,
         stale=stale,
@@ -110,42 +109,54 @@ class _Here:
     rows: list[Row] = field(default_factory=list)
     searches: list[Searched] = field(default_factory=list)
 
-    def suspected_first(self, tasks: list[Task]) -> list[Task]:
-        """The first unit of which one of the first cases fails, and then all others: what is wrong is soon found."""
-        for task in tasks:
-            if not self.results.judged(task.unit):
-                rows, _ = judge_part(task, self.runner, islice(task.cases(), GLANCE), first=False)
-                if any(row.failure for row in rows):
-                    return [task, *(each for each in tasks if each is not task)]
-        return tasks
+    def judge_until_one_fails(self) -> bool:
+        """Judge the units of all operations in rounds; whether all are judged. _Enough where one fails."""
+        tasks = [task for planned in self.planned.values() for task in planned]
+        left = [task for task in tasks if not self.results.judged(task.unit)]
+        judged = [(task, list[Row]()) for task in tasks if self.results.judged(task.unit)]
+        more = in_rounds(left, self.runner, self.listener) if not self.results.closed else ()
+        for step in itertools.chain(judged, filter(None, more)):
+            self.judge(*step)
+            if self.differs:
+                raise _Enough
+        return not (left and self.results.closed)
 
-    def judge(self, task: Task) -> None:
+    def judge(self, task: Task, rows: Sequence[Row] = ()) -> None:
+        """A task; rows: what came of its rounds, where it was judged in such."""
         judged = self.results.judged(task.unit)
         if judged:
             self.runner.ran.take(judged.lines)
-        rows = judged.rows if judged else self._judge(task)
+        rows = judged.rows if judged else self._judge(task, list(rows))
         self.tasks.append(task)
         self.rows += rows
         self.listener(Ended(task.unit, rows, resumed=bool(judged)))
 
-    def _judge(self, task: Task) -> list[Row]:
-        """The rows of a task; of one that fails, they depend on the failures of those before it."""
-        before = [each for each in self._before(task) if not (self.first or self.results.judged(each.unit))]
-        rows = judge(task, self.subject, self.runner, shrinks=False, first=True) if before else []
-        if not before or any(row.failure for row in rows):
-            for each in before:  # of other shards
-                self._judge(each)
-            earlier = self._failures_before(task)
-            rows = judge(
-                task, self.subject, self.runner, earlier=earlier, listener=self.listener, first=self.first
-            )
+    def _judge(self, task: Task, rows: list[Row]) -> list[Row]:
+        how = self._judge_first if self.first else self._judge_in_turn
+        rows = whole(rows, lambda: how(task))
         self.results.keep(task.unit, rows, self.runner.ran.news())
         return rows
+
+    def _judge_first(self, task: Task) -> list[Row]:
+        return judge(task, self.subject, self.runner, listener=self.listener, first=True)
+
+    def _judge_in_turn(self, task: Task) -> list[Row]:
+        """The rows of a task; of one that fails, they depend on the failures of those before it."""
+        before = [each for each in self._before(task) if not self.results.judged(each.unit)]
+        rows = judge(task, self.subject, self.runner, shrinks=False, first=True) if before else []
+        if before and not any(row.failure for row in rows):
+            return rows
+        for each in before:  # of other shards
+            self._judge(each, [])
+        earlier = self._failures_before(task)
+        return with_seen(
+            judge(task, self.subject, self.runner, earlier=earlier, listener=self.listener), rows
+        )
 
     def _before(self, task: Task) -> Iterator[Task]:
         """The tasks of the operation that come before one; all of them where that came up in the run."""
         planned = self.planned[task.plan.operation]
-        return takewhile(lambda each: each.unit != task.unit, planned)
+        return itertools.takewhile(lambda each: each.unit != task.unit, planned)
 
     def _failures_before(self, task: Task) -> list[Failure]:
         return self.results.failures_of(each.unit for each in self._before(task))
@@ -168,6 +179,13 @@ class _Here:
                 found = tuple(case for case in searched.cases if case.dtype == dtype)
                 if found:
                     self.judge(Task(each, name, only=found))
+
+    @property
+    def in_order(self) -> list[Row]:
+        """The rows as their units were planned; those of searches last."""
+        units = [task.unit for planned in self.planned.values() for task in planned]
+        places = {unit: place for place, unit in enumerate(units)}
+        return sorted(self.rows, key=lambda row: places.get(row.unit, len(places)))
 
     @property
     def differs(self) -> bool:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from conformance.cases import Case
 from conformance.cli import main
 from conformance.kernels.subject import Subject
 from conformance.reports import last_time
+from conformance.running.failures import ONCE
 from conformance.running.in_process import InProcess
+from conformance.running.results import Results
+from conformance.running.rounds import FIRST
 from conformance.running.run import run
+from conformance.running.settings import Settings
 from conformance.usage import checked_oracle, settings
 from conformance.verdicts.judgement import Judgement
 from conformance.verdicts.verdict import Failure, Report, Row, Unit
@@ -71,8 +76,38 @@ def test_what_the_last_of_its_requirements_sees_at_once_is_found_before_the_firs
 
 
 def test_a_run_without_a_failure_is_whole():
-    report = first_of({"conv1d": conv1d}, requirements="exact")
+    asked = {"requirements": ("exact", "empty"), "profile": "quick"}
+    report = first_of({"conv1d": conv1d}, requirements=asked["requirements"])
+    whole = run(report.subject, InProcess(report.subject, checked_oracle("reference")), Settings(**asked))
     assert (report.verdict, report.limited) == ("conforms", "")
+    assert [replace(row, seconds=0) for row in report.rows] == [replace(row, seconds=0) for row in whole.rows]
+
+
+@pytest.mark.parametrize("number", [3 * FIRST, -FIRST, -1])
+def test_what_fails_but_once_is_told_whichever_case_it_was(number):
+    asked = []
+
+    def once(input, weight, bias=None, stride=1):
+        asked.append(1)
+        return conv1d(input, weight, bias, stride=stride) + (len(asked) == wrong_at)
+
+    wrong_at = 0
+    assert first_of({"conv1d": once}, requirements="exact").verdict == "conforms"
+    wrong_at, asked = number % len(asked), []
+    report = first_of({"conv1d": once}, requirements="exact")
+    assert report.verdict == "differs"
+    assert [failure.diagnosis for row in report.rows for failure in row.failures] == [ONCE]
+
+
+def test_a_failure_of_another_unit_ends_a_run_that_is_resumed():
+    results = Results()
+    subject = Subject({"conv1d": wrong}, dtypes=("float32",))
+    runner = InProcess(subject, checked_oracle("reference"))
+    chosen = settings(subject, profile="quick", first_failure=True, requirements="exact")
+    once = run(subject, runner, chosen, results=results)
+    again = run(subject, runner, replace(chosen, requirements=("exact", "sizes")), results=results)
+    assert [row.unit for row in again.rows] == [row.unit for row in once.rows]
+    assert again.limited == once.limited != ""
 
 
 # What failed last time.
