@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import conformance
+from conformance.cases import Case
 from conformance.cli import main, many
 from conformance.elsewhere import conductor, desk, desks
 from conformance.elsewhere.conductor import RETRIES, Conductor
@@ -29,11 +30,13 @@ from conformance.elsewhere.under_way import Operation
 from conformance.kernels.subject import SubjectError
 from conformance.reports import many as report_many
 from conformance.reports.stored import timeless
+from conformance.running.failures import ONCE
 from conformance.running.journal import JournalError, JournalFile
 from conformance.running.settings import Settings
 from conformance.running.workers import Workers
 from conformance.usage import WrongUsage
-from conformance.verdicts.verdict import Unit
+from conformance.verdicts.judgement import Judgement
+from conformance.verdicts.verdict import Failure, Row, Unit
 
 RIGHT = "from npcnn import conv2d, conv2d_backward, avg_pool2d\n"
 WRONG = """
@@ -471,6 +474,18 @@ def test_a_unit_of_which_a_part_fails_is_judged_again_in_its_turn():
     line = {"unit": vars(operation.units[0]), "rows": [], "lines": part(99, 1).line["lines"]}
     operation.take(line)
     assert [at for _, at in line["lines"]["ran"]] == [0, 10, 20, 99]  # nobody tells of a line twice
+
+
+def test_what_a_part_saw_and_the_whole_did_not_is_told_in_the_line_of_the_unit():
+    operation, case = Operation([Unit("conv2d", "exact", "float32")]), Case.parse("conv2d")
+    seen = part(0, 3, fails=True)
+    failure = Failure(case, Judgement("output", "differs", message="output differs"), case)
+    seen.line["rows"][0]["failure"] = failure.as_data()
+    operation.take_part(seen)
+    line = part(0, 24).line
+    operation.take(line)
+    (row,) = map(Row.from_data, line["rows"])
+    assert (row.cases, row.failure) == (24, replace(failure, diagnosis=ONCE))
 
 
 # Parcels.
