@@ -101,7 +101,8 @@ def test_a_failure_of_an_earlier_task_is_tried_first_when_one_is_shrunk():
 
 def test_a_failure_of_an_earlier_task_is_tried_though_its_filter_is_less_square():
     name = "conv2d_grad_input_windows_that_overlap_overwrite_the_gradient_of_the_input_instead_of_adding"
-    case, small = Case.parse("conv2d image=5,6 kernel=2,2 padding=4"), Case.parse("conv2d image=1,3 kernel=1,2")
+    case = Case.parse("conv2d image=5,6 kernel=2,2 padding=4")
+    small = Case.parse("conv2d image=1,3 kernel=1,2")
     runner = InProcess(Subject(mutants.named(name).subject()), reference.answer)
     (wrong,) = (each for each in judgements_of(runner, "exact", case) if each.failed)
     assert smallest_failure(runner, Task.of_case("exact", case), case, wrong, [small])[0] == small
