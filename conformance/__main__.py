@@ -34,7 +34,7 @@ def _open_closed() -> None:
         if getattr(sys, name) is None:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
             os.set_inheritable(number, True)  # or a worker had it closed
-            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: PTH123, SIM115 (a number)
+            setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115 (closed with the process)
 
 
 def _main() -> None:
