@@ -185,8 +185,13 @@ def _close(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int,
 
 
 def _special(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
-    """Integers with NaN, infinities and zeros of both signs among them, or so many times the smallest number."""
+    """Integers with NaN, infinities and zeros of both signs among them."""
     return _integers(rng, case, name, shape)  # what they become follows once all arrays are there
+
+
+def _subnormal(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
+    """Integers, of the answer or of grad_output, by the seed, as so many times the smallest number above 0."""
+    return _integers(rng, case, name, shape)  # likewise
 
 
 def _large(rng: np.random.Generator, case: Problem, name: str, shape: tuple[int, ...]) -> Array:
@@ -306,7 +311,7 @@ VALUES: dict[str, Callable[[np.random.Generator, Problem, str, tuple[int, ...]],
     "large": _large,
     "tiny": _tiny,
     "special": _special,
-    "subnormal": _special,
+    "subnormal": _subnormal,
     **UNITS,
     **SUMMED,
 }

@@ -80,6 +80,10 @@ def command(subject: str, seconds: float, **options: Any) -> None:
             declared = declared_in_words(**words)
             runner["declared"] = dict(declared)
             report, *_ = judged(subject, {}, None, runner, is_over=_clock(seconds), **options, **chosen)
+        left = report.unreached
+        if not (report.rows or report.refusing or report.interrupted or left.count or left.unknown):
+            click.echo(f"{subject}: nothing to search for: calls with each option came to its every line")
+            sys.exit(0)
         how = options["oracle"], "deep", options["seed"]
         run = RunInfo(
             *how, time.perf_counter() - start, ANSWERS, runner["timeout"], declared=declared, **began

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -25,6 +25,8 @@ def hint(kernels: Any, name: str) -> str:
     where, _, inside = name.partition(":")
     if inside in FUNCTIONS:
         return f" (did you mean {where}?)"
+    if isinstance(kernels, type) and (lines := _lines(inside, kernels)):
+        return _to_add(inside, lines, where)
     there = vars(kernels) if isinstance(kernels, ModuleType) else {}
     near = [f"{name}:{inside}" for inside, value in there.items() if _has_functions(value)]
     if near:
@@ -64,18 +66,22 @@ def needs_arguments(value: type) -> bool:
 def adapters(kernels: Any) -> dict[str, list[str]]:
     """The lines that make functions of what looks like kernels under other names, by those; one for an operation."""
     found, operations = {}, {name for name in OPERATIONS if function_of(kernels, name)}
-    for name, value in sorted(own(kernels), key=_whole_first):
-        lines = [] if name in FUNCTIONS or is_unjudged(name) else _lines(name, value)
-        operation = lines[0].removeprefix("def ").partition("(")[0] if lines else ""
-        if operation and operation not in operations:
+    for name, lines in _written(kernels):
+        operation = lines[0].removeprefix("def ").partition("(")[0]
+        if name not in FUNCTIONS and operation not in operations:
             operations.add(operation)
             found[name] = lines
     return found
 
 
-def _whole_first(item: tuple[str, Any]) -> bool:
-    """What is named as the one that is meant comes before what it is made of."""
-    return not flat(item[0]).endswith(_WHOLE)
+def _written(kernels: Any) -> list[tuple[str, list[str]]]:
+    """What looks like a kernel, with the lines around it: first what is named as the one that is meant, then what
+    leaves nothing to be filled in."""
+    every = ((name, _lines(name, value)) for name, value in own(kernels) if not is_unjudged(name))
+    return sorted(
+        ((name, lines) for name, lines in every if lines),
+        key=lambda each: (not flat(each[0]).endswith(_WHOLE), "..." in "".join(each[1])),
+    )
 
 
 def _has_functions(value: Any) -> bool:
@@ -89,12 +95,14 @@ def _has_functions(value: Any) -> bool:
 
 def _advice(kernels: Any, where: str) -> str:
     """How the first thing that looks like a kernel becomes one of the functions; what is not judged yet is told."""
-    found = dict(own(kernels))
-    unjudged = [name for name in found if is_unjudged(name)]
-    for name, value in sorted(found.items(), key=_whole_first):
-        if name not in unjudged and (lines := _lines(name, value)):
-            return "\n    ".join([f"\nTo have {name} judged, add to {where}:\n", *lines])
+    for name, lines in _written(kernels):
+        return _to_add(name, lines, where)
+    unjudged = [name for name, _ in own(kernels) if is_unjudged(name)]
     return f"; not judged yet: {', '.join(unjudged)}" if unjudged else ""
+
+
+def _to_add(name: str, lines: Sequence[str], where: str) -> str:
+    return "\n    ".join([f"\nTo have {name} judged, add to {where}:\n", *lines])
 
 
 def _lines(name: str, value: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeGuard
 
 import numpy as np
@@ -34,7 +35,27 @@ def check_answers(caller: Caller, oracle: Oracle, case: Case) -> list[Judgement]
     expected = oracle(case, arrays)
     given = {name: array.copy() for name, array in arrays.items()}  # a kernel may write to those that it gets
     answers = caller.answer(case, arrays, judged_outputs(caller.subject, case, arrays))
-    return judge_all(caller.subject, oracle, case, given, expected, answers)
+    judged = judge_all(caller.subject, oracle, case, given, expected, answers)
+    if case.values != "subnormal" or not any(each.failed for each in judged):
+        return judged
+    usual = check_answers(caller, oracle, replace(case, values="integers"))
+    right = {each.output for each in usual if not each.failed}
+    return [
+        advised(each.output, FLUSHED, caller.subject.strict)
+        if each.failed
+        and each.output in right
+        and _is_flushed(case, answers[each.output], expected[each.output])
+        else each
+        for each in judged
+    ]
+
+
+def _is_flushed(case: Case, got: Answer, expected: Array) -> bool:
+    """Whether it is off by no more than what sums of subnormal numbers come to."""
+    if not _is_number(got, case, expected):
+        return False
+    lost = np.abs(got.astype(np.float64) - expected)
+    return bool((lost <= DTYPES[case.dtype].exact * DTYPES[case.dtype].subnormal).all())
 
 
 def judge_all(
@@ -66,8 +87,6 @@ def judge_all(
             said = _read(
                 case, arrays, judge(name, case.dtype, got, right, limit), shares(numbers[name], right, limit)
             )
-            if case.values == "subnormal" and _is_flushed(case, numbers[name], expected[name]):
-                said = advised(name, FLUSHED, subject.strict)
         if name == "output" and name in numbers and (order := order_of(case, numbers[name])):
             said = said._replace(order=list(order))
         judged.append(said)
@@ -87,12 +106,6 @@ def _is_number(got: Answer, case: Case, expected: Array) -> TypeGuard[Array]:
     """Whether it has the shape and dtype that it should have, so that only its numbers may be wrong."""
     dtype = DTYPES[case.dtype].numpy
     return isinstance(got, np.ndarray) and got.shape == expected.shape and got.dtype == dtype
-
-
-def _is_flushed(case: Case, got: Array, expected: Array) -> bool:
-    """Whether it is off by no more than what sums of subnormal numbers come to."""
-    lost = np.abs(got.astype(np.float64) - expected)
-    return bool((lost <= DTYPES[case.dtype].exact * DTYPES[case.dtype].subnormal).all())
 
 
 def _in_range(case: Case, got: Array, expected: Array, limit: Array | None) -> Array:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from conformance.cases import Case
-from conformance.cases.shrink import cost, shrink
+from conformance.cases.shrink import cost, is_part_of, shrink
 from conformance.requirements import REPEATED_CALLS, REQUIREMENTS
 from conformance.running.runner import OneJudgement, Runner, judgements_of
 from conformance.running.tasks import Task
@@ -137,8 +137,9 @@ class _Search:
 
 
 def _asks_no_more(other: Case, case: Case) -> bool:
-    """Whether a case needs and lays out nothing that the other does not."""
-    return other.needs <= case.needs | {other.dtype} and other.views.items() <= case.views.items()
+    """Whether a case lays out nothing that the other does not, and needs no more, or is a part of it."""
+    needs = other.needs <= case.needs | {other.dtype} or is_part_of(other, case)
+    return needs and other.views.items() <= case.views.items()
 
 
 def _tried_first(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from conformance.kernels.subject import Subject, SubjectError
 from conformance.operations import OPERATIONS, OUTPUTS
 from conformance.reports.claims import not_claimed
 from conformance.reports.findings import Finding
+from conformance.reports.progress import Progress
 from conformance.reports.run_info import RunInfo
 from conformance.reports.text import findings_text
 from conformance.requirements import REQUIREMENTS, Plan, Requirement
@@ -36,6 +38,8 @@ from conformance.running.workers import ExaminationError
 from conformance.verdicts.verdict import Row, Unit
 
 NO_VERDICT = (ExaminationError, SubjectError)  # the suite raised, or no worker starts
+LOG = logging.getLogger("conformance")  # what pytest shows of it, and when, --log-cli-level says
+LOG_SECONDS = 5.0  # between two lines that say how far it is
 
 
 def matrix(
@@ -176,6 +180,7 @@ class Matrix:
         )
         self.stale: dict[str, bool] = {}
         self._timeout, self._in_process = timeout, in_process
+        self._follows = Progress(LOG.info, LOG_SECONDS, LOG_SECONDS, tell=LOG.info)
         self._judged: dict[Unit, dict[str, Row]] = {}
         self._errors: dict[Unit, Exception] = {}
         self._claims: dict[str, Claims] = {}
@@ -234,7 +239,7 @@ class Matrix:
     def _judge(self, unit: Unit) -> list[Row]:
         tasks = plan(self.subject, self._claims_of(unit.operation), self.settings)
         task = next((task for task in tasks if task.unit == unit), None)
-        return judge(task, self.subject, self._runner) if task else []
+        return judge(task, self.subject, self._runner, listener=self._follows) if task else []
 
     def _claims_of(self, operation: str) -> Claims:
         if operation not in self._claims:

@@ -346,6 +346,14 @@ def test_sarif_knows_a_failure_again_where_another_case_shows_it():
     assert marks[0] == marks[1]
 
 
+def test_sarif_knows_lines_that_no_case_ran_again_in_another_folder():
+    file = str(Path(__file__))
+    twice = Unreached((Stretch(file, (7,), "def made"), Stretch(file, (9,), "def made")))
+    every = results(data(row(), unreached=twice))
+    marks = [result["partialFingerprints"]["primaryLocationLineHash"] for result in every]
+    assert marks == [f"{uri_of(every[0])} def made", f"{uri_of(every[0])} def made 2"]
+
+
 def test_sarif_shows_lines_that_no_case_ran_where_they_are():
     (result,) = results(UNREACHED)
     where = result["locations"][0]["physicalLocation"]

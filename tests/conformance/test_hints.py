@@ -39,6 +39,16 @@ TORCH = {
         "import torch\nclass MyConv2d(torch.nn.Conv2d): pass",
         "conv2d channels=4 filters=6 groups=2 image=5,6 kernel=2,3 stride=2,1 bias=true",
     ),
+    "a module behind one that nobody can make": (
+        """
+import torch
+class Block(torch.nn.Module):
+    def __init__(self, width, scale):
+        super().__init__()
+class MyConv2d(torch.nn.Conv2d): pass
+""",
+        "conv2d channels=4 filters=6 groups=2 image=5,6 kernel=2,3 stride=2,1 bias=true",
+    ),
     "a module without options": (
         """
 import torch
@@ -130,6 +140,14 @@ def test_a_kernel_with_a_group_for_each_channel_claims_no_other(advice):
     source, _ = PLAIN["a group for each channel"]
     subject = pasted(*advice(source))
     assert not subject.claims(Case.parse("conv2d channels=4 filters=4 groups=2"))
+
+
+def test_a_layer_that_is_named_is_the_one_that_is_told_of(tmp_path):
+    pytest.importorskip("torch")
+    file = tmp_path / "two_layers.py"
+    file.write_text("import torch\nclass A(torch.nn.Conv2d): pass\nclass B(torch.nn.Conv2d): pass\n")
+    with pytest.raises(SubjectError, match=f"To have B judged, add to {file}:"):
+        load(f"{file}:B")
 
 
 def test_what_nobody_can_tell_is_left_to_be_filled_in(advice):

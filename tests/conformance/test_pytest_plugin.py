@@ -206,6 +206,12 @@ def test_a_failure_is_told_once_and_referred_to_by_other_tests(session):
     result.stdout.fnmatch_lines([told])
 
 
+def test_a_failure_is_logged_as_it_is_found_where_the_log_is_shown(session):
+    arguments = (*SUITE, "--subject", "wrong.py", *QUICK, *requirement("empty"), "--log-cli-level=INFO")
+    live = session(*arguments, wrong=BIAS_IGNORED).stdout
+    live.fnmatch_lines(["*live log call*", "INFO*conv2d output differs  conv2d bias=true", "*= FAILURES =*"])
+
+
 @pytest.mark.parametrize("folder", [".", "below"])
 def test_the_line_of_a_failure_begins_with_its_verdict_and_has_an_id_that_can_be_run(
     folder, session, pytester
@@ -339,9 +345,9 @@ def conv2d(*arguments, **options):
 def test_a_unit_is_judged_once_for_all_its_tests(monkeypatch):
     judged = []
 
-    def judge_and_note(task, *arguments):
+    def judge_and_note(task, *arguments, **options):
         judged.append(task.requirement)
-        return judge(task, *arguments)
+        return judge(task, *arguments, **options)
 
     monkeypatch.setattr("conformance.suite.matrix.judge", judge_and_note)
     settings = Settings(("avg_pool2d",), ("empty", "arguments"), ("float32",), "quick")

@@ -59,6 +59,14 @@ def test_what_is_no_loss_of_subnormal_numbers_fails():
     assert "expected" in said("special", Subject(wrong), "conv2d image=3,3 values=subnormal")
 
 
+def test_what_is_as_wrong_on_usual_numbers_is_no_loss_of_subnormal_ones():
+    overwrites = (
+        "conv2d_grad_input_windows_that_overlap_overwrite_the_gradient_of_the_input_instead_of_adding"
+    )
+    wrong = Subject(mutants.named(overwrites).subject(), dtypes=("float32",))
+    assert "expected" in said("special", wrong, "conv2d image=3,3 kernel=2,2 values=subnormal seed=1")
+
+
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
 @pytest.mark.parametrize(("seed", "scaled"), [(0, {"input", "bias"}), (1, {"grad_output"})])
 def test_subnormal_numbers_are_integers_times_the_smallest(dtype, seed, scaled):

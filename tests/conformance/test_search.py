@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from conformance.cases import Case
 from conformance.cases.arrays import fill
+from conformance.cli import main
 from conformance.kernels.call import Caller
 from conformance.kernels.lines import Lines
 from conformance.kernels.load import load
@@ -143,3 +145,14 @@ def test_nothing_is_searched_where_all_ran_and_in_the_quick_profile(kernel):
 def test_the_same_search_asks_the_same_cases(kernel):
     name = kernel("c > 700")
     assert searched(name).unreached == searched(name).unreached
+
+
+@pytest.mark.parametrize(
+    ("source", "said"), [("pass", "nothing to search for"), ("raise ValueError", "untested")]
+)
+def test_the_command_says_that_nothing_is_left_to_search_where_all_ran(source, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kernel = "import npcnn\n\ndef conv1d(input, weight):\n    {}\n    return npcnn.conv1d(input, weight)\n"
+    Path("whole.py").write_text(kernel.format(source))
+    result = CliRunner().invoke(main, ["search", "whole.py", "--oracle", "reference", "--jobs", "1"])
+    assert (result.exit_code, said in result.output) == (0, True)

@@ -10,15 +10,18 @@ import pytest
 
 import npcnn
 from conformance import Subject
+from conformance.audit import mutants
 from conformance.cases import Case
 from conformance.cases.features import features_of
 from conformance.kernels import reference
 from conformance.requirements import REQUIREMENTS, Plan
 from conformance.running.claims import claims_of
+from conformance.running.failures import smallest_failure
 from conformance.running.in_process import InProcess
 from conformance.running.judge import judge, judge_case
 from conformance.running.merge import merge
 from conformance.running.run import run
+from conformance.running.runner import judgements_of
 from conformance.running.settings import Settings
 from conformance.running.tasks import Task, plan
 from conformance.verdicts.verdict import Row
@@ -94,6 +97,15 @@ def test_a_failure_of_an_earlier_task_is_tried_first_when_one_is_shrunk():
     assert first.failure
     earlier = replace(first.failure, case=WIDE)
     assert judge(Task(PLAN, "sizes"), *by(subject), earlier=[earlier])[0].failure.case.size <= WIDE.size
+
+
+def test_a_failure_of_an_earlier_task_is_tried_though_its_filter_is_less_square():
+    name = "conv2d_grad_input_windows_that_overlap_overwrite_the_gradient_of_the_input_instead_of_adding"
+    case = Case.parse("conv2d image=5,6 kernel=2,2 padding=4")
+    small = Case.parse("conv2d image=1,3 kernel=1,2")
+    runner = InProcess(Subject(mutants.named(name).subject()), reference.answer)
+    (wrong,) = (each for each in judgements_of(runner, "exact", case) if each.failed)
+    assert smallest_failure(runner, Task.of_case("exact", case), case, wrong, [small])[0] == small
 
 
 def test_without_shrinking_a_failure_is_the_first_that_there_was():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -171,7 +172,11 @@ def _advice(data: Data) -> Iterator[dict[str, Any]]:
 
 
 def _unreached(data: Data) -> Iterator[dict[str, Any]]:
+    marks: Counter[str] = Counter()  # how many there were of each: a function may have two such places
     for each in data["unreached"]["places"]:
-        mark = f"{each['file']} {each['why']}"
-        place = _place(from_here(each["file"]), each["first"], each["last"])
-        yield _result("no case ran", f"no case ran this: {each['why']}", mark, [place])
+        file = from_here(each["file"])
+        mark = f"{file} {each['why']}"
+        marks[mark] += 1
+        numbered = f"{mark} {marks[mark]}" if marks[mark] > 1 else mark
+        place = _place(file, each["first"], each["last"])
+        yield _result("no case ran", f"no case ran this: {each['why']}", numbered, [place])
