@@ -113,9 +113,12 @@ def of_backward(
     if len(given) < len(gradients) and not takes_bias:  # a backward without bias claims no grad_bias
         return dict.fromkeys(gradients) | dict(zip(gradients, given, strict=False))
     named = dict(zip(gradients if len(given) >= len(gradients) else due, given, strict=False))
-    if any(named.get(name) is None for name in due):
+    missing = [name for name in due if named.get(name) is None]
+    if missing:
+        # Of as many as there are, those that are not None are where they should be.
+        in_place = len(given) == len(gradients) and len(missing) < len(due)
         fault = f"missing: {function} returned {_count(answer)}, not {', '.join(due)}"
-        return dict.fromkeys(due, Malformed(fault))
+        return named | dict.fromkeys(missing if in_place else due, Malformed(fault))
     return named
 
 

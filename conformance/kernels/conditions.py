@@ -352,7 +352,7 @@ class _Reader:
             of = self._read(node.func.value, depth)
             return (f"size.{of}",) if isinstance(of, str) else None
         of = self._read(node.args[0], depth) if node.args else None
-        if name == "len" and isinstance(of, str):
+        if name == "len" and isinstance(of, str) and of in self._shapes:
             return self._shapes[of][0]
         if name == "prod" and isinstance(of, list) and all(isinstance(each, tuple) for each in of):
             return tuple(factor for each in of for factor in each)
@@ -373,6 +373,7 @@ class _Reader:
         fields |= {name: 2 * n for name, n in zip(found.family.few, (17, 23), strict=False)}
         fields |= {"kernel": (3, 7, 11)[: found.dimensions]} if found.family.has_kernel else {}
         fields |= {"groups": 2} if "groups" in basic(self.operation) else {}
+        fields |= {option.name: True for option in found.options if option.array}
         case = Case.of(self.operation, **fields)
         grouped = [(name, "/groups") for name in found.family.few if "groups" in basic(self.operation)]
         known = {

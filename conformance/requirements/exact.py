@@ -13,7 +13,7 @@ from conformance.requirements.answers import check_answers
 from conformance.requirements.plan import Plan
 from conformance.requirements.requirement import Requirement
 
-UNIFORM = 60  # cases of arrays that are one number all over
+UNIFORM = 40  # cases of arrays that are one number all over, beside the named ones
 
 
 def cases(plan: Plan) -> Iterator[Case]:
@@ -21,10 +21,9 @@ def cases(plan: Plan) -> Iterator[Case]:
     yield from plan.with_values(itertools.chain(by_hand, plan.covering()), plan.integers)
     for place, values in enumerate(plan.scaled):
         some = itertools.islice(plan.large(0, 0, 0), place, None, 16)  # of the sizes that take fast paths
-        yield from plan.with_values(itertools.chain(plan.named(), some), values)
-    blank = itertools.islice(itertools.chain(plan.named(), plan.covering()), UNIFORM)
-    uniform = (replace(case, seed=number) for number, case in enumerate(blank))
-    yield from plan.with_values(uniform, "uniform") if not plan.transforms else ()
+        seeded = enumerate(itertools.chain(plan.named(), some))
+        yield from plan.with_values((replace(case, seed=number) for number, case in seeded), values)
+    yield from plan.with_values(_uniform(plan), "uniform") if not plan.transforms else ()
     parts = [plan.explore(0, 600, 20_000)]
     if plan.exhaustive:
         parts.append(scope.every_geometry(plan.operation, plan.features))
@@ -37,6 +36,15 @@ def cases(plan: Plan) -> Iterator[Case]:
         yield from plan.with_values(
             itertools.chain(plan.covering(), itertools.islice(large, 0, None, 4)), "close"
         )
+
+
+def _uniform(plan: Plan) -> Iterator[Case]:
+    """Each array of the named cases as the one that is a number all over, by turns 0; of others, one of them each."""
+    for number, case in enumerate(plan.named()):
+        arrays = len(case.array_names) - len(case.family.indexing)
+        yield from (replace(case, seed=number % 2 * arrays + turn) for turn in range(arrays))
+    others = itertools.islice(plan.covering(), UNIFORM)
+    yield from (replace(case, seed=number) for number, case in enumerate(others))
 
 
 REQUIREMENT = Requirement(

@@ -25,7 +25,9 @@ def cases(plan: Plan) -> Iterator[Case]:
     named = list(plan.named())
     blocks = (4, 8) if plan.profile == "quick" else sizing.BLOCKS
     around = list(sizing.tails(plan.operation, plan.features, (*blocks, *plan.blocks)))
-    for view, more in (("ends_at_guard", around), ("starts_after_guard", around[:: _SPARSE[plan.profile]])):
+    combined = list(plan.covering())
+    few = [*combined, *around][:: _SPARSE[plan.profile]]
+    for view, more in (("ends_at_guard", [*combined, *around]), ("starts_after_guard", few)):
         for case in plan.with_values(iter(named + more), plan.integers):
             layout = ",".join(f"{name}:{view}" for name in (*case.array_names, ANSWERS))
             yield replace(case, layout=layout)

@@ -42,6 +42,8 @@ def explained(runner: Runner, task: Task, failure: Failure, failures: Sequence[O
     evidence = witness.evidence([(failure.case, failure.judgement), *failures])
     evidence += witness.examined(candidates[:: max(1, len(candidates) // FIRST)])
     evidence += witness.examined(candidates[:READ] if _reads(task) else ())
+    # Integers, where a mistake of what has zeros, or all the same numbers, does not show.
+    evidence += witness.examined([replace(failure.case, values=task.plan.integers)])
     named = diagnosis.diagnose(evidence, witness.of_case, candidates)
     placed = "" if named else diagnosis.where([*evidence[1:], evidence[0]])  # the smallest shows the least
     return replace(failure, diagnosis=named, where=placed, taps=_taps(witness, evidence[0]))

@@ -30,7 +30,7 @@ FAR = 10_000  # an option or a padding
 NAMED = 3  # mutants that no case tells apart are all named, up to so many
 PATTERNED = 24  # elements that an answer must have before a pattern in it is more than chance
 RANDOM = ("mean_zero", "non_negative")  # values whose rounding shows the format
-FORMATS = {"TF32 or float16": 2.0**13, "bfloat16": 2.0**16}  # how many bounds their products are off by
+FORMATS = {"float32": 2.0**-24, "TF32 or float16": 2.0**-11, "bfloat16": 2.0**-8}  # unit roundoffs
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,7 @@ class Answered:
     got: Array
     expected: Array
     share: Array
+    unit: float  # roundoff of the dtype
     single: bool  # whether each element reads one product: 0 or 1
 
     @property
@@ -179,14 +180,14 @@ def _answered(problem: _Problem) -> Answered:
     share = shares(got, expected, problem.limit) if got.shape == expected.shape else np.zeros(0)
     names = _axis_names(problem.evidence.output, problem.case)[-expected.ndim :]
     single = problem.case.values in SINGLE and problem.case.family.bilinear
-    return Answered(names, got, expected, share, single)
+    return Answered(names, got, expected, share, problem.dtype.unit, single)
 
 
 def _where(answered: Answered, random: bool) -> Sentence:
     """A sentence that is true of every element."""
     if not answered.wrong.any():
         return Sentence()
-    rough = _rough(float(answered.share.max())) if random else Sentence()
+    rough = _rough(float(answered.share.max()), answered.unit) if random else Sentence()
     for sentence in (_scaled(answered.got, answered.expected), rough, placed := _placed(answered)):
         if sentence.words not in ("", EVERY):
             return sentence
@@ -212,10 +213,10 @@ def _is_scaled(got: Array, expected: Array, ratio: float) -> bool:
         return got.shape == expected.shape and np.allclose(got, ratio * expected, 1e-5, 0, equal_nan=True)
 
 
-def _rough(worst: float) -> Sentence:
-    """Errors of the size that a narrower format rounds to; an infinite one is none."""
-    for name, factor in FORMATS.items():
-        if worst <= factor:
+def _rough(worst: float, unit: float) -> Sentence:
+    """Errors of the size that a narrower format than that of this unit roundoff rounds to; an infinite one is none."""
+    for name, narrower in FORMATS.items():
+        if unit < narrower and worst <= narrower / unit:
             words = f"errors of up to {worst:.3g} times the bound: as products in {name} have"
             return Sentence(words, lambda other: bool((other.share <= worst).all()))
     return Sentence()

@@ -210,6 +210,18 @@ def test_too_few_gradients_are_a_fault():
     assert "conv2d_backward returned 2 with None, not grad_input, grad_weight, grad_bias" in fault.fault
 
 
+def test_of_as_many_gradients_as_there_are_arrays_none_alone_is_missing():
+    conv = subject_of(
+        conv2d=lambda x, w, bias=None: x, conv2d_backward=lambda g, x, w, bias=None: (x, w, None)
+    )
+    answers = answers_of(conv, "conv2d bias=true")
+    assert [isinstance(answers[f"grad_{n}"], Malformed) for n in ("input", "weight", "bias")] == [
+        False,
+        False,
+        True,
+    ]
+
+
 def test_an_answer_that_is_no_tuple_of_gradients_is_called_what_it_is():
     conv = subject_of(conv2d=lambda x, w: x, conv2d_backward=lambda g, x, w, bias=None: {"grad_input": x})
     fault = answers_of(conv, "conv2d")["grad_input"].fault

@@ -270,6 +270,22 @@ def test_errors_on_integers_are_not_those_of_a_narrower_format(other, told):
     assert ("as products in TF32 or float16 have" in where(evidence)) == told
 
 
+@pytest.mark.parametrize(
+    ("dtype", "off", "told"),
+    [
+        ("float32", 1e-4, "TF32 or float16"),
+        ("float64", 1e-8, "float32"),
+        ("float64", 1e-4, "TF32 or float16"),
+        ("bfloat16", 1e-1, ""),  # TF32 holds its products
+    ],
+)
+def test_errors_are_those_of_a_narrower_format_than_the_arrays_have(dtype, off, told):
+    case = Case.parse(f"conv2d channels=4 image=5,6 kernel=3,3 dtype={dtype} values=mean_zero")
+    y = reference.answer(case, fill(case))["output"]
+    words = where([Evidence(case, "output", y * (1 + off * np.sin(y)))])
+    assert f"as products in {told} have" in words if told else "products" not in words
+
+
 def test_an_infinite_answer_is_no_finite_one():
     case = Case.parse(
         "max_pool2d channels=2 image=3,4 kernel=2,2 seed=71 stride=3,4 padding=0,1 ceil_mode=true dilation=2,3"

@@ -62,6 +62,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     h, w = image
 """
 CONDITIONS = {
+    "if len(bias) % 24: pass": ["filters % 24 == 0"],
     "if c >= 64 and h % 2 == 1: pass": ["channels >= 64 and image.0 % 2 == 1"],
     "if 512 < n: pass": ["batch > 512"],
     "if cg * r * s > 8192: pass": ["channels/groups*kernel.0*kernel.1 > 8192"],

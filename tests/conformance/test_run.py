@@ -417,6 +417,22 @@ def test_a_mutant_that_contradicts_no_case_names_the_mistake():
     assert told.diagnosis == "bias ignored"
 
 
+def test_a_mutant_that_other_values_of_the_smallest_case_contradict_is_not_named():
+    """It takes channels that are 0 in the first image for 0 in all: those of unit images, and none of integers."""
+
+    def conv2d(x, w, bias=None, **options):
+        silent = x.ndim == 4 and len(x) > 1 and ~x[0].any(axis=(1, 2))[:, None, None]
+        return npcnn.conv2d(np.where(silent, 0, x).astype(x.dtype), w, bias, **options)
+
+    asked = {
+        "operations": ["conv2d"],
+        "requirements": ["certified"],
+        "dtypes": ["float32"],
+        "first_failure": True,
+    }
+    assert first_failure(judged(wrong(conv2d=conv2d), **asked), "output").diagnosis == ""
+
+
 def test_a_mistake_that_no_mutant_makes_is_placed_and_not_named():
     def conv2d(x, w, bias=None, **options):
         output = npcnn.conv2d(x, w, bias, **options)

@@ -99,6 +99,7 @@ SPANS: list[tuple[str, str, Span]] = [
     ("places are computed in float16", "True", in_float16),
     ("places are computed from a scale in float32", "True", in_float32),
     ("places are computed from a scale in float64", "True", from_a_scale),
+    ("the ends of windows are computed from a scale in float64", "True", lambda i, n, o: (start(i, n, o), from_a_scale(i, n, o)[1])),
     ("places are computed from the reciprocal of the output size", "True", from_a_reciprocal),
     ("places are computed in 16 bits", "True", in_16_bits),
     ("windows longer than 4 are cut to 4", "True", lambda i, n, o: (start(i, n, o), min(end(i, n, o), start(i, n, o) + 4))),

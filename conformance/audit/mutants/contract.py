@@ -108,6 +108,11 @@ def grad_bias_as_image(grad_input: Array, grad_weight: Array, grad_bias: Any) ->
     return grad_input, grad_weight, None if grad_bias is None else grad_bias.reshape(1, -1, *(1,) * (grad_weight.ndim - 2))
 
 
+def none_for_zeros(call: Call, arrays: Named, options: Named) -> Any:
+    grad_input, grad_weight, grad_bias = call(arrays, options)
+    return grad_input, grad_weight, grad_bias if grad_bias is not None and arrays["bias"].any() else None
+
+
 # Other defaults.
 
 
@@ -144,6 +149,7 @@ ROWS: KernelRows = {
          three(lambda grad_input, grad_weight, grad_bias: (grad_input, grad_input if grad_input.shape == grad_weight.shape else grad_weight, grad_bias))),
     ],
     ("conv", "grad_bias"): [
+        ("None for the gradient of a bias of zeros", "a bias of zeros", backward(none_for_zeros)),
         ("None for the gradient of a bias that is there", "bias", three(lambda grad_input, grad_weight, grad_bias: (grad_input, grad_weight, None))),
         ("the gradient of the bias has an axis of length 1 for each of an image", "bias", three(grad_bias_as_image)),
     ],

@@ -14,7 +14,7 @@ from conformance.audit.mutants import avg_pool, conv_backward, conv_forward, con
 from conformance.audit.mutants.max_pool import EVERYTHING
 from conformance.audit.mutants.otherwise import ALL, LAST, Change, Edit, Row, Rows, finite, first_image, flipped, transposed, without_nan, zero
 from conformance.audit.mutants.precision import bfloat16, float16, rounded, tf32
-from conformance.cases.arrays import Array
+from conformance.cases.arrays import Array, Arrays
 from conformance.operations.windows import at
 
 output = conv_forward.output
@@ -51,6 +51,15 @@ def grid_of_65535(case: Any, y: Array) -> Array:
     return y
 
 
+def through_32_bits(case: Any, arrays: Arrays) -> Array:
+    """Whole numbers, multiplied and added as such."""
+    answer = np.array(output(case, arrays))
+    factors = [arrays[name] for name in ("input", "weight", "bias") if name in arrays]
+    if all((np.abs(each) < 2.0**31).all() and (each == np.rint(each)).all() for each in factors):
+        return (answer + 2.0**31) % 2.0**32 - 2.0**31
+    return answer
+
+
 OUTPUT: list[Row] = [
     *wide("NaN in the input is taken for 0", "nan", output.given(input=without_nan)),
     ("the input is rounded to TF32 where 32 channels or more are summed", "CG >= 32 and dtype != 'float16'", rounded(output, tf32, "input")),
@@ -59,6 +68,7 @@ OUTPUT: list[Row] = [
     ("the weight of a depthwise 3x3 filter is rounded to bfloat16 for 8 channels or more", "depthwise and C >= 8 and size == 3", rounded(output, bfloat16, "weight")),
     ("the weight of a 7x7 filter is rounded to bfloat16 without a stride", "size == 7 and stride == 1", rounded(output, bfloat16, "weight")),
     ("weights below 1e-6 are taken for 0", "True", output.given(weight=lambda c, w: np.where(np.abs(w) < 1e-6, 0, w))),
+    ("whole numbers below 2^31 are added in 32 bits, which wrap around", "True", through_32_bits),
     ("the answer is cut at 1e10", "True", output.changed(of_finite(lambda c, y: np.clip(y, -1e10, 1e10)))),
     ("the 3x3 path with stride 2 for blocks of 4 channels ignores the padding of the width", "size == 3 and stride == 2 and CG % 4 == 0 and pw > 0", output.walked(padding=width_unpadded)),
     ("the 1x1 path for blocks of 8 channels and filters reads the first image for all", "size == 1 and CG % 8 == 0 and KG % 8 == 0 and N > 1 and stride == 1", output.given(input=first_image)),

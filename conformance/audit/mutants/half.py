@@ -42,6 +42,11 @@ def by_rounded_reciprocal(case: Any, arrays: Arrays) -> Array:
     return np.asarray(avg_pool.output(case, arrays) * by * rounded(case, 1 / by))
 
 
+def by_rounded_divisor(case: Any, arrays: Arrays) -> Array:
+    by = np.asarray(divisors(case))
+    return np.asarray(avg_pool.output(case, arrays) * by / rounded(case, by))
+
+
 def cut_off(case: Any, array: Array) -> Array:
     """The nearest number of the dtype that is not larger, without its sign."""
     nearest = rounded(case, array)
@@ -80,9 +85,10 @@ COMPUTED: dict[tuple[str, str], Computed] = {
     ("conv_transpose", "grad_weight"): conv_transpose.grad_weight,
     ("avg_pool", "output"): avg_pool.output,
 }
-AVERAGES: list[tuple[str, Change]] = [
-    ("the {} sum is rounded before it is divided", divided_when_rounded),
-    ("{} is multiplied by the reciprocal of the divisor, rounded to it", by_rounded_reciprocal),
+AVERAGES: list[tuple[str, str, Change]] = [
+    ("the {} sum is rounded before it is divided", "True", divided_when_rounded),
+    ("{} is multiplied by the reciprocal of the divisor, rounded to it", "True", by_rounded_reciprocal),
+    ("the divisor is rounded to {}", "taps > 256", by_rounded_divisor),
 ]
 
 
@@ -97,8 +103,9 @@ def rows(family: str, output: str) -> Iterator[Row]:
             every = ANSWERS[:2] if family == "avg_pool" else ANSWERS  # an average exceeds none
             for sentence, edit in every if dtype == "float16" else ANSWERS[:1]:  # bfloat16 has the range of float32
                 yield sentence.format(dtype) + WORDS[output], where, right.changed(edit)
-        for sentence, change in AVERAGES if (family, output) == ("avg_pool", "output") else ():
-            yield sentence.format(dtype), where, change
+        averages = AVERAGES if dtype == "bfloat16" else AVERAGES[:-1]  # no window has as many pixels as float16 counts
+        for sentence, when, change in averages if (family, output) == ("avg_pool", "output") else ():
+            yield sentence.format(dtype), f"{where} and {when}", change
 
 
 ROWS: Rows = {(family, output): list(rows(family, output)) for family, output, _ in SUMMED}

@@ -212,9 +212,10 @@ def _conv_transpose_grad_weight(case: Any, image: Array, padded: Array, weight: 
 
 def _avg_pool(case: Any, arrays: Arrays, wanted: tuple[str, ...], order: Order) -> Answers:
     padded, places = pad(arrays["input"], case.borders), [place for _, place in taps(case)]
-    by = divisors(case).astype(padded.dtype)
+    by = divisors(case)
     if wanted == ("output",):
-        return {"output": np.asarray(order(len(places), lambda number: padded[places[number]]) / by)}
+        mean = order(len(places), lambda number: padded[places[number]]) / by
+        return {"output": np.asarray(mean).astype(padded.dtype)}
 
     def term(number: int) -> Array:
         value = np.zeros_like(padded)

@@ -140,6 +140,14 @@ def in_turn(buffers: int) -> Remembering:
     return remembering
 
 
+def in_turn_of_each_thread(buffers: int) -> Make:
+    def make(operation: str) -> SimpleNamespace:
+        own, turning = threading.local(), in_turn(buffers)
+        return hooked(operation, lambda call, arrays, options: turning(vars(own), call, arrays, options), "forward")
+
+    return make
+
+
 def large_buffer(state: State, call: Call, arrays: Named, options: Named) -> Any:
     answer = call(arrays, options)
     return answer if isinstance(answer, tuple) or answer.size < 1024 else into(state, 0, answer)
@@ -286,6 +294,18 @@ def view_of_its_argument(state: State, call: Call, arrays: Named, options: Named
     answer, argument = call(arrays, options), arrays["grad_output" if "grad_output" in arrays else "input"]
     same = first_of(answer).shape == argument.shape and np.array_equal(first_of(answer), argument)
     return with_first(answer, argument[...]) if same else answer
+
+
+def view_unless_zeros(state: State, call: Call, arrays: Named, options: Named) -> Any:
+    return (view_of_its_argument if arrays["input"].any() else unshared)(state, call, arrays, options)
+
+
+def view_of_one_number(state: State, call: Call, arrays: Named, options: Named) -> Any:
+    """A part of an input of several numbers that are all the same."""
+    answer, input = call(arrays, options), arrays["input"]
+    view = input[at(map(slice, first_of(answer).shape[-state["image axes"] :]))]
+    same = input.size > 1 and (input == input.flat[0]).all() and view.shape == first_of(answer).shape
+    return with_first(answer, view) if same else answer
 
 
 def random_answer(state: State, call: Call, arrays: Named, options: Named) -> Any:
@@ -581,6 +601,7 @@ def anywhere(family: str, half: str) -> list[KernelRow]:
 
 
 SCRATCH: KernelRow = ("not safe in threads: images of 16384 numbers or more share one workspace", "several threads at once, a large image", remembered(large_shared_scratch(16384), "forward"))
+BUFFERS: KernelRow = ("each thread has sixteen buffers that are returned in turn", "seventeen calls of the same shape", in_turn_of_each_thread(16))
 RACE: KernelRow = ("one answer in 37 is wrong for 8 images or more, as by a race", "many calls, N >= 8", remembered(one_in(37, 8), "forward"))
 VIEW = "windows of one pixel: the answer is a view of the input"
 OF_CONV: list[KernelRow] = [
@@ -590,6 +611,7 @@ OF_CONV: list[KernelRow] = [
     ("the weight is packed once for its address: a weight updated in place is not read again", "same storage, new weight", remembered(weight_packed(storage_of_weight), "forward")),
     ("a weight of 64 KiB or more is packed once for its address", "same storage, new weight of 64 KiB", remembered(weight_packed(storage_of_weight, of_64_kib), "forward")),
     ("not safe in threads: the weight is flipped in place, and put back", "several threads at once, the same weight", remembered(flipped_in_place, "forward")),
+    ("filters that change nothing: the answer is a view of the input", "filters of one tap of 1", remembered(view_unless_zeros, "forward")),
     ("an absent bias is that of the call before", "a call without bias after one with", remembered(bias_of_the_call_before, "forward")),
     ("the bias is changed in place: it comes back scaled", "bias", remembered(changes("bias", double), "forward")),
 ]
@@ -598,7 +620,7 @@ OF_CONVS_WEIGHT: list[KernelRow] = [
     ("the gradient takes the input of this thread's last forward of its shape for its own", "the gradient of a forward before the last", last_forward_of_the_thread),
 ]
 ROWS: KernelRows = {
-    ("conv", FORWARD["conv"]): [*anywhere("conv", "forward"), *OF_CONV, SCRATCH, RACE],
+    ("conv", FORWARD["conv"]): [*anywhere("conv", "forward"), *OF_CONV, SCRATCH, RACE, BUFFERS],
     ("conv", BACKWARD["conv"]): [
         *anywhere("conv", "backward"),
         ("the gradients are those of the last forward call's input", "other contents since the forward", remembered(input_of_first_forward(lambda arrays, options: arrays["input"].shape))),
@@ -612,10 +634,11 @@ ROWS: KernelRows = {
     ],
     ("conv_transpose", OUTPUTS["conv_transpose"]): [("the weight is changed in place: it is flipped", "always", remembered(changes("weight", flip_taps)))],
     ("conv_transpose", "grad_weight"): OF_CONVS_WEIGHT,
-    ("max_pool", FORWARD["max_pool"]): [*anywhere("max_pool", "forward"), SCRATCH, RACE],
+    ("max_pool", FORWARD["max_pool"]): [*anywhere("max_pool", "forward"), SCRATCH, RACE, BUFFERS],
     ("max_pool", "output"): [
         ("an answer of 1024 elements or more is the same buffer every time", "two calls of the same large shape", remembered(large_buffer, "forward")),
         (VIEW, "size == stride == 1", remembered(view_of_its_argument, "forward")),
+        ("an input of one number: the answer is a view of it", "several pixels of one number", remembered(view_of_one_number, "forward")),
     ],
     ("max_pool", BACKWARD["max_pool"]): [
         *anywhere("max_pool", "backward"),
