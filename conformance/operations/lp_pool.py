@@ -202,7 +202,7 @@ def undecided(case: Problem, arrays: Arrays, unit: float, subnormal: float) -> d
 
 
 def may_be_nan(case: Problem, arrays: Arrays) -> dict[str, Array]:
-    """A sum of -inf has no more of a root than another negative one; the power of C says infinity, not exp(log(z)/p)."""
+    """A sum of -inf has no more of a root than another negative one: C's power says infinity, exp(log(z) / p) NaN."""
     p = case.norm_type
     if p == 1 or p % 2 != 1 or not np.isneginf(arrays["input"]).any():
         return {}
