@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import concurrent.futures.thread
 import contextlib
 import ctypes
 import decimal
@@ -39,7 +40,7 @@ def surroundings() -> dict[str, Any]:
 
 
 def changes_since(before: dict[str, Any]) -> Changes:
-    """What is no longer as it was, and threads that still run."""
+    """What is no longer as it was."""
     every = dict(_every_shared())
     known = [(name, every[name], value) for name, value in before.items() if name in every]
     changed = [(words, each.decides) for name, each, was in known for words in _changed(name, each, was)]
@@ -112,6 +113,12 @@ def _set_root_logger(before: tuple[int, list[logging.Handler], int]) -> None:
     logging.disable(before[2])
 
 
+def _threads() -> int:
+    """Those of a pool count as one: it starts them as calls need them, a later one too."""
+    pools = getattr(concurrent.futures.thread, "_threads_queues", {})
+    return len({id(pools.get(thread, thread)) for thread in threading.enumerate()})
+
+
 def _umask() -> int:
     """Which can only be read by setting another."""
     before = os.umask(0o077)
@@ -159,7 +166,7 @@ def _rounding() -> dict[str, Shared]:
 
 _OF_PYTHON = {
     "the global random state": Shared(random.getstate, decides=False),
-    "the number of threads that run": Shared(threading.active_count),
+    "the number of threads that run": Shared(_threads, decides=False),
     "the working directory": Shared(_directory, lambda path: os.chdir(path or os.sep)),
     "the environment": Shared(_environment, _set_environment),
     "the filters of warnings": Shared(lambda: list(warnings.filters), _set_filters, decides=False),

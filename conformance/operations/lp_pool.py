@@ -201,6 +201,17 @@ def undecided(case: Problem, arrays: Arrays, unit: float, subnormal: float) -> d
     return {"output": _unbatched(case, rootless), "grad_input": _unbatched(case, reached)}
 
 
+def may_be_nan(case: Problem, arrays: Arrays) -> dict[str, Array]:
+    """A sum of -inf has no more of a root than another negative one: C's power says infinity, exp(log(z) / p) NaN."""
+    p = case.norm_type
+    if p == 1 or p % 2 != 1 or not np.isneginf(arrays["input"]).any():
+        return {}
+    with np.errstate(all="ignore"):
+        rootless = np.isneginf(power_sums(case, _batched(case, arrays["input"])))
+    reached = of_windows(case, rootless.astype(float)) > 0
+    return {"output": _unbatched(case, rootless), "grad_input": _unbatched(case, reached)}
+
+
 def _batched(case: Problem, array: Array) -> Array:
     array = np.asarray(array, np.float64)
     return array[None] if case.batch is None else array
@@ -243,6 +254,7 @@ FAMILY = Family(
     factors=factors,
     error=error,
     undecided=undecided,
+    may_be_nan=may_be_nan,
     specials=lambda case: ["input", "input", "grad_output"],
     put_specials=put_specials,
     scope={"image": 9, "kernel": 4, "stride": 4},

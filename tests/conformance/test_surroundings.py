@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any
 
@@ -104,6 +105,20 @@ def test_a_direction_of_rounding_that_native_code_leaves_is_put_back():
         ctypes.CDLL(None).fesetround(TOWARDS_ZERO)
         assert changes_since(before).deciding == ["the direction of rounding"]
     assert changes_since(before) == ([], [])
+
+
+def test_a_thread_that_still_runs_is_told_and_those_that_a_pool_starts_later_are_not():
+    done = threading.Event()
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(nothing).result()
+        before = surroundings()
+        for _ in range(2):
+            pool.submit(done.wait)
+        pooled = changes_since(before)
+        threading.Thread(target=done.wait).start()
+        left = changes_since(before)
+        done.set()
+    assert (pooled, left) == (([], []), ([], ["the number of threads that run"]))
 
 
 def test_a_list_that_grew_is_put_back_as_the_same_list():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from types import SimpleNamespace
 from typing import Any
 
@@ -91,6 +93,21 @@ def locked_scratch() -> SimpleNamespace:
     return through(lambda axes: hook)()
 
 
+def growing_pool() -> SimpleNamespace:
+    """Each call on one of a pool's threads, while others of them wait for it: one more in each of the first calls."""
+    pool, calls = ThreadPoolExecutor(64), itertools.count(1)
+
+    def hook(call: Call, arrays: Named, options: Named) -> Any:
+        together = min(next(calls), 8)
+        started = threading.Barrier(together)
+        jobs = [pool.submit(started.wait) for _ in range(together - 1)]
+        answer = pool.submit(lambda: (started.wait(), call(arrays, options))[1]).result()
+        wait(jobs)
+        return answer
+
+    return through(lambda axes: hook, "max_pool")()
+
+
 def copied(arrays: Named) -> Named:
     return {name: None if array is None else np.array(array) for name, array in arrays.items()}
 
@@ -108,5 +125,6 @@ ROWS = [
     Right("channels_last_kernel", "images (N, H, W, C) and weights (R, S, C/G, K)", through(channels_last), {"layout": "NHWC"}),
     Right("careful_cache", "answers remembered by everything they depend on, and copied out", careful_cache),
     Right("locked_scratch", "one scratch memory for all calls, behind a lock", locked_scratch),
+    Right("growing_pool", "on the threads of a pool, which starts more of them in later calls", growing_pool),
     Right("copied_arguments", "arguments copied before anything else", through(lambda axes: lambda call, arrays, options: call(copied(arrays), options))),
 ]

@@ -93,6 +93,15 @@ def by_roots(z: Array, p: int) -> Array:
     return np.where((z < 0) & ~negative & (p > 1), np.nan, answer)
 
 
+def by_logarithm(z: Array, p: int) -> Array:
+    """Of a sum of -inf none either."""
+    return z if p == 1 else np.exp(np.log(z.astype(np.float64)) / p).astype(z.dtype)
+
+
+def logarithmic_slope(z: Array, p: int) -> Array:
+    return np.ones_like(z) if p == 1 else np.exp(np.log(z.astype(np.float64)) * (1 / p - 1)).astype(z.dtype)
+
+
 def divided(z: Array, p: int) -> Array:
     """One over the answer's power."""
     return np.asarray(1 / by_roots(z, p) ** (p - 1))
@@ -129,6 +138,7 @@ ROWS = [
     Right("lp_by_products", "powers by multiplication, their mean times their number", computed(rooted(by_products, power, power_slope), "lp_pool")),
     Right("lp_by_axis", "powers summed along one axis after the other", computed(rooted(by_axis, power, power_slope), "lp_pool")),
     Right("lp_by_roots", "square and cube roots; the gradient divided by the power of the answer", computed(rooted(in_order, by_roots, divided), "lp_pool")),
+    Right("lp_by_logarithm", "roots by the exponential of a logarithm", computed(rooted(in_order, by_logarithm, logarithmic_slope), "lp_pool")),
     Right("lp_by_largest", "powers of what each window's largest magnitude divides", computed(by_largest, "lp_pool")),
     Right("lp_window_by_window", "every window by itself, in float64", computed(window_by_window, "lp_pool")),
 ]
