@@ -63,10 +63,12 @@ def main() -> None:
         f" median {median(seconds):.1f} s, 95 % {quantiles(seconds, n=20)[-1]:.1f} s"
     )
     print(f"{alone / together:.1f} times as fast in one command")
-    for number, (_, ended) in each.items():
-        verdict = DIFFERS.get(ended.returncode, f"status {ended.returncode}")
-        if verdict != runs[number]["verdict"] or verdict != "differs":
-            print(f"{names[number]}: {runs[number]['verdict']} in one command, {verdict} alone")
+    for number, name in enumerate(names):
+        verdict = runs[number]["verdict"]
+        if number in each and verdict != (own := DIFFERS.get(each[number][1].returncode, "not judged")):
+            print(f"{name}: {verdict} in one command, {own} alone")
+        elif verdict != "differs":
+            print(f"{name}: {verdict}")
 
 
 if __name__ == "__main__":
