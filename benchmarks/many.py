@@ -27,7 +27,7 @@ mutant = named({!r})
 subject = conformance.Subject(mutant.subject(), dtypes=mutant.dtypes, strict=True)
 """
 ASKED = ["--first-failure", "--no-cache"]
-DIFFERS = {0: "conforms", 1: "differs"}
+VERDICTS = {0: "conforms", 1: "differs"}  # by exit status
 
 
 def run(*words: str) -> tuple[float, subprocess.CompletedProcess[str]]:
@@ -65,7 +65,7 @@ def main() -> None:
     print(f"{alone / together:.1f} times as fast in one command")
     for number, name in enumerate(names):
         verdict = runs[number]["verdict"]
-        if number in each and verdict != (own := DIFFERS.get(each[number][1].returncode, "not judged")):
+        if number in each and verdict != (own := VERDICTS.get(each[number][1].returncode, "not judged")):
             print(f"{name}: {verdict} in one command, {own} alone")
         elif verdict != "differs":
             print(f"{name}: {verdict}")

@@ -44,5 +44,5 @@ def in_rounds(
 
 
 def whole(rows: list[Row], judge: Callable[[], list[Row]]) -> list[Row]:
-    """The rows of a task by what came of its rounds."""
+    """The rows of a task by what came of its rounds; judge, where it fails or has no case, judges it whole."""
     return rows if rows and not any(row.failure for row in rows) else with_seen(judge(), rows)

@@ -1,4 +1,4 @@
-"""A subject judged here, task after task."""
+"""A subject judged here, task after task, or in rounds until one fails."""
 
 from __future__ import annotations
 
@@ -95,6 +95,7 @@ class _Enough(Exception):
 class _Here:
     """What was judged in this run, in turn.
 
+    first    whether the first failure ends it
     planned  the tasks of each operation, also those of other shards
     """
 
